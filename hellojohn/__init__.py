@@ -1,0 +1,1 @@
+"""Sign in to HelloJohn, stay signed in, and know when it is over."""

@@ -1,0 +1,251 @@
+"""Every error the SDK raises, as one tree.
+
+    HelloJohnError                       never raised itself
+    ├ ConfigurationError (ValueError)    the code or the settings are wrong: fix them
+    ├ SignInRequired                     no usable session: send the user to sign-in
+    │ ├ NotSignedIn                      nobody has signed in on this account
+    │ └ SessionExpired                   there was a session and it is over; see ``reason``
+    ├ ApiError                           the API answered, and the answer is no
+    │ ├ InvalidCredentials  ├ MfaRequired  ├ AccountLocked  ├ AccountDisabled
+    │ ├ PermissionDenied    ├ NotFound     ├ Conflict       ├ ValidationFailed
+    │ └ RateLimited                      wait ``retry_after`` seconds
+    ├ ServiceUnavailable                 no usable answer: try again later, the session is kept
+    ├ StoreError (OSError)               the token store failed
+    │ ├ StoreLocked   ├ StoreCorrupt   └ StoreUnavailable
+    └ TokenInvalid                       a token did not verify
+      ├ TokenExpired  ├ WrongAudience  ├ WrongIssuer  └ UnknownKey
+
+Constructors take a message and keyword-only fields with defaults, so that every error pickles and
+copies. No error carries a token, a password or a key. This module imports nothing of the package.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class ExpiryReason(StrEnum):
+    """Why a session is over."""
+
+    EXPIRED = "expired"
+    """Its duration has passed (the server's word)."""
+    IDLE = "idle"
+    """It was not used for longer than the tenant's idle timeout."""
+    REVOKED = "revoked"
+    """An administrator, the user or a session cap revoked it."""
+    REUSE_DETECTED = "reuse_detected"
+    """The server saw a rotated refresh token again and closed the session."""
+    SIGNED_OUT = "signed_out"
+    """It was signed out, here or by another process that shares the store."""
+    USER_DISABLED = "user_disabled"
+    """The user's account was disabled."""
+    DURATION_ELAPSED = "duration_elapsed"
+    """This client ended it: the duration asked for at sign-in has passed."""
+    REFRESH_OUTCOME_UNKNOWN = "refresh_outcome_unknown"
+    """A refresh was cut off, and the server has since refused the old refresh token."""
+    REJECTED = "rejected"
+    """The server refused the refresh token for any other reason."""
+
+
+class MfaChallenge(NamedTuple):
+    """What a second factor must answer: pass it to ``auth.verify_mfa``.
+
+    Attributes:
+        id: The challenge's id. It is single-use and worthless without the factor's code.
+        factors: The ids of the factors that can answer it, as the server lists them.
+    """
+
+    id: str
+    factors: tuple[str, ...] = ()
+
+
+class HelloJohnError(Exception):
+    """Catch this to catch everything the SDK raises."""
+
+    def __init__(self, message: str = "") -> None:
+        """Keep ``message``, a sentence that says what to do."""
+        super().__init__(message)
+
+
+class ConfigurationError(HelloJohnError, ValueError):
+    """An argument or a setting is wrong. Fix the code or the environment; retrying does not help."""
+
+
+class SignInRequired(HelloJohnError):
+    """There is no usable session. Send the user to sign-in."""
+
+
+class NotSignedIn(SignInRequired):
+    """Nobody has signed in on this account. Send the user to sign-in."""
+
+
+class SessionExpired(SignInRequired):
+    """The session is over. Send the user to sign-in; ``reason`` says what to tell them.
+
+    Attributes:
+        reason: Why it is over.
+        session_id: The session's id, where the server gave one.
+        code: The server's error code, where the server ended it.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        reason: ExpiryReason = ExpiryReason.REJECTED,
+        session_id: str | None = None,
+        code: str | None = None,
+    ) -> None:
+        """Keep why, and of which session."""
+        super().__init__(message)
+        self.reason = reason
+        self.session_id = session_id
+        self.code = code
+
+
+class ApiError(HelloJohnError):
+    """The API answered, and the answer is no.
+
+    Attributes:
+        status: The HTTP status.
+        code: The API's error code, or ``None`` when it named none. Branch on this.
+        message: The API's own words.
+        request_id: What to quote to support.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        """Keep the API's answer."""
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+
+class InvalidCredentials(ApiError):
+    """The email or the password is wrong. Let the user try again."""
+
+
+class MfaRequired(ApiError):
+    """The password was right and a second factor is due: call ``auth.verify_mfa(error.challenge, code)``.
+
+    Attributes:
+        challenge: What the second factor must answer.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        challenge: MfaChallenge | None = None,
+    ) -> None:
+        """Keep the challenge beside the API's answer."""
+        super().__init__(message, status=status, code=code, request_id=request_id)
+        self.challenge = challenge
+
+
+class AccountLocked(ApiError):
+    """Too many failed attempts locked the account. Tell the user how to unlock it."""
+
+
+class AccountDisabled(ApiError):
+    """The account is disabled. Tell the user whom to ask."""
+
+
+class PermissionDenied(ApiError):
+    """The key or the user may not do this. Use another key, or ask for the permission."""
+
+
+class NotFound(ApiError):
+    """The thing asked for does not exist."""
+
+
+class Conflict(ApiError):
+    """It exists already, such as an email address at sign-up."""
+
+
+class ValidationFailed(ApiError):
+    """The API refused a value, such as a weak password. Show the message to the user."""
+
+
+class RateLimited(ApiError):
+    """Too many calls. Wait ``retry_after`` seconds and call again.
+
+    Attributes:
+        retry_after: Seconds to wait, or ``None`` when the API did not say.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        """Keep the wait beside the API's answer."""
+        super().__init__(message, status=status, code=code, request_id=request_id)
+        self.retry_after = retry_after
+
+
+class ServiceUnavailable(HelloJohnError):
+    """The network or the service gave no usable answer. Try again later; the session is kept.
+
+    Attributes:
+        retry_after: Seconds to wait, where the service asked for a wait.
+        ambiguous: Whether the service may have carried out the call all the same.
+    """
+
+    def __init__(
+        self, message: str = "", *, retry_after: float | None = None, ambiguous: bool = False
+    ) -> None:
+        """Keep how long to wait, and whether the call may have been carried out."""
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.ambiguous = ambiguous
+
+
+class StoreError(HelloJohnError, OSError):
+    """The token store failed. The message names the store and the fix."""
+
+
+class StoreLocked(StoreError):
+    """Another process held the store's lock for the whole wait. Try again."""
+
+
+class StoreCorrupt(StoreError):
+    """The store holds something that is not a session of ours, or the key is wrong. Nothing was changed."""
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be reached, read or written now: a full disk, a read-only folder, a lost server."""
+
+
+class TokenInvalid(HelloJohnError):
+    """A token did not verify. Answer the request that brought it with 401."""
+
+
+class TokenExpired(TokenInvalid):
+    """The token was good and its life is over."""
+
+
+class WrongAudience(TokenInvalid):
+    """The token was issued for somebody else."""
+
+
+class WrongIssuer(TokenInvalid):
+    """The token was issued by somebody else."""
+
+
+class UnknownKey(TokenInvalid):
+    """No published key has signed the token."""

@@ -1,0 +1,151 @@
+"""The public values: users, sessions, sign-in options, events. Frozen, and free of secrets."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from hellojohn._duration import format_duration, parse_duration
+from hellojohn._errors import ConfigurationError, ExpiryReason
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who is signed in.
+
+    Attributes:
+        id: The user's id, opaque.
+        email: The email address.
+        name: The display name.
+        username: The user name.
+        email_verified: Whether the address was confirmed; ``None`` when the API did not say.
+        created_at: When the user signed up (UTC).
+        extra: Every other field of the API's answer, as it came.
+    """
+
+    id: str
+    email: str | None = None
+    name: str | None = None
+    username: str | None = None
+    email_verified: bool | None = None
+    created_at: datetime | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by the constructor."""
+        fields = (self.id, self.email, self.name, self.username, self.email_verified, self.created_at)
+        return User, (*fields, dict(self.extra))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """What to ask for at sign-in.
+
+    Attributes:
+        duration: How long the session shall live: ``"8h"`` or a ``timedelta``. The tenant's own
+            ``session_duration`` is the upper bound.
+    """
+
+    duration: str | timedelta
+
+    def __post_init__(self) -> None:
+        """Check the duration.
+
+        Raises:
+            ConfigurationError: It is not a duration.
+        """
+        parse_duration(self.duration, name="session_options duration")
+
+    @classmethod
+    def read(cls, options: "SessionOptions | Mapping[str, Any]") -> "SessionOptions":
+        """Take the options as an instance or as ``{"duration": "8h"}``.
+
+        Raises:
+            ConfigurationError: They are anything else.
+        """
+        if isinstance(options, SessionOptions):
+            return options
+        if isinstance(options, Mapping) and set(options) == {"duration"}:
+            return cls(duration=options["duration"])
+        msg = 'session_options takes {"duration": "8h"} or SessionOptions(duration="8h"), and nothing else.'
+        raise ConfigurationError(msg)
+
+    def as_text(self) -> str:
+        """Return the duration as the API takes it."""
+        return format_duration(parse_duration(self.duration, name="session_options duration"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The session as the client knows it. It holds no token.
+
+    Attributes:
+        id: The session's id, where the server gave one.
+        user: Who is signed in, as of sign-in; ``auth.user()`` asks the API.
+        tenant_id: The tenant.
+        created_at: When it was signed in, by this machine's clock (UTC).
+        access_token_expires_at: When the access token in use ends, by this machine's clock (UTC).
+        expires_at: When the session itself ends, by this machine's clock (UTC); ``None`` when unknown.
+        duration: What was asked for at sign-in; ``None`` for the tenant's default.
+        remember_me: What was asked for at sign-in.
+        idle_expires_at: When it ends if no refresh happens before; ``None`` without a known idle timeout.
+    """
+
+    id: str | None
+    user: User | None
+    tenant_id: str
+    created_at: datetime
+    access_token_expires_at: datetime
+    expires_at: datetime | None
+    duration: timedelta | None
+    remember_me: bool | None
+    idle_expires_at: datetime | None
+    clock: Clock = field(default=time.time, repr=False, compare=False)
+
+    def time_left(self) -> timedelta | None:
+        """Return how long the session will live if it is used: never negative, ``None`` when unknown."""
+        if self.expires_at is None:
+            return None
+        return max(self.expires_at - datetime.fromtimestamp(self.clock(), UTC), timedelta(0))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the facts and leave the injected clock behind."""
+        facts = {name: getattr(self, name) for name in self.__slots__ if name != "clock"}
+        return _session, (facts,)
+
+
+def _session(facts: dict[str, Any]) -> Session:
+    return Session(**facts)
+
+
+class AuthEventType(StrEnum):
+    """What happened to a session."""
+
+    SIGNED_IN = "SIGNED_IN"
+    TOKEN_REFRESHED = "TOKEN_REFRESHED"  # noqa: S105 - an event's name
+    SESSION_EXPIRING = "SESSION_EXPIRING"
+    """Its end is near: a tenth of its duration away, at most a day. Told once a session, when it is used."""
+    SESSION_EXPIRED = "SESSION_EXPIRED"
+    SIGNED_OUT = "SIGNED_OUT"
+    MFA_REQUIRED = "MFA_REQUIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class AuthEvent:
+    """One event, as ``hj.on`` delivers it.
+
+    Attributes:
+        type: What happened.
+        session: The session it happened to; ``None`` where there is none.
+        reason: Why the session is over, for ``SESSION_EXPIRED``.
+        account: Which session in the store.
+    """
+
+    type: AuthEventType
+    session: Session | None = None
+    reason: ExpiryReason | None = None
+    account: str = "default"

@@ -1,0 +1,1 @@
+"""The wire, pure: build a request, read an answer. Sends nothing and never imports ``_http``."""

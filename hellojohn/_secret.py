@@ -22,6 +22,12 @@ class Secret:
         """Return the plain text."""
         return self._text
 
+    def is_sendable(self) -> bool:
+        """Return whether the text can go into an HTTP header: visible ASCII, at least one character."""
+        return (
+            self._text.isascii() and self._text.isprintable() and " " not in self._text and bool(self._text)
+        )
+
     def __repr__(self) -> str:
         """Mask the text."""
         return "Secret('***')"

@@ -1,0 +1,90 @@
+"""Runs an operation to its end on a thread of its own, whatever happens to the caller.
+
+A refresh that was begun must be stored. Its caller may be cancelled, time out or be interrupted; a thread
+that belongs to nobody is not. Threads exist only while there is work. At interpreter exit the work under way
+is waited for, as long as one refresh may take and no longer.
+"""
+
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MAX_THREADS = 128
+EXIT_WAIT = 20.0
+
+
+class Owner:
+    """A pool of threads that start when there is work and end when there is none."""
+
+    def __init__(self, max_threads: int = MAX_THREADS) -> None:
+        """Make an empty pool."""
+        self.exiting = False
+        self._max_threads = max_threads
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew, as a forked child must: its parent's threads are not here."""
+        self._idle = threading.Condition()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._threads = 0
+
+    def run(self, work: Callable[[], T]) -> "Future[T]":
+        """Carry ``work`` out; the future cannot be cancelled, so no caller takes it from another."""
+        future: Future[T] = Future()
+        future.set_running_or_notify_cancel()
+        self._submit(lambda: _carry_out(work, future))
+        return future
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until nothing is under way; return whether that came about in time."""
+        with self._idle:
+            return self._idle.wait_for(lambda: self._threads == 0, timeout)
+
+    def _submit(self, job: Callable[[], None]) -> None:
+        with self._idle:
+            self._jobs.append(job)
+            if self._threads >= self._max_threads:
+                return
+            self._threads += 1
+        try:
+            threading.Thread(target=self._work, name="hellojohn-owner", daemon=True).start()
+        except RuntimeError:  # the interpreter is too far gone, or the system too full, for a new thread
+            self._work()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            job()
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._idle:
+            if self._jobs:
+                return self._jobs.popleft()
+            self._threads -= 1
+            self._idle.notify_all()
+            return None
+
+    def finish(self) -> None:
+        """Tell the work under way that the interpreter ends, and give it the time of one refresh."""
+        self.exiting = True
+        self.wait(EXIT_WAIT)
+
+
+def _carry_out(work: Callable[[], T], future: "Future[T]") -> None:
+    try:
+        result = work()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to the caller
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+OWNER = Owner()
+atexit.register(OWNER.finish)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=OWNER.reset)

@@ -1,0 +1,1 @@
+"""The measurements behind the figures in the documents: ``python -m benchmarks``. Not part of the package."""

@@ -1,0 +1,31 @@
+"""What every test run shares: the documents' code blocks are tests, and CI skips nothing in silence."""
+
+import os
+
+import pytest
+
+from tests.documents import collect
+
+pytest_collect_file = collect
+
+_EXCUSE = "only on "  # the reason of a test for another operating system or Python
+
+
+def _skipped(config: pytest.Config) -> list[str]:
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    reasons = [str(report.longrepr[-1]) for report in reporter.stats.get("skipped", ())]
+    return [reason for reason in reasons if not reason.removeprefix("Skipped: ").startswith(_EXCUSE)]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run on CI that skipped a test: there, every service that a test wants must be up."""
+    if os.environ.get("CI") and _skipped(session.config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say why such a run fails."""
+    if os.environ.get("CI") and _skipped(terminalreporter.config):
+        terminalreporter.write_line(
+            f"CI fails on a skip, unless its reason begins with {_EXCUSE!r}.", red=True
+        )

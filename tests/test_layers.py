@@ -1,0 +1,146 @@
+"""The package's shape: which room imports which, how big a module gets, what ``import hellojohn`` costs."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import hellojohn
+
+PACKAGE = Path(hellojohn.__file__).parent
+
+# The rooms, from the ground up. A room imports from rows above its own, and rooms of one row leave each
+# other alone. A new room takes its place here.
+LAYERS = """
+_errors _owner _secret _timing _version
+_duration stores
+_models
+_config _events _record
+wire
+_http
+_flight _freshness _grants _retry _vault
+_refresh _view
+_engine
+transport
+verify
+_client
+hellojohn
+emulator
+testing
+cli integrations
+"""
+ROWS = {room: row for row, rooms in enumerate(LAYERS.split("\n")) for room in rooms.split()}
+
+ONLY = {
+    "emulator": {"_duration", "_errors", "_secret", "emulator"},
+    "stores": {"_errors", "_secret", "stores"},
+}
+HTTP_LIBRARIES = {"httpcore", "httpx", "httpx2"}
+HTTP_ROOMS = {"_http", "transport", "_client", "testing", "cli", "integrations"}
+
+LOADED_LATER = {
+    *("cryptography", "filelock", "jwt", "keyring", "platformdirs"),
+    *("redis", "rich", "starlette", "tenacity", "typer", "uvicorn"),
+}
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def _room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def _imported(module: str, node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if not isinstance(node, ast.ImportFrom):
+        return set()
+    assert node.level == 0, f"{module} line {node.lineno}: a relative import hides where it leads"
+    names = {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name if name in MODULES else str(node.module) for name in names}
+
+
+def _imports(module: str) -> set[str]:
+    """Return every module that ``module`` imports: at its top, inside functions, and for types only."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    return set().union(*(_imported(module, node) for node in ast.walk(tree)))
+
+
+GRAPH = {module: _imports(module) for module in MODULES}
+
+
+def _own(module: str) -> set[str]:
+    return {name for name in GRAPH[module] if name in MODULES and _room(name) != _room(module)}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module):
+    """A room reaches down only, so that each can be read without those above it."""
+    room = _room(module)
+    assert room in ROWS, f"give {room} its place in LAYERS"
+    wrong = {name for name in _own(module) if ROWS[_room(name)] >= ROWS[room]}
+    assert not wrong, f"{module} must not import {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if _room(module) in ONLY])
+def test_independent_rooms_stay_independent(module):
+    """The emulator reads the protocol on its own, and a store knows nothing of sessions."""
+    wrong = {name for name in _own(module) if _room(name) not in ONLY[_room(module)]}
+    assert not wrong, f"{module} must not import {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if _room(module) not in HTTP_ROOMS])
+def test_only_the_senders_know_httpx(module):
+    """The wire code and the engine can be tested, and can serve another HTTP library, without httpx."""
+    wrong = {name for name in GRAPH[module] if name.partition(".")[0] in HTTP_LIBRARIES}
+    assert not wrong, f"{module} must not import {sorted(wrong)}"
+
+
+def test_there_is_no_cycle():
+    """No two modules need each other, imports for types included."""
+    try:
+        TopologicalSorter({module: names & set(MODULES) for module, names in GRAPH.items()}).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_stay_readable(module):
+    """A module is read in one sitting, and its name says what is in it."""
+    lines = MODULES[module].read_text(encoding="utf-8").count("\n")
+    assert lines <= 400, f"{module} has {lines} lines"
+    assert module.rpartition(".")[2].strip("_") not in {"common", "helpers", "manager", "utils"}
+
+
+def test_importing_the_package_loads_only_what_a_plain_client_needs():
+    """Optional and seldom needed libraries are loaded when they are first used."""
+    code = "import sys, httpx; there = set(sys.modules); import hellojohn; print(*set(sys.modules) - there)"
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = {name.partition(".")[0] for name in run.stdout.split()}
+    assert "hellojohn" in loaded
+    assert not loaded & LOADED_LATER
+
+
+def test_public_names_are_sorted():
+    """The list of public names can be searched by eye."""
+    assert hellojohn.__all__ == sorted(hellojohn.__all__)
+
+
+def test_public_names_show_themselves_as_public():
+    """A traceback, a repr and a pickle name the place to import from, not the private module."""
+    public = {name: getattr(hellojohn, name) for name in hellojohn.__all__}
+    ours = {
+        name: thing for name, thing in public.items() if inspect.isclass(thing) or inspect.isfunction(thing)
+    }
+    assert {name: thing.__module__ for name, thing in ours.items()} == dict.fromkeys(ours, "hellojohn")

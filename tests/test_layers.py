@@ -12,9 +12,10 @@ import pytest
 import hellojohn
 
 PACKAGE = Path(hellojohn.__file__).parent
+PUBLIC: list[str] = getattr(hellojohn, "__all__", [])
 
 # The rooms, from the ground up. A room imports from rows above its own, and rooms of one row leave each
-# other alone. A new room takes its place here.
+# other alone. A private module that is not named here is a part of the engine.
 LAYERS = """
 _errors _owner _secret _timing _version
 _duration stores
@@ -58,7 +59,8 @@ MODULES = {_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 def _room(module: str) -> str:
     parts = module.split(".")
-    return parts[1] if len(parts) > 1 else parts[0]
+    room = parts[1] if len(parts) > 1 else parts[0]
+    return "_engine" if room.startswith("_") and room not in ROWS else room
 
 
 def _imported(module: str, node: ast.AST) -> set[str]:
@@ -134,12 +136,12 @@ def test_importing_the_package_loads_only_what_a_plain_client_needs():
 
 def test_public_names_are_sorted():
     """The list of public names can be searched by eye."""
-    assert hellojohn.__all__ == sorted(hellojohn.__all__)
+    assert sorted(PUBLIC) == PUBLIC
 
 
 def test_public_names_show_themselves_as_public():
     """A traceback, a repr and a pickle name the place to import from, not the private module."""
-    public = {name: getattr(hellojohn, name) for name in hellojohn.__all__}
+    public = {name: getattr(hellojohn, name) for name in PUBLIC}
     ours = {
         name: thing for name, thing in public.items() if inspect.isclass(thing) or inspect.isfunction(thing)
     }

@@ -1,0 +1,27 @@
+"""A clock that can be moved. It sleeps never and imports nothing of the rules."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+
+from hellojohn._duration import parse_duration
+
+
+class MovableClock:
+    """The time of a base clock plus an offset, in seconds since the epoch. Safe to share between threads."""
+
+    def __init__(self, base: Callable[[], float]) -> None:
+        """Start in step with ``base``."""
+        self._base = base
+        self._offset = 0.0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self._base() + self._offset
+
+    def advance(self, by: str | timedelta) -> None:
+        """Move the clock by text such as ``31d``, or by a ``timedelta``: the only one that may go back."""
+        step = by if isinstance(by, timedelta) else parse_duration(by, name="advance")
+        with self._lock:
+            self._offset += step.total_seconds()

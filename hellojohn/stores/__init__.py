@@ -1,1 +1,22 @@
 """Where sessions are kept: the ``TokenStore`` protocol and the stores that come with the SDK."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from hellojohn.stores._protocol import TokenStore
+from hellojohn.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from hellojohn.stores.file import FileStore
+
+__all__ = ["FileStore", "MemoryStore", "TokenStore"]
+
+_LAZY = {"FileStore": "file"}
+
+
+def __getattr__(name: str) -> object:
+    """Load the store ``name``, and what it needs, when it is first asked for."""
+    if name not in _LAZY:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -1,0 +1,222 @@
+"""Sessions in private files, one a key: survives the process, shared by every process of one user."""
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from hashlib import sha256
+from itertools import count
+from pathlib import Path, PurePath
+
+from platformdirs import user_data_path
+
+from hellojohn._errors import ConfigurationError, StoreCorrupt
+from hellojohn._secret import Secret
+from hellojohn.stores._file_lock import file_lock
+from hellojohn.stores._held import HeldLocks
+from hellojohn.stores._private_files import (
+    check_private_folder,
+    explained,
+    make_private_folder,
+    open_private,
+    patiently,
+    sync_folder,
+    write_new,
+)
+
+_LARGEST = 1024 * 1024
+_ASIDE_WAIT = 5.0
+_OLD = 3600.0
+
+
+class FileStore:
+    """Keeps each session in a file that only this user can read.
+
+    A record is replaced in one step and is on the disk before ``save`` returns. A process that is killed
+    leaves the old record or the new one, and blocks nobody. Links, and files or folders that others can
+    reach, are refused. Hosts may share a folder whose file system locks across hosts.
+
+    Args:
+        path: The folder. It is created when first needed, mode 0700. Default: ``sessions`` in the user's data
+            folder for ``app``.
+        app: Names the default folder.
+    """
+
+    def __init__(self, path: str | PurePath | None = None, app: str = "hellojohn") -> None:
+        """Note the folder; nothing is read or written yet."""
+        self._folder = _default_folder(app) if path is None else _checked_folder(path)
+        self._held = HeldLocks()
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._folder
+
+    def __repr__(self) -> str:
+        """Show the folder."""
+        return f"FileStore({str(self._folder)!r})"
+
+    def load(self, key: str) -> str | None:
+        """Return the text last saved under ``key``, or ``None``.
+
+        Raises:
+            StoreCorrupt: The file is no text of ours (not UTF-8, or larger than 1 MiB); it was renamed.
+            StoreUnavailable: It cannot be read, or others can reach it.
+        """
+        try:
+            return self._read(key)
+        except _NotText:
+            pass
+        with self._holding(key):
+            return self._read_or_set_aside(key)
+
+    def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
+        """Put ``text`` under ``key``, on the disk when this returns. ``expires_in`` is ignored.
+
+        Raises:
+            StoreCorrupt: ``text`` could not be loaded again: it is larger than 1 MiB, or no proper Unicode.
+            StoreUnavailable: The folder or the disk refuses. What was there before is untouched.
+        """
+        del expires_in
+        secret = Secret(text)
+        del text
+        _refuse_unfit(secret)
+        file = self._file(key)
+        with explained("save to", file):
+            make_private_folder(self._folder)
+            self._sweep(key)
+            with suppress(FileNotFoundError):
+                os.close(open_private(file, os.O_RDONLY))
+            self._put(file, secret, "locked" if key in self._held else "free")
+
+    def delete(self, key: str) -> None:
+        """Remove what is under ``key``.
+
+        Raises:
+            StoreUnavailable: The folder or the disk refuses.
+        """
+        file = self._file(key)
+        with explained("delete", file):
+            if not self._exists():
+                return
+            self._sweep(key)
+            patiently(lambda: file.unlink(missing_ok=True))
+            sync_folder(self._folder)
+
+    @contextmanager
+    def lock(self, key: str, timeout: float) -> Generator[None]:
+        """Lock ``key`` against every other thread and process, waiting up to ``timeout`` seconds.
+
+        The lock is a file beside the record's, released by the operating system when its holder dies.
+
+        Raises:
+            StoreLocked: Somebody else held it for the whole wait.
+            StoreUnavailable: The folder refuses, or others can reach it.
+        """
+        file = self._file(key).with_suffix(".lock")
+        with explained("lock", file):
+            make_private_folder(self._folder)
+        with file_lock(file, timeout), self._held.noted(key):
+            yield
+
+    def set_aside(self, key: str) -> str | None:
+        """Rename the file of ``key`` to the next free ``*.corrupt-N`` and return its new path.
+
+        Raises:
+            StoreLocked: It was called without the lock, and somebody else holds it.
+            StoreUnavailable: The folder or the disk refuses.
+        """
+        file = self._file(key)
+        with self._holding(key), explained("rename", file):
+            if not os.path.lexists(file):
+                return None
+            names = (file.with_name(f"{file.name}.corrupt-{n}") for n in count(1))
+            aside = next(name for name in names if not os.path.lexists(name))
+            patiently(lambda: file.rename(aside))
+            sync_folder(self._folder)
+        return str(aside)
+
+    def _file(self, key: str) -> Path:
+        # The digest tells keys apart that differ in case, accents or length only; the slug is for people.
+        digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        slug = re.sub(r"[^a-z0-9]+", "-", key.lower())[:40].strip("-")
+        return self._folder / f"{slug}-{digest}.session"
+
+    def _exists(self) -> bool:
+        try:
+            check_private_folder(self._folder)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _read(self, key: str) -> str | None:
+        file = self._file(key)
+        with explained("read", file), suppress(FileNotFoundError):
+            check_private_folder(self._folder)
+            with os.fdopen(open_private(file, os.O_RDONLY), "rb") as opened:
+                return _decoded(opened.read(_LARGEST + 1))
+        return None
+
+    def _read_or_set_aside(self, key: str) -> str | None:
+        try:
+            return self._read(key)
+        except _NotText:
+            aside = self.set_aside(key)
+        msg = f"{self._file(key)} is no session of ours (not UTF-8, or larger than 1 MiB). It is now {aside}."
+        raise StoreCorrupt(msg)
+
+    def _holding(self, key: str) -> AbstractContextManager[None]:
+        return nullcontext() if key in self._held else self.lock(key, _ASIDE_WAIT)
+
+    def _put(self, file: Path, secret: Secret, kind: str) -> None:
+        temporary = file.with_name(f"{file.name}.{kind}-{secrets.token_hex(8)}.tmp")
+        try:
+            write_new(temporary, secret)
+            patiently(lambda: temporary.replace(file))
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(self._folder)
+
+    def _sweep(self, key: str) -> None:
+        """Remove what killed writers left: under the lock, nobody else can be writing with it."""
+        if key not in self._held:
+            return
+        name = self._file(key).name
+        for left in self._folder.glob(f"{name}.*.tmp"):
+            with suppress(OSError):
+                if left.name.startswith(f"{name}.locked-") or left.stat().st_mtime < time.time() - _OLD:
+                    left.unlink()
+
+
+class _NotText(Exception):
+    """The file holds no text that was saved here."""
+
+
+def _decoded(data: bytes) -> str:
+    if len(data) <= _LARGEST:
+        with suppress(UnicodeDecodeError):
+            return data.decode()
+    raise _NotText
+
+
+def _refuse_unfit(secret: Secret) -> None:
+    with suppress(UnicodeEncodeError):
+        if len(secret.reveal().encode()) <= _LARGEST:
+            return
+    msg = "The text could not be read back: a record is proper Unicode of at most 1 MiB. Nothing was saved."
+    raise StoreCorrupt(msg)
+
+
+def _default_folder(app: str) -> Path:
+    return user_data_path(app, appauthor=False) / "sessions"
+
+
+def _checked_folder(path: object) -> Path:
+    if isinstance(path, str | PurePath) and str(path):
+        return Path(path).absolute()
+    msg = "FileStore(path=...) takes the path of a folder: a text that is not empty, or a pathlib.Path."
+    raise ConfigurationError(msg)

@@ -41,7 +41,7 @@ ONLY = {
     "stores": {"_errors", "_secret", "stores"},
 }
 HTTP_LIBRARIES = {"httpcore", "httpx", "httpx2"}
-HTTP_ROOMS = {"_http", "transport", "_client", "testing", "cli", "integrations"}
+HTTP_ROOMS = {"_config", "_http", "transport", "_client", "testing", "cli", "integrations"}
 
 LOADED_LATER = {
     *("cryptography", "filelock", "jwt", "keyring", "platformdirs"),

@@ -1,4 +1,4 @@
-"""Turns the code blocks of README.md and docs/ into tests.
+"""Turns the code blocks of README.md, CONTRIBUTING.md and docs/ into tests.
 
 ``python`` blocks run, those of one document in one namespace, with ``await`` at the top level. At the first
 of them the document gets an emulator, named ``emulator``, the settings that lead a client to it, and an empty
@@ -125,7 +125,7 @@ def _leave(namespace: dict[str, Any]) -> None:
 
 blocks = Sybil(
     parsers=[CodeBlockParser("python", run_python), CodeBlockParser("bash", check_commands)],
-    patterns=["README.md", "docs/**/*.md", "docs/*.md"],
+    pattern="*.md",
     path=str(ROOT),
     teardown=_leave,
 )

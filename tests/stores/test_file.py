@@ -15,6 +15,7 @@ import pytest
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn.stores import FileStore, _file_lock
+from hellojohn.testing import TokenStoreContract
 from tests.stores.forking import in_forked_child
 
 
@@ -22,6 +23,22 @@ from tests.stores.forking import in_forked_child
 def store(tmp_path) -> FileStore:
     """Return a store in a folder that does not exist yet."""
     return FileStore(tmp_path / "sessions")
+
+
+class TestFileStore(TokenStoreContract):
+    """It keeps the contract."""
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path) -> None:
+        self.path = tmp_path / "sessions"
+
+    def make_store(self) -> FileStore:
+        """Return a store of this test's folder."""
+        return FileStore(self.path)
+
+    def corrupt(self, key: str) -> None:
+        """Write what is not UTF-8."""
+        self.make_store()._file(key).write_bytes(b"\xff")
 
 
 def _names(store: FileStore, pattern: str = "*") -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from hellojohn._errors import StoreLocked, StoreUnavailable
 from hellojohn.stores import MemoryStore, TokenStore
+from hellojohn.testing._store_contract import InProcessStoreContract
 from tests.stores.forking import in_forked_child
 
 
@@ -13,6 +14,18 @@ from tests.stores.forking import in_forked_child
 def store() -> TokenStore:
     """Return a fresh store."""
     return MemoryStore()
+
+
+class TestMemoryStore(InProcessStoreContract):
+    """It keeps the contract among threads."""
+
+    @pytest.fixture(autouse=True)
+    def _one_store(self) -> None:
+        self.store = MemoryStore()
+
+    def make_store(self) -> TokenStore:
+        """Return the one store: its storage is itself."""
+        return self.store
 
 
 def _saved_in_child(store: TokenStore, key: str) -> str:

@@ -1,0 +1,19 @@
+"""For tests: the contract that a token store must keep."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hellojohn.testing._store_contract import TokenStoreContract
+
+__all__ = ["TokenStoreContract"]
+
+_LAZY = {"TokenStoreContract": "_store_contract"}
+
+
+def __getattr__(name: str) -> object:
+    """Load ``name``, and what it needs, when it is first asked for."""
+    if name not in _LAZY:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

@@ -11,8 +11,10 @@ from hellojohn.wire._types import (
     OutcomeKind,
     Reply,
 )
+from hellojohn.wire.v1 import V1
 
 __all__ = [
+    "V1",
     "Answer",
     "Call",
     "Dialect",

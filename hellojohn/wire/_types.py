@@ -209,5 +209,4 @@ class Dialect(Protocol):
 def _reveal(value: object) -> object:
     if isinstance(value, Secret):
         return value.reveal()
-    msg = f"A {type(value).__name__} cannot be sent as JSON."
-    raise TypeError(msg)
+    raise TypeError(f"A {type(value).__name__} cannot be sent as JSON.")

@@ -1,0 +1,182 @@
+"""The dialect of the documented cloud API, ``/v1``. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, TypeGuard
+
+from hellojohn._errors import ExpiryReason, MfaChallenge
+from hellojohn._models import User
+from hellojohn._secret import Secret
+from hellojohn.wire._answers import grant_in, user_in
+from hellojohn.wire._arguments import (
+    LONGEST_CAPTCHA,
+    LONGEST_EMAIL,
+    LONGEST_NAME,
+    LONGEST_PASSWORD,
+    checked,
+    checked_metadata,
+    checked_secret,
+)
+from hellojohn.wire._types import Answer, Call, Grant, Outcome, Reply
+from hellojohn.wire.errors import refusal
+from hellojohn.wire.outcome import outcome
+
+_OVER: Mapping[str, ExpiryReason] = {
+    "refresh_token_expired": ExpiryReason.EXPIRED,
+    "session_expired": ExpiryReason.EXPIRED,
+    "session_revoked": ExpiryReason.REVOKED,
+    "refresh_token_reused": ExpiryReason.REUSE_DETECTED,
+    "refresh_token_invalid": ExpiryReason.REJECTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class V1:
+    """Builds v1's calls and reads v1's answers; a ``Dialect``.
+
+    Attributes:
+        tenant_id: The tenant, named in every call.
+        publishable_key: The key that public calls carry: sign-in, sign-up, the second factor.
+    """
+
+    limits_sessions: ClassVar[bool] = True
+
+    tenant_id: str
+    publishable_key: Secret
+
+    def sign_in(
+        self, email: str, password: Secret, *, duration: str | None, captcha_token: Secret | None
+    ) -> Call:
+        """Build a sign-in.
+
+        Raises:
+            ConfigurationError: An argument cannot be sent.
+        """
+        body = _credentials(email, password, duration)
+        if captcha_token is not None:
+            body["captcha_token"] = checked_secret(
+                captcha_token, name="captcha_token", longest=LONGEST_CAPTCHA
+            )
+        return self._post("/auth/sign-in", body, bearer=self.publishable_key)
+
+    def sign_up(
+        self,
+        email: str,
+        password: Secret,
+        *,
+        duration: str | None,
+        name: str | None,
+        username: str | None,
+        metadata: Mapping[str, object] | None,
+    ) -> Call:
+        """Build a sign-up.
+
+        Raises:
+            ConfigurationError: An argument cannot be sent.
+        """
+        body = _credentials(email, password, duration)
+        if name is not None:
+            body["name"] = checked(name, name="name", longest=LONGEST_NAME)
+        if username is not None:
+            body["username"] = checked(username, name="username", longest=LONGEST_NAME)
+        if metadata is not None:
+            body["metadata"] = checked_metadata(metadata)
+        return self._post("/auth/sign-up", body, bearer=self.publishable_key)
+
+    def refresh(self, refresh_token: Secret) -> Call:
+        """Build a refresh. It carries no ``Authorization``: the refresh token is the credential."""
+        return self._post("/auth/token/refresh", {"refresh_token": refresh_token})
+
+    def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> Call:
+        """Build a sign-out of this session, or of all of the user's sessions."""
+        body: dict[str, object] = {"refresh_token": refresh_token}
+        if everywhere:
+            body["everywhere"] = True
+        return self._post("/auth/sign-out", body, bearer=access_token)
+
+    def me(self, access_token: Secret) -> Call:
+        """Build a question for the signed-in user."""
+        return Call("GET", "/auth/me", bearer=access_token, headers=self._headers())
+
+    def verify_mfa(self, challenge: MfaChallenge, code: Secret, *, factor: str | None) -> Call:
+        """Build the answer to a second-factor challenge.
+
+        Args:
+            challenge: The challenge.
+            code: What the factor shows.
+            factor: The factor's id; without it, the first one the challenge lists.
+
+        Raises:
+            ConfigurationError: An argument cannot be sent.
+        """
+        body: dict[str, object] = {
+            "challenge_id": challenge.id,
+            "code": checked_secret(code, name="code", longest=LONGEST_NAME),
+        }
+        if factor is not None:
+            body["factor_id"] = checked(factor, name="factor", longest=LONGEST_NAME)
+        elif challenge.factors:
+            body["factor_id"] = challenge.factors[0]
+        return self._post("/mfa/verify", body, bearer=self.publishable_key)
+
+    def read_grant(self, answer: Answer) -> Grant:
+        """Read the answer to a sign-in, a sign-up or a second factor.
+
+        Raises:
+            ApiError: The API said no; the subclass and ``code`` say why.
+            ServiceUnavailable: There is no usable answer, or it grants no refresh token.
+        """
+        grant = _grant(answer)
+        if grant is None or grant.refresh_token is None:
+            raise refusal(answer)
+        return grant
+
+    def read_user(self, answer: Answer) -> User:
+        """Read the answer to ``me``.
+
+        Raises:
+            ApiError: The API said no; code ``token_expired`` or ``invalid_token``: a fresh token may help.
+            ServiceUnavailable: There is no usable answer.
+        """
+        user = user_in(answer) if _is_success(answer) else None
+        if user is None:
+            raise refusal(answer)
+        return user
+
+    def read_done(self, answer: Answer) -> None:
+        """Read an answer that says nothing but yes or no.
+
+        Raises:
+            ApiError: The API said no.
+            ServiceUnavailable: There is no usable answer.
+        """
+        if not _is_success(answer):
+            raise refusal(answer)
+
+    def outcome(self, answer: Answer) -> Outcome:
+        """Say what the answer to a refresh means; never raises. ``wire.outcome`` has the table."""
+        return outcome(answer, _grant(answer), over=_OVER)
+
+    def _headers(self) -> dict[str, str]:
+        return {"X-Tenant-ID": self.tenant_id}
+
+    def _post(self, path: str, body: Mapping[str, object], *, bearer: Secret | None = None) -> Call:
+        return Call("POST", path, body, bearer, self._headers())
+
+
+def _credentials(email: str, password: Secret, duration: str | None) -> dict[str, object]:
+    body: dict[str, object] = {
+        "email": checked(email, name="email", longest=LONGEST_EMAIL),
+        "password": checked_secret(password, name="password", longest=LONGEST_PASSWORD),
+    }
+    if duration is not None:
+        body["session_options"] = {"duration": duration}
+    return body
+
+
+def _is_success(answer: Answer) -> TypeGuard[Reply]:
+    return isinstance(answer, Reply) and 200 <= answer.status < 300  # noqa: PLR2004 - what 2xx means
+
+
+def _grant(answer: Answer) -> Grant | None:
+    return grant_in(answer) if _is_success(answer) else None

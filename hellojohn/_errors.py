@@ -19,6 +19,7 @@ Constructors take a message and keyword-only fields with defaults, so that every
 copies. No error carries a token, a password or a key. This module imports nothing of the package.
 """
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -52,10 +53,14 @@ class MfaChallenge(NamedTuple):
     Attributes:
         id: The challenge's id. It is single-use and worthless without the factor's code.
         factors: The ids of the factors that can answer it, as the server lists them.
+        duration: The session's duration that was asked for at sign-in, which still holds.
+        remember_me: What was asked for at sign-in.
     """
 
     id: str
     factors: tuple[str, ...] = ()
+    duration: timedelta | None = None
+    remember_me: bool | None = None
 
 
 class HelloJohnError(Exception):

@@ -70,6 +70,19 @@ class Record:
         known = [moment for moment in (self.ends_at, self.deadline) if moment is not None]
         return min(known, default=None)
 
+    def is_of_same_session(self, other: "Record") -> bool:
+        """Return whether both are generations of one session that ends at the same time."""
+        return (self.created_at, self.session_id, self.over_at) == (
+            other.created_at,
+            other.session_id,
+            other.over_at,
+        )
+
+    def is_before(self, other: "Record") -> bool:
+        """Return whether the other is a later generation of the same session."""
+        same = (self.created_at, self.session_id) == (other.created_at, other.session_id)
+        return same and self.generation < other.generation
+
     def changed(self, **changes: Any) -> "Record":  # noqa: ANN401 - the fields' own types apply
         """Return a copy with some fields changed."""
         return replace(self, **changes)

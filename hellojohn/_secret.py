@@ -24,9 +24,8 @@ class Secret:
 
     def is_sendable(self) -> bool:
         """Return whether the text can go into an HTTP header: visible ASCII, at least one character."""
-        return (
-            self._text.isascii() and self._text.isprintable() and " " not in self._text and bool(self._text)
-        )
+        text: object = self._text
+        return isinstance(text, str) and text.isascii() and text.isprintable() and text.split() == [text]
 
     def __repr__(self) -> str:
         """Mask the text."""

@@ -1,5 +1,6 @@
 """What a request needs to know of a session, worked out once per token so that using it costs nothing."""
 
+import math
 from typing import NoReturn
 
 from hellojohn._freshness import Schedule
@@ -15,7 +16,13 @@ class View:
     __slots__ = ("fresh_from", "fresh_until", "header", "noticed", "record", "schedule")
 
     def __init__(
-        self, record: Record, *, idle_timeout: float | None, background_refresh: bool, noticed: bool
+        self,
+        record: Record,
+        *,
+        idle_timeout: float | None,
+        background_refresh: bool,
+        noticed: bool,
+        watched: bool = False,
     ) -> None:
         """Work out the moments between which nothing has to be done.
 
@@ -24,6 +31,7 @@ class View:
             idle_timeout: The tenant's idle timeout in seconds, if known.
             background_refresh: Whether a stale token is a reason to act.
             noticed: Whether the session's near end was already told.
+            watched: Whether every use shall be looked at, as there is something left to do.
         """
         schedule = Schedule.of(record, idle_timeout=idle_timeout)
         due_at = schedule.stale_at if background_refresh else schedule.expiring_at
@@ -31,8 +39,9 @@ class View:
         self.schedule = schedule
         self.noticed = noticed
         self.header = f"Bearer {record.access_token.reveal()}"
-        self.fresh_from = schedule.arrived_at if background_refresh else float("-inf")
-        self.fresh_until = min(due_at, schedule.over_at, float("inf") if noticed else schedule.notice_at)
+        self.fresh_from = schedule.arrived_at if background_refresh else -math.inf
+        notice_at = math.inf if noticed else schedule.notice_at
+        self.fresh_until = -math.inf if watched else min(due_at, schedule.over_at, notice_at)
 
     def __repr__(self) -> str:
         """Show the generation, not the token."""

@@ -1,0 +1,383 @@
+"""One account's session in memory: what a request may use at once, and what it has to wait for.
+
+The heart of the engine. An ``Account`` holds the current ``View`` and at most one flight; the table of
+``_freshness`` decides. Nothing here blocks: ``acquire`` yields the points at which its caller must wait.
+"""
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from hellojohn._errors import (
+    ConfigurationError,
+    NotSignedIn,
+    ServiceUnavailable,
+    SessionExpired,
+)
+from hellojohn._events import Events
+from hellojohn._flight import Flight, Kind, Landing, Steps, Wait, fresh
+from hellojohn._freshness import Freshness
+from hellojohn._models import AuthEvent, AuthEventType, Clock, Session
+from hellojohn._owner import OWNER
+from hellojohn._record import Record
+from hellojohn._refresh import LOCK_WAIT, Refresher, Result
+from hellojohn._vault import Held, Vault
+from hellojohn._view import View
+from hellojohn.wire import Answer, Call, Dialect
+
+T = TypeVar("T")
+
+GOODBYE_DEADLINE = 5.0
+
+_ROUNDS = 4
+_QUIET = 5.0
+_LONGEST_QUIET = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all accounts of one client share."""
+
+    api_url: str
+    tenant_id: str
+    vault: Vault
+    dialect: Dialect
+    send: Callable[[Call, float], Answer]
+    refresher: Refresher
+    events: Events
+    clock: Clock
+    idle_timeout: float | None
+    background_refresh: bool
+    flights: set[Flight] = field(default_factory=set)
+    closed: threading.Event = field(default_factory=threading.Event)
+
+    def say_goodbye(self, record: Record) -> None:
+        """Sign a session out at the service, best effort: here it is gone already."""
+        call = self.dialect.sign_out(record.refresh_token, record.access_token, everywhere=False)
+        self.send(call, GOODBYE_DEADLINE)
+
+
+class Account:
+    """One session of the store, as this process knows it.
+
+    Attributes:
+        name: Which session.
+        key: The store's key for it.
+        view: What requests use while it is fresh; ``None`` before the first look and without a session.
+        clock: The injected wall clock, here because the hot path reads it.
+        epoch: Grows with every sign-in and sign-out, so that nothing begun before undoes them.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_flight",
+        "_lock",
+        "_quiet_until",
+        "_unsaved",
+        "clock",
+        "epoch",
+        "key",
+        "name",
+        "services",
+        "view",
+    )
+
+    def __init__(self, name: str, key: str, services: Services) -> None:
+        """Know nothing yet: the first use reads the store."""
+        self.name = name
+        self.key = key
+        self.services = services
+        self.clock = services.clock
+        self.view: View | None = None
+        self.epoch = 0
+        self._ended: SessionExpired | None = None
+        self._unsaved: Record | None = None
+        self._quiet_until = 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was under way, as a forked child must."""
+        self._lock = threading.Lock()
+        self._flight: Flight | None = None
+
+    # ------------------------------------------------------------------ what callers ask for
+
+    def acquire(self, rejected: View | None = None, *, full: bool = False) -> Steps[View]:
+        """Get a view whose token can be sent.
+
+        Args:
+            rejected: A view whose token was refused, or shall be replaced: any other token will do.
+            full: Wait for the events of a refresh as well.
+
+        Raises:
+            SignInRequired: There is no session, or it is over.
+            ServiceUnavailable: A token was needed and could not be had; the session is kept.
+            StoreError: The same, because of the store.
+            ApiError: The same, because of the settings.
+        """
+        view = yield from self._usable(rejected, full=full)
+        if self._must_notice(view):
+            yield Wait[View](self._make_flight(self._notice), new=True, full=True)
+        return view
+
+    def load(self) -> Steps[View | None]:
+        """Get the view without asking the service; ``None`` when there is no session, or it is over."""
+        if self.view is None:
+            wait = self._join_load()
+            yield wait
+            landing = wait.landing
+            if landing is not None and not landing.over:
+                landing.check()
+        view = self.view
+        over = view is not None and view.schedule.state(self.clock()) is Freshness.OVER
+        return None if over else view
+
+    def operate(self, operation: Callable[[], T]) -> Steps[T]:
+        """Carry ``operation`` out on an owner thread and get its result."""
+        results: list[T] = []
+
+        def carry_out() -> Landing:
+            results.append(operation())
+            return Landing()
+
+        wait = Wait[T](self._make_flight(carry_out), new=True, full=True)
+        yield wait
+        if wait.landing is not None:
+            wait.landing.check()
+        return results[0]
+
+    def session(self, view: View) -> Session:
+        """Return the public face of a view."""
+        return self.public(view.record)
+
+    def public(self, record: Record) -> Session:
+        """Return the public face of a record."""
+        return record.session(idle_timeout=self.services.idle_timeout, clock=self.clock)
+
+    # ------------------------------------------------------------------ what operations report
+
+    def show(
+        self, record: Record | None, *, ended: SessionExpired | None = None, unsaved: bool = False
+    ) -> None:
+        """Let requests use ``record`` from now on; ``None`` when there is no session any more.
+
+        Call it while the store's lock is held, so that the order here is the order there.
+        """
+        with self._lock:
+            self._ended = ended
+            self._unsaved = record if unsaved else None
+            self.view = None if record is None else self._look(record)
+
+    def turn(self) -> None:
+        """Begin a new epoch: whatever was begun before has lost its say."""
+        with self._lock:
+            self.epoch += 1
+
+    def emit(self, kind: AuthEventType, record: Record | None, reason: SessionExpired | None = None) -> None:
+        """Queue an event; it is delivered when the operation has landed."""
+        session = None if record is None else self.public(record)
+        why = None if reason is None else reason.reason
+        self.services.events.emit(AuthEvent(kind, session, why, self.name))
+
+    # ------------------------------------------------------------------ decisions
+
+    def _usable(self, rejected: View | None, *, full: bool) -> Steps[View]:
+        for _ in range(_ROUNDS):
+            step = self._decide(rejected)
+            if isinstance(step, View):
+                return step
+            step.full = full
+            yield step
+            view = self._landed(step)
+            if view is not None:
+                return view
+        raise ServiceUnavailable("The session changes faster than it can be used: try again.")
+
+    def _landed(self, step: "Wait[View]") -> View | None:
+        """Return what can be used after a wait; ``None`` to decide again."""
+        landing = step.landing
+        failed = landing is None or landing.error is not None
+        if failed and step.fallback is not None and not (landing and landing.over):
+            return step.fallback
+        if landing is not None:
+            landing.check()
+        return self.view if step.flight.kind == "refresh" else None
+
+    def _decide(self, rejected: View | None) -> "View | Wait[View]":
+        """Return what can be used now, or what has to be waited for."""
+        background: Wait[View] | None = None
+        with self._lock:
+            view = self.view
+            if view is None:
+                return self._join("load", self._load)
+            now = self.clock()
+            state = view.schedule.state(now)
+            if state is Freshness.OVER:
+                return self._join("end", lambda: self._end(view))
+            if _same_token(view, rejected):
+                return self._join("refresh", lambda: self._refresh(view))
+            if state is Freshness.EXPIRING:
+                return self._expiring(view, now)
+            if self._flight is None and not self._is_quiet(now):
+                background = self._in_background(view, state)
+        if background is not None:
+            background.flight.start()
+        return view
+
+    def _expiring(self, view: View, now: float) -> "View | Wait[View]":
+        if now >= view.schedule.dead_at:
+            return self._join("refresh", lambda: self._refresh(view))
+        return (
+            view if self._is_quiet(now) else self._join("refresh", lambda: self._refresh(view), fallback=view)
+        )
+
+    def _in_background(self, view: View, state: Freshness) -> "Wait[View] | None":
+        if self._unsaved is not None:
+            return self._join("save", self._save)
+        stale = state is Freshness.STALE and self.services.background_refresh
+        return self._join("refresh", lambda: self._refresh(view)) if stale else None
+
+    def _is_quiet(self, now: float) -> bool:
+        return now < self._quiet_until <= now + _LONGEST_QUIET
+
+    def _must_notice(self, view: View) -> bool:
+        if view.noticed or self.clock() < view.schedule.notice_at:
+            return False
+        with self._lock:
+            current = self.view
+            if current is None or current.noticed:
+                return False
+            self.view = self._look(current.record, noticed=True)
+            return True
+
+    # ------------------------------------------------------------------ flights
+
+    def _join(
+        self, kind: Kind, operation: Callable[[], Landing], *, fallback: View | None = None
+    ) -> "Wait[View]":
+        """Join the flight that is up, or make one. Call it under the lock."""
+        flight, new = self._flight, False
+        if flight is None:
+            flight, new = self._make_flight(operation, kind), True
+            self._flight = flight
+        return Wait(flight, new=new, fallback=fallback)
+
+    def _join_load(self) -> "Wait[View]":
+        with self._lock:
+            return self._join("load", self._load)
+
+    def _make_flight(self, operation: Callable[[], Landing], kind: Kind = "operation") -> Flight:
+        if self.services.closed.is_set():
+            raise ConfigurationError("This client was closed: make a new one.")
+        flight = Flight(lambda this: self._carry_out(this, operation), kind)
+        self.services.flights.add(flight)
+        return flight
+
+    def _carry_out(self, flight: Flight, operation: Callable[[], Landing]) -> None:
+        landing = Landing()
+        try:
+            landing = operation()
+        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+            landing = Landing(error=fresh(error))
+        finally:
+            self._land(flight, landing)
+        self.services.events.deliver()
+        if landing.goodbye is not None:
+            self.services.say_goodbye(landing.goodbye)
+
+    def _land(self, flight: Flight, landing: Landing) -> None:
+        with self._lock:
+            if self._flight is flight:
+                self._flight = None
+            if landing.error is not None and not landing.over:
+                self._quiet_until = self.clock() + _quiet_time(landing.error)
+        self.services.flights.discard(flight)
+        flight.landed.set_result(landing)
+
+    # ------------------------------------------------------------------ operations of the flights
+
+    def _load(self) -> Landing:
+        epoch = self.epoch
+        record = self.services.vault.load(self.key)
+        with self._lock:
+            if record is not None and self.epoch == epoch and self.view is None:
+                self._ended = None
+                self.view = self._look(record)
+        if record is None:
+            return Landing(
+                error=self._ended or NotSignedIn(f"Nobody is signed in as {self.name!r}: call sign_in.")
+            )
+        return Landing()
+
+    def _refresh(self, view: View) -> Landing:
+        epoch = self.epoch
+        with self.services.vault.locked(self.key, LOCK_WAIT) as held:
+            self._save_into(held)
+            result = self.services.refresher.refresh(
+                held, view.record, wanted=lambda: self.epoch == epoch and not OWNER.exiting
+            )
+            return self._settle(result, epoch, view.record)
+
+    def _end(self, view: View) -> Landing:
+        epoch = self.epoch
+        with self.services.vault.locked(self.key, LOCK_WAIT) as held:
+            return self._settle(self.services.refresher.end(held, view.record), epoch, view.record)
+
+    def _notice(self) -> Landing:
+        view = self.view
+        if view is not None:
+            self.emit(AuthEventType.SESSION_EXPIRING, view.record)
+        return Landing()
+
+    def _save(self) -> Landing:
+        with self.services.vault.locked(self.key, LOCK_WAIT) as held:
+            self._save_into(held)
+        return Landing()
+
+    def _save_into(self, held: Held) -> None:
+        """Save what the store would not take before, unless the store has moved on."""
+        unsaved = self._unsaved
+        if unsaved is None:
+            return
+        stored = held.load()
+        if stored is not None and stored.is_before(unsaved):
+            held.save(unsaved)
+            self.show(unsaved)
+        else:
+            self.show(stored)
+
+    def _settle(self, result: Result, epoch: int, before: Record) -> Landing:
+        """Show what a refresh brought, unless a sign-in or sign-out has overtaken it."""
+        if self.epoch != epoch:
+            return Landing(goodbye=result.goodbye)
+        if result.record is None:
+            self.show(None, ended=result.ended)
+            self.emit(AuthEventType.SESSION_EXPIRED, before, result.ended)
+        else:
+            self.show(result.record, unsaved=result.unsaved)
+            if result.rotated:
+                self.emit(AuthEventType.TOKEN_REFRESHED, result.record)
+        return Landing(error=result.ended or result.error, goodbye=result.goodbye)
+
+    def _look(self, record: Record, *, noticed: bool = False) -> View:
+        current = self.view
+        known = current is not None and current.noticed and current.record.is_of_same_session(record)
+        return View(
+            record,
+            idle_timeout=self.services.idle_timeout,
+            background_refresh=self.services.background_refresh,
+            noticed=noticed or known,
+            watched=self._unsaved is not None,
+        )
+
+
+def _same_token(view: View, other: View | None) -> bool:
+    return other is not None and view.record.access_token == other.record.access_token
+
+
+def _quiet_time(error: Exception) -> float:
+    asked = error.retry_after if isinstance(error, ServiceUnavailable) else None
+    return min(max(asked or 0.0, random.uniform(_QUIET / 2, _QUIET)), _LONGEST_QUIET)  # noqa: S311

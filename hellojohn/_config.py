@@ -1,0 +1,189 @@
+"""Settings: an argument wins over its environment variable, that over the default. Checked once, here."""
+
+import ipaddress
+import os
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from hellojohn._duration import parse_duration
+from hellojohn._errors import ConfigurationError
+from hellojohn._models import Clock
+from hellojohn._secret import Secret
+from hellojohn.stores._protocol import TokenStore
+
+DEFAULT_API_URL = "https://api.hellojohn.dev"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a client was told, complete and checked.
+
+    Attributes:
+        api_url: The API's base, without a trailing slash and with its version, such as ``https://host/v1``.
+        tenant_id: The tenant.
+        publishable_key: The public key for sign-in and sign-up, if there is one.
+        secret_key: The server-side key, if there is one.
+        remember_me_duration: What ``remember_me=True`` asks for.
+        session_duration: What ``remember_me=False`` asks for.
+        idle_timeout: The tenant's idle timeout, if known.
+        background_refresh: Whether to refresh ahead of expiry.
+        clock: Seconds since the epoch.
+    """
+
+    api_url: str
+    tenant_id: str
+    publishable_key: Secret | None
+    secret_key: Secret | None
+    remember_me_duration: timedelta
+    session_duration: timedelta
+    idle_timeout: timedelta | None
+    background_refresh: bool
+    clock: Clock
+
+    @property
+    def host(self) -> str:
+        """The API's host and port, as the store's keys name it."""
+        return urlsplit(self.api_url).netloc
+
+
+def read_settings(
+    *,
+    tenant_id: str | None = None,
+    publishable_key: Secret | None = None,
+    secret_key: Secret | None = None,
+    client_id: str | None = None,
+    api_url: str | None = None,
+    api: str = "v1",
+    remember_me_duration: str | timedelta = "30d",
+    session_duration: str | timedelta = "24h",
+    idle_timeout: str | timedelta | None = None,
+    background_refresh: bool = True,
+    clock: Clock = time.time,
+) -> Settings:
+    """Check every setting and fill in what the environment and the defaults say.
+
+    Raises:
+        ConfigurationError: One is missing or malformed; the message names the argument and the variable.
+    """
+    if api != "v1":
+        raise ConfigurationError("api must be 'v1': this version of hellojohn speaks the v1 API only.")
+    if client_id is not None:
+        raise ConfigurationError(
+            "client_id belongs to the v2 API, which this version does not speak: drop it."
+        )
+    publishable = _read_key(publishable_key, "publishable_key", wrong="sk_")
+    secret = _read_key(secret_key, "secret_key", wrong="pk_")
+    if publishable is None and secret is None:
+        raise ConfigurationError(f"publishable_key is missing: {_how('publishable_key')}.")
+    if not callable(clock):
+        raise ConfigurationError("clock must be a function that returns seconds since the epoch.")
+    return Settings(
+        api_url=_read_api_url(api_url),
+        tenant_id=_read_tenant(tenant_id),
+        publishable_key=publishable,
+        secret_key=secret,
+        remember_me_duration=parse_duration(remember_me_duration, name="remember_me_duration"),
+        session_duration=parse_duration(session_duration, name="session_duration"),
+        idle_timeout=None if idle_timeout is None else parse_duration(idle_timeout, name="idle_timeout"),
+        background_refresh=_read_flag(background_refresh, "background_refresh"),
+        clock=clock,
+    )
+
+
+def check_store(store: Any) -> TokenStore:  # noqa: ANN401 - anything may come, that is why it is checked
+    """Return ``store`` if it looks like a token store.
+
+    Raises:
+        ConfigurationError: It lacks a method.
+    """
+    missing = [
+        name for name in ("load", "save", "delete", "lock") if not callable(getattr(store, name, None))
+    ]
+    if missing or isinstance(store, type):
+        problem = "an instance, not the class" if isinstance(store, type) else f"it has no {missing[0]}()"
+        raise ConfigurationError(f"store must be a TokenStore, such as FileStore(): {problem}.")
+    found: TokenStore = store
+    return found
+
+
+def check_account(name: object) -> str:
+    """Return an account's name.
+
+    Raises:
+        ConfigurationError: It is not a text of 1 to 256 printable characters.
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= 256 or not name.isprintable():  # noqa: PLR2004
+        raise ConfigurationError("account must be a text of 1 to 256 printable characters.")
+    return name
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine by name or number."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _how(name: str) -> str:
+    return f"pass {name}=... or set HELLOJOHN_{name.upper()}"
+
+
+def _read_text(value: str | None, name: str) -> str | None:
+    found = os.environ.get(f"HELLOJOHN_{name.upper()}") or None if value is None else value
+    if found is not None and not (isinstance(found, str) and Secret(found).is_sendable()):
+        raise ConfigurationError(f"{name} must be a text without spaces or control characters: {_how(name)}.")
+    return found
+
+
+def _read_tenant(value: str | None) -> str:
+    tenant = _read_text(value, "tenant_id")
+    if tenant is None:
+        raise ConfigurationError(f"tenant_id is missing: {_how('tenant_id')}.")
+    return tenant
+
+
+def _read_key(value: Secret | None, name: str, *, wrong: str) -> Secret | None:
+    key = value or Secret(os.environ.get(f"HELLOJOHN_{name.upper()}", ""))
+    if value is None and not key.reveal():
+        return None
+    if not key.is_sendable():
+        raise ConfigurationError(f"{name} must be a text without spaces or control characters: {_how(name)}.")
+    if key.reveal().startswith(wrong):
+        raise ConfigurationError(f"{name} holds the other kind of key ({wrong}...): {_how(name)}.")
+    return key
+
+
+def _read_flag(value: object, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False.")
+    return value
+
+
+def _read_api_url(value: str | None) -> str:
+    text = _read_text(value, "api_url") or DEFAULT_API_URL
+    try:
+        parts = urlsplit(text)
+        good = _is_good_url(parts)
+    except ValueError:
+        good = False
+    if not good:
+        raise ConfigurationError(
+            f"api_url must be an https URL such as {DEFAULT_API_URL}, or http on this machine, without user,"
+            f" query or fragment: {_how('api_url')}."
+        )
+    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}/v1"
+
+
+def _is_good_url(parts: SplitResult) -> bool:
+    host = parts.hostname or ""
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    plain = not (parts.username or parts.password or parts.query or parts.fragment)
+    return bool(host) and safe and plain and (parts.port is None or parts.port > 0)

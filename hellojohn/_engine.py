@@ -1,0 +1,85 @@
+"""The engine: the accounts of one client and what they share. Knows no httpx and no transport.
+
+An account lives in memory while somebody uses it; an idle one costs nothing, its session is in the store.
+"""
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+
+from hellojohn._account import Account, Services
+from hellojohn._config import Settings, check_account
+from hellojohn._events import Events
+from hellojohn._refresh import REFRESH_DEADLINE, Refresher
+from hellojohn._timing import Timing
+from hellojohn._vault import Vault
+from hellojohn.stores._protocol import TokenStore
+from hellojohn.wire import Answer, Call, Dialect
+
+Send = Callable[[Call, float], Answer]
+
+
+class Engine:
+    """The accounts of one client."""
+
+    def __init__(self, settings: Settings, *, store: TokenStore, dialect: Dialect, send: Send) -> None:
+        """Put the parts together; nothing is read or sent yet."""
+        self._settings = settings
+        idle = settings.idle_timeout
+        timing = Timing(clock=settings.clock)
+        idle_timeout = None if idle is None else idle.total_seconds()
+        vault = Vault(store, api_url=settings.api_url, tenant_id=settings.tenant_id, clock=settings.clock)
+        self.events = Events()
+        self.services = Services(
+            api_url=settings.api_url,
+            tenant_id=settings.tenant_id,
+            vault=vault,
+            dialect=dialect,
+            send=send,
+            refresher=Refresher(dialect, send, timing, idle_timeout),
+            events=self.events,
+            clock=settings.clock,
+            idle_timeout=idle_timeout,
+            background_refresh=settings.background_refresh,
+        )
+        self._accounts: weakref.WeakValueDictionary[str, Account] = weakref.WeakValueDictionary()
+        self._lock = threading.Lock()
+        _ENGINES.add(self)
+
+    def account(self, name: str) -> Account:
+        """Return the account of that name: the same one for as long as anybody holds it."""
+        with self._lock:
+            account = self._accounts.get(name)
+            if account is None:
+                key = f"{check_account(name)}@{self._settings.tenant_id}@{self._settings.host}"
+                account = self._accounts[name] = Account(name, key, self.services)
+            return account
+
+    def close(self) -> None:
+        """Take nothing new on, and let what is under way be stored; as long as one refresh at most."""
+        self.services.closed.set()
+        ends_at = time.monotonic() + REFRESH_DEADLINE
+        for flight in tuple(self.services.flights):
+            with suppress(TimeoutError):
+                flight.landed.result(max(ends_at - time.monotonic(), 0.0))
+
+    def reset_after_fork(self) -> None:
+        """Forget what only the parent's threads can finish."""
+        self._lock = threading.Lock()
+        self.events.reset()
+        self.services.flights.clear()
+        for account in tuple(self._accounts.values()):
+            account.reset()
+
+
+def _reset_engines() -> None:
+    for engine in tuple(_ENGINES):
+        engine.reset_after_fork()
+
+
+_ENGINES: weakref.WeakSet[Engine] = weakref.WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_engines)

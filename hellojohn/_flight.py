@@ -1,0 +1,172 @@
+"""One operation that several callers may wait for, and the two ways to wait: blocking and awaiting.
+
+A caller may give up at any time without harm: the operation belongs to its owner thread.
+"""
+
+import asyncio
+import copy
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from hellojohn._errors import HelloJohnError, SignInRequired
+from hellojohn._owner import OWNER
+from hellojohn._record import Record
+
+T = TypeVar("T")
+
+Kind = Literal["load", "refresh", "end", "save", "operation"]
+
+PATIENCE = 5.0
+"""Seconds that a caller waits for a refresh while its token still has life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """How an operation ended.
+
+    Attributes:
+        error: What its callers are to be told; ``None`` when it succeeded.
+        goodbye: A session that is gone here and still has to be signed out at the service.
+    """
+
+    error: Exception | None = None
+    goodbye: Record | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no session to go on with."""
+        return isinstance(self.error, SignInRequired)
+
+    def check(self) -> None:
+        """Raise the error, a fresh copy for each of many callers."""
+        if self.error is not None:
+            raise fresh(self.error)
+
+
+class Flight:
+    """One operation in progress."""
+
+    __slots__ = ("_work", "done", "kind", "landed")
+
+    def __init__(self, work: "Callable[[Flight], None]", kind: "Kind") -> None:
+        """Prepare ``work``, which must land the flight whatever happens.
+
+        Args:
+            work: The operation.
+            kind: What it does; a blocking caller may carry a ``load`` out itself.
+        """
+        self._work = work
+        self.kind: Kind = kind
+        self.landed: Future[Landing] = Future()
+        self.landed.set_running_or_notify_cancel()
+        self.done: Future[None] = Future()
+        self.done.set_running_or_notify_cancel()
+
+    def start(self) -> None:
+        """Carry it out on an owner thread."""
+        OWNER.run(self.run)
+
+    def run(self) -> None:
+        """Carry it out here."""
+        try:
+            self._work(self)
+        finally:
+            self.done.set_result(None)
+
+
+class Wait(Generic[T]):
+    """A point at which a caller has to wait for a flight.
+
+    Attributes:
+        flight: What to wait for.
+        new: Whether this caller is the one to start it.
+        full: Whether to wait until its events are delivered as well.
+        fallback: What can be used if the flight fails, or takes longer than ``PATIENCE``.
+    """
+
+    __slots__ = ("fallback", "flight", "full", "new")
+
+    def __init__(self, flight: Flight, *, new: bool, full: bool = False, fallback: T | None = None) -> None:
+        """Wait for ``flight``."""
+        self.flight = flight
+        self.new = new
+        self.full = full
+        self.fallback = fallback
+
+    @property
+    def landing(self) -> Landing | None:
+        """How the flight ended; ``None`` when it is still up."""
+        return self.flight.landed.result() if self.flight.landed.done() else None
+
+    def block(self) -> None:
+        """Wait on this thread."""
+        if self.new and self.flight.kind == "load":
+            self.flight.run()
+        elif self.new:
+            self.flight.start()
+        _block(self.flight.landed, self._patience)
+        if self._waits_for_events():
+            _block(self.flight.done, None)
+
+    async def wait(self) -> None:
+        """Wait as a task of the running event loop."""
+        if self.new:
+            self.flight.start()
+        await _wait(self.flight.landed, self._patience)
+        if self._waits_for_events():
+            await _wait(self.flight.done, None)
+
+    @property
+    def _patience(self) -> float | None:
+        return None if self.fallback is None else PATIENCE
+
+    def _waits_for_events(self) -> bool:
+        """Events come before the call returns where the call is about them: by name, or by an error."""
+        landing = self.landing
+        return landing is not None and (self.full or landing.error is not None)
+
+
+Steps = Generator[Wait[Any], None, T]
+
+
+def drive(steps: Steps[T]) -> T:
+    """Carry out ``steps``, blocking this thread where they wait."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        step.block()
+
+
+async def drive_async(steps: Steps[T]) -> T:
+    """Carry out ``steps``, awaiting where they wait."""
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+        await step.wait()
+
+
+def fresh(error: Exception) -> Exception:
+    """Return a copy without traceback, cause or context: one error reaches many callers."""
+    return copy.copy(error) if isinstance(error, HelloJohnError) else error
+
+
+def _block(future: "Future[T]", patience: float | None) -> None:
+    try:
+        future.result(patience)
+    except TimeoutError:
+        return
+
+
+async def _wait(future: "Future[T]", patience: float | None) -> None:
+    try:
+        await asyncio.wait_for(asyncio.wrap_future(future), patience)
+    except TimeoutError:
+        return

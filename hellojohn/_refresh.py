@@ -1,0 +1,197 @@
+"""One refresh, from the store's lock to the saved record. Runs on an owner thread, knows no caller.
+
+outcome        what is done under the lock
+-------------  ------------------------------------------------------------------------------------
+done           the next generation is saved
+not sent       nothing was asked: everything is kept, ``ServiceUnavailable``
+later          the service's wait is noted in the record for all who share it, ``ServiceUnavailable``
+unknown        everything is kept, the intent stays open, ``ServiceUnavailable(ambiguous=True)``
+over           the record is deleted if it is still the refused one, ``SessionExpired``
+misconfigured  everything is kept, ``ApiError``
+not ours       everything is kept, ``ServiceUnavailable``
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hellojohn._errors import ExpiryReason, HelloJohnError, ServiceUnavailable, SessionExpired, StoreError
+from hellojohn._freshness import Freshness, Schedule
+from hellojohn._grants import refreshed
+from hellojohn._record import Record
+from hellojohn._timing import Timing
+from hellojohn._vault import Held
+from hellojohn.wire import Answer, Call, Dialect, Outcome, OutcomeKind
+
+REFRESH_DEADLINE = 20.0
+LOCK_WAIT = 25.0
+"""Longer than a refresh: who waits for a live holder adopts its result."""
+
+_COOLDOWN = 5.0
+_LONGEST_COOLDOWN = 3_600.0
+_SAVES = 3
+_USABLE = (Freshness.FRESH, Freshness.STALE)
+
+logger = logging.getLogger("hellojohn")
+
+
+class Result(NamedTuple):
+    """How a refresh ended.
+
+    Attributes:
+        record: The session as it is now; ``None`` when it is over.
+        ended: Why it is over.
+        error: Why those who needed a new token get none, though the session is kept.
+        rotated: Whether this refresh brought a new generation.
+        unsaved: Whether the store would not take it: memory holds the only copy.
+        goodbye: A session that must still be signed out at the service.
+    """
+
+    record: Record | None = None
+    ended: SessionExpired | None = None
+    error: HelloJohnError | None = None
+    rotated: bool = False
+    unsaved: bool = False
+    goodbye: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refresher:
+    """What a refresh works with."""
+
+    dialect: Dialect
+    send: Callable[[Call, float], Answer]
+    timing: Timing
+    idle_timeout: float | None
+
+    def refresh(self, held: Held, known: Record, *, wanted: Callable[[], bool]) -> Result:
+        """Get a token other than the known one: adopt it if the store has one, else ask the service.
+
+        Raises:
+            StoreError: The store failed before anything was asked; nothing has changed.
+        """
+        record = held.load()
+        if record is None:
+            return Result(ended=_over(known, ExpiryReason.SIGNED_OUT))
+        now = self.timing.clock()
+        state = Schedule.of(record, idle_timeout=self.idle_timeout).state(now)
+        if state is Freshness.OVER:
+            return self._end(held, record)
+        if record.access_token != known.access_token and state in _USABLE:
+            return Result(record)
+        if record.retry_at is not None and now < record.retry_at <= now + _LONGEST_COOLDOWN:
+            return Result(record, error=_later(record.retry_at - now))
+        return self._ask(held, record, wanted)
+
+    def end(self, held: Held, known: Record) -> Result:
+        """End the session whose deadline has passed, unless another has been signed in since."""
+        record = held.load()
+        if record is None:
+            return Result(ended=_over(known, ExpiryReason.SIGNED_OUT))
+        state = Schedule.of(record, idle_timeout=self.idle_timeout).state(self.timing.clock())
+        return self._end(held, record) if state is Freshness.OVER else Result(record)
+
+    def _end(self, held: Held, record: Record) -> Result:
+        held.delete()
+        return Result(ended=_over(record, ExpiryReason.DURATION_ELAPSED), goodbye=record)
+
+    def _ask(self, held: Held, record: Record, wanted: Callable[[], bool]) -> Result:
+        from hellojohn._retry import Attempts  # noqa: PLC0415 - tenacity is loaded when first needed
+
+        cut_off = record.intent_at is not None
+        intent = record.changed(intent_at=record.intent_at if cut_off else self.timing.clock())
+        held.save(intent)
+        call = self.dialect.refresh(record.refresh_token)
+        attempts = Attempts(self.timing, deadline=REFRESH_DEADLINE, wanted=wanted)
+        outcome = attempts.make(lambda left: self.dialect.outcome(self.send(call, left)))
+        open_question = cut_off or attempts.ambiguous
+        kept = intent if open_question else record
+        match outcome.kind:
+            case OutcomeKind.DONE:
+                return self._save(held, record, outcome)
+            case OutcomeKind.OVER:
+                return self._over(held, record, outcome, open_question=open_question)
+            case OutcomeKind.LATER:
+                return self._later(held, kept, outcome)
+            case _:
+                return _keep(held, kept, outcome, ambiguous=attempts.ambiguous)
+
+    def _save(self, held: Held, record: Record, outcome: Outcome) -> Result:
+        assert outcome.grant is not None  # noqa: S101 - what DONE means
+        new = refreshed(record, outcome.grant, now=self.timing.clock())
+        for attempt in range(_SAVES):
+            try:
+                if _holds(held, record):
+                    held.save(new)
+                    return Result(new, rotated=True)
+            except StoreError as error:
+                logger.warning("The refreshed session was not saved (attempt %d): %s", attempt + 1, error)
+                self.timing.sleep(0.05 * 2**attempt)
+            else:
+                return self._replaced(held, new)._replace(goodbye=new)
+        return Result(new, rotated=True, unsaved=True)
+
+    def _replaced(self, held: Held, record: Record) -> Result:
+        """The record was deleted or replaced while the service was asked: that wins."""
+        other = held.load()
+        return Result(ended=_over(record, ExpiryReason.SIGNED_OUT)) if other is None else Result(other)
+
+    def _over(self, held: Held, record: Record, outcome: Outcome, *, open_question: bool) -> Result:
+        if not _holds(held, record):
+            return self._replaced(held, record)
+        held.delete()
+        reason = self._reason(record, outcome, open_question=open_question)
+        return Result(ended=_over(record, reason, outcome.code))
+
+    def _reason(self, record: Record, outcome: Outcome, *, open_question: bool) -> ExpiryReason:
+        reason = outcome.reason or ExpiryReason.REJECTED
+        refused = reason in (ExpiryReason.REJECTED, ExpiryReason.REUSE_DETECTED)
+        if refused and open_question:
+            return ExpiryReason.REFRESH_OUTCOME_UNKNOWN
+        if reason is ExpiryReason.EXPIRED and self._was_idle(record):
+            return ExpiryReason.IDLE
+        return reason
+
+    def _was_idle(self, record: Record) -> bool:
+        now = self.timing.clock()
+        idle = self.idle_timeout is not None and now >= record.refreshed_at + self.idle_timeout
+        return idle and (record.ends_at is None or now < record.ends_at)
+
+    def _later(self, held: Held, kept: Record, outcome: Outcome) -> Result:
+        wait = _COOLDOWN if outcome.retry_after is None else outcome.retry_after
+        noted = kept.changed(retry_at=self.timing.clock() + min(wait, _LONGEST_COOLDOWN))
+        _save_quietly(held, noted)
+        return Result(noted, error=_later(wait))
+
+
+def _keep(held: Held, kept: Record, outcome: Outcome, *, ambiguous: bool) -> Result:
+    _save_quietly(held, kept)
+    error = outcome.error
+    if error is None or isinstance(error, ServiceUnavailable):
+        message = str(error or "The service gave no usable answer to a refresh.")
+        error = ServiceUnavailable(f"{message} The session is kept: try again later.", ambiguous=ambiguous)
+    return Result(kept, error=error)
+
+
+def _save_quietly(held: Held, record: Record) -> None:
+    """Note what was learnt; if that fails, an intent stays open too long, which is safe."""
+    try:
+        held.save(record)
+    except StoreError as error:
+        logger.warning("The outcome of a refresh was not noted in the store: %s", error)
+
+
+def _holds(held: Held, record: Record) -> bool:
+    stored = held.load()
+    return stored is not None and stored.refresh_token == record.refresh_token
+
+
+def _later(wait: float) -> ServiceUnavailable:
+    message = f"The service asked not to be called for {wait:.0f} s; the session is kept, try again then."
+    return ServiceUnavailable(message, retry_after=wait)
+
+
+def _over(record: Record, reason: ExpiryReason, code: str | None = None) -> SessionExpired:
+    message = f"The session is over ({reason}): send the user to sign-in."
+    return SessionExpired(message, reason=reason, session_id=record.session_id, code=code)

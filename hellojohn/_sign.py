@@ -1,0 +1,170 @@
+"""Sign-in and sign-out, and the one question about the user: operations on an account, in steps.
+
+Each runs on an owner thread once begun, so that no caller's end loses a session or revives one.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hellojohn._account import Account
+from hellojohn._duration import format_duration
+from hellojohn._errors import (
+    ApiError,
+    HelloJohnError,
+    MfaChallenge,
+    MfaRequired,
+    StoreCorrupt,
+    StoreError,
+    StoreLocked,
+)
+from hellojohn._flight import Steps
+from hellojohn._grants import signed_in
+from hellojohn._models import AuthEventType, Session, User
+from hellojohn._record import Record
+from hellojohn._refresh import LOCK_WAIT
+from hellojohn._vault import Held
+from hellojohn._view import View
+from hellojohn.wire import Call, Grant
+
+CALL_DEADLINE = 30.0
+SIGN_OUT_DEADLINE = 10.0
+_REFUSED = ("token_expired", "invalid_token")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for at sign-in.
+
+    Attributes:
+        duration: The session's duration; ``None`` for the tenant's default.
+        remember_me: The user's choice, where it was one.
+    """
+
+    duration: timedelta | None = None
+    remember_me: bool | None = None
+
+    def as_text(self) -> str | None:
+        """Return the duration as the API takes it."""
+        return None if self.duration is None else format_duration(self.duration)
+
+
+def sign_in(account: Account, call: Call, wish: Wish) -> Steps[Session]:
+    """Send a sign-in, a sign-up or a second factor, and keep the session that it grants."""
+    return account.operate(lambda: _sign_in(account, call, wish))
+
+
+def sign_out(account: Account, *, everywhere: bool) -> Steps[None]:
+    """End the session here whatever happens, then tell the service."""
+    return account.operate(lambda: _sign_out(account, everywhere=everywhere))
+
+
+def user(account: Account) -> Steps[User]:
+    """Ask the service who is signed in; a refused token is replaced once."""
+    view = yield from account.acquire()
+    answer = yield from account.operate(lambda: _ask_user(account, view))
+    if isinstance(answer, ApiError) and answer.code in _REFUSED:
+        view = yield from account.acquire(view)
+        answer = yield from account.operate(lambda: _ask_user(account, view))
+    if isinstance(answer, User):
+        return answer
+    raise answer
+
+
+def _ask_user(account: Account, view: View) -> User | HelloJohnError:
+    services = account.services
+    answer = services.send(services.dialect.me(view.record.access_token), CALL_DEADLINE)
+    try:
+        return services.dialect.read_user(answer)
+    except HelloJohnError as error:
+        return error.with_traceback(None)
+
+
+def _sign_in(account: Account, call: Call, wish: Wish) -> Session:
+    services = account.services
+    grant = _granted(account, call, wish)
+    record = signed_in(
+        grant,
+        api_url=services.api_url,
+        tenant_id=services.tenant_id,
+        now=account.clock(),
+        asked=wish.duration,
+        remember_me=wish.remember_me,
+        limited=services.dialect.limits_sessions,
+    )
+    try:
+        with services.vault.locked(account.key, LOCK_WAIT) as held:
+            _stored(held)
+            held.save(record)
+            account.turn()
+            account.show(record)
+    except StoreError:
+        services.say_goodbye(record)
+        raise
+    account.emit(AuthEventType.SIGNED_IN, record)
+    return account.public(record)
+
+
+def _granted(account: Account, call: Call, wish: Wish) -> Grant:
+    services = account.services
+    answer = services.send(call, CALL_DEADLINE)
+    try:
+        return services.dialect.read_grant(answer)
+    except MfaRequired as error:
+        asked = error.challenge or MfaChallenge("")
+        error.challenge = asked._replace(duration=wish.duration, remember_me=wish.remember_me)
+        account.emit(AuthEventType.MFA_REQUIRED, None)
+        raise
+
+
+def _sign_out(account: Account, *, everywhere: bool) -> None:
+    account.turn()
+    shown = account.view
+    stored, failure = _forget(account)
+    record = _newest(stored, None if shown is None else shown.record)
+    if record is not None:
+        account.emit(AuthEventType.SIGNED_OUT, record)
+        _tell(account, record, everywhere=everywhere)
+    if failure is not None:
+        raise failure
+
+
+def _forget(account: Account) -> tuple[Record | None, StoreError | None]:
+    """Delete the session from the store, under its lock if that can be had; return what it was."""
+    vault = account.services.vault
+    try:
+        with vault.locked(account.key, LOCK_WAIT) as held:
+            record = _stored(held)
+            held.delete()
+            account.show(None)
+            return record, None
+    except StoreLocked:
+        pass
+    except StoreError as error:
+        account.show(None)
+        return None, error.with_traceback(None)
+    vault.delete(account.key)
+    account.show(None)
+    return None, None
+
+
+def _stored(held: Held) -> Record | None:
+    """Return the record; something corrupt has been set aside by now."""
+    try:
+        return held.load()
+    except StoreCorrupt:
+        return None
+
+
+def _newest(stored: Record | None, shown: Record | None) -> Record | None:
+    """Return the later generation: a refreshed session that could not be saved is only shown."""
+    if stored is None or shown is None:
+        return stored or shown
+    return shown if stored.is_before(shown) else stored
+
+
+def _tell(account: Account, record: Record, *, everywhere: bool) -> None:
+    dialect = account.services.dialect
+    call = dialect.sign_out(record.refresh_token, record.access_token, everywhere=everywhere)
+    answer = account.services.send(call, SIGN_OUT_DEADLINE)
+    if everywhere:
+        dialect.read_done(answer)

@@ -1,0 +1,150 @@
+"""Records in a store: encodes, decodes, checks whose they are, and sets aside what is not a record.
+
+The only caller of a ``TokenStore``. Whatever a store raises leaves here as a ``StoreError``.
+"""
+
+import inspect
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
+
+from hellojohn._errors import StoreCorrupt, StoreError, StoreUnavailable
+from hellojohn._models import Clock
+from hellojohn._record import NewerRecord, Record
+from hellojohn.stores._protocol import TokenStore
+
+T = TypeVar("T")
+logger = logging.getLogger("hellojohn")
+
+_KEPT_AFTER_END = 86_400.0
+
+
+class Vault:
+    """The records of one service and tenant in one store."""
+
+    def __init__(self, store: TokenStore, *, api_url: str, tenant_id: str, clock: Clock) -> None:
+        """Look into ``store`` for sessions that ``api_url`` issued for ``tenant_id``."""
+        self._store = store
+        self._api_url = api_url
+        self._tenant_id = tenant_id
+        self._clock = clock
+        self._expires = "expires_in" in inspect.signature(store.save).parameters
+
+    def load(self, key: str) -> Record | None:
+        """Read a record without a lock.
+
+        Raises:
+            StoreError: The store failed, or held something else, which was then set aside.
+        """
+        try:
+            return self.read(key)
+        except NewerRecord:
+            raise
+        except StoreCorrupt:
+            pass
+        with self.locked(key, timeout=10.0) as held:
+            return held.load()
+
+    @contextmanager
+    def locked(self, key: str, timeout: float) -> "Iterator[Held]":
+        """Hold the store's lock for ``key``.
+
+        Raises:
+            StoreLocked: Somebody else held it for ``timeout`` seconds.
+            StoreError: The store failed.
+        """
+        lock = _guard(lambda: self._store.lock(key, timeout))
+        _guard(lock.__enter__)
+        try:
+            yield Held(self, key)
+        finally:
+            _release(lock)
+
+    def delete(self, key: str) -> None:
+        """Remove a record without a lock: for sign-out, when the lock cannot be had."""
+        _guard(lambda: self._store.delete(key))
+
+    def save(self, key: str, record: Record) -> None:
+        """Write a record. Call it through ``Held``."""
+        over_at = record.over_at if self._expires else None
+        if over_at is None:
+            _guard(lambda: self._store.save(key, record.dumps()))
+            return
+        left = math.ceil(max(over_at - self._clock(), 0.0) + _KEPT_AFTER_END)
+        _guard(lambda: self._store.save(key, record.dumps(), expires_in=left))
+
+    def set_aside(self, key: str, problem: StoreCorrupt) -> StoreCorrupt:
+        """Move what is under ``key`` out of the way, and say where to. Call it under the lock."""
+        where = _guard(lambda: self._move_aside(key))
+        logger.error("%s It was set aside as %s.", problem, where)
+        return StoreCorrupt(f"{problem} It was set aside as {where}; sign in again.")
+
+    def read(self, key: str) -> Record | None:
+        """Read a record; raise ``StoreCorrupt`` at what is not one, and leave it there."""
+        text = _guard(lambda: self._store.load(key))
+        if text is None:
+            return None
+        record = Record.loads(text)
+        if (record.api_url, record.tenant_id) != (self._api_url, self._tenant_id):
+            raise StoreCorrupt("The stored session belongs to another service or tenant.")
+        return record
+
+    def _move_aside(self, key: str) -> str:
+        move: Callable[[str], str | None] | None = getattr(self._store, "set_aside", None)
+        if move is not None:
+            return move(key) or key
+        aside = f"{key}.corrupt"
+        self._store.save(aside, self._store.load(key) or "")
+        self._store.delete(key)
+        return aside
+
+
+class Held:
+    """One key while its lock is held: the only way to write."""
+
+    def __init__(self, vault: Vault, key: str) -> None:
+        """Made by ``Vault.locked``."""
+        self._vault = vault
+        self._key = key
+
+    def load(self) -> Record | None:
+        """Read the record; what is not one is set aside."""
+        try:
+            return self._vault.read(self._key)
+        except NewerRecord:
+            raise
+        except StoreCorrupt as error:
+            problem = StoreCorrupt(str(error))
+        raise self._vault.set_aside(self._key, problem)
+
+    def save(self, record: Record) -> None:
+        """Write the record."""
+        self._vault.save(self._key, record)
+
+    def delete(self) -> None:
+        """Remove the record."""
+        self._vault.delete(self._key)
+
+
+def _release(lock: AbstractContextManager[None]) -> None:
+    """Leave the lock; that it was lost in the meantime undoes nothing that was saved under it."""
+    try:
+        lock.__exit__(None, None, None)
+    except Exception as error:  # noqa: BLE001 - a store is somebody's plug-in
+        logger.warning("The token store's lock was not released cleanly (%s).", type(error).__name__)
+
+
+def _guard(call: Callable[[], T]) -> T:
+    """Let only store errors out, without the frames and locals that may hold a record."""
+    try:
+        return call()
+    except StoreError as error:
+        failure = error.with_traceback(None)
+    except Exception as error:  # noqa: BLE001 - a store is somebody's plug-in
+        failure = StoreUnavailable(
+            f"The token store raised {type(error).__name__}: let it raise a StoreError."
+        )
+    failure.__cause__ = failure.__context__ = None
+    raise failure

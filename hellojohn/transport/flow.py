@@ -1,0 +1,93 @@
+"""The auth flow, for httpx and httpx2 alike: they share its shape and nothing else.
+
+The flow adds the token, and on a 401 for that token asks the engine for another and replays the request
+once. The refresh itself never goes through the app's client. No lock is held and no response is left unread
+across a ``yield``: a waiting request keeps no connection from anybody.
+"""
+
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, ClassVar
+
+from hellojohn._account import Account
+from hellojohn._flight import drive, drive_async
+from hellojohn._view import View
+from hellojohn.transport.origins import Origins
+from hellojohn.transport.replay import Body
+
+Request = Any
+Response = Any
+
+_MARK = "hellojohn"
+_UNAUTHORIZED = 401
+
+
+class TokenFlow:
+    """Sends one account's access token to allowed origins, and keeps it fresh."""
+
+    plain_body: ClassVar[type]
+    """The HTTP library's stream of bytes that are at hand, which any number of attempts can send."""
+
+    def __init__(self, account: Account, origins: Origins) -> None:
+        """Made by ``client``, ``wrap`` and ``httpx_auth`` of a HelloJohn client."""
+        self._account = account
+        self._origins = origins
+
+    def __repr__(self) -> str:
+        """Show whose token goes where."""
+        return f"<{type(self).__name__} of account {self._account.name!r} for {self._origins!r}>"
+
+    def sync_auth_flow(self, request: Request) -> Generator[Request, Response, None]:
+        """Send ``request`` with a token that is good as far as this side can know."""
+        if not self._origins.allow(request.url):
+            yield _without_token(request)
+            return
+        account = self._account
+        view = account.view
+        if view is None or not view.fresh_from <= account.clock() < view.fresh_until:
+            view = drive(account.acquire())
+        body = self._attach(request, view)
+        response = yield request
+        if response.status_code == _UNAUTHORIZED and self._refuses(response, view):
+            response.read()
+            view = drive(account.acquire(view))
+            if body is None or body.rewind():
+                self._attach(request, view)
+                yield request
+
+    async def async_auth_flow(self, request: Request) -> AsyncGenerator[Request, Response]:
+        """Do the same, awaiting."""
+        if not self._origins.allow(request.url):
+            yield _without_token(request)
+            return
+        account = self._account
+        view = account.view
+        if view is None or not view.fresh_from <= account.clock() < view.fresh_until:
+            view = await drive_async(account.acquire())
+        body = self._attach(request, view)
+        response = yield request
+        if response.status_code == _UNAUTHORIZED and self._refuses(response, view):
+            await response.aread()
+            view = await drive_async(account.acquire(view))
+            if body is None or body.rewind():
+                self._attach(request, view)
+                yield request
+
+    def _attach(self, request: Request, view: View) -> Body | None:
+        """Put the token on, and remember where a body that is not plain bytes begins."""
+        request.headers["Authorization"] = view.header
+        request.extensions[_MARK] = view
+        return None if isinstance(request.stream, self.plain_body) else Body(request.stream)
+
+    def _refuses(self, response: Response, view: View) -> bool:
+        """Return whether a 401 refuses our token: it was sent, to an allowed origin, and is not only weak."""
+        answered = response.request
+        ours = answered.headers.get("Authorization") == view.header and self._origins.allow(answered.url)
+        return ours and "insufficient_scope" not in response.headers.get("WWW-Authenticate", "")
+
+
+def _without_token(request: Request) -> Request:
+    """Take off a token of ours that a request brought along from an allowed origin."""
+    view = request.extensions.pop(_MARK, None)
+    if view is not None and request.headers.get("Authorization") == view.header:
+        del request.headers["Authorization"]
+    return request

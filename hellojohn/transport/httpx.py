@@ -1,0 +1,11 @@
+"""The auth hook for httpx clients."""
+
+import httpx
+
+from hellojohn.transport.flow import TokenFlow
+
+
+class SessionAuth(TokenFlow, httpx.Auth):
+    """An ``httpx.Auth`` that signs requests with the session's access token."""
+
+    plain_body = httpx.ByteStream

@@ -1,0 +1,11 @@
+"""The auth hook for httpx2 clients, of the extra ``hellojohn[httpx2]``."""
+
+import httpx2
+
+from hellojohn.transport.flow import TokenFlow
+
+
+class SessionAuth(TokenFlow, httpx2.Auth):
+    """An ``httpx2.Auth`` that signs requests with the session's access token."""
+
+    plain_body = httpx2.ByteStream

@@ -1,0 +1,76 @@
+"""Which origins get the access token. Pure: knows URLs, sends nothing.
+
+An origin is scheme, host and port. Cleartext ``http`` is taken for this machine's own names only; since httpx
+keeps the ``Authorization`` header when it follows such an address on port 80 to ``https`` on port 443 of the
+same host, that twin belongs to it.
+"""
+
+from collections.abc import Iterable
+from typing import Literal
+
+import httpx
+
+from hellojohn._config import is_loopback
+from hellojohn._errors import ConfigurationError
+
+
+class Origins:
+    """A set of allowed origins, or with ``"*"`` every origin that is safe to send a token to."""
+
+    __slots__ = ("_all", "_pairs")
+
+    def __init__(self, origins: "Iterable[str] | Literal['*']", *, base_url: httpx.URL | None = None) -> None:
+        """Allow ``origins`` and the origin of ``base_url``.
+
+        Raises:
+            ConfigurationError: None is left, or one is not an origin, or it is cleartext to another machine.
+        """
+        self._all = origins == "*"
+        urls = [] if base_url is None or not base_url.host else [base_url]
+        if isinstance(origins, str) and not self._all:
+            raise ConfigurationError('origins takes a list such as ["https://api.example.com"], or "*".')
+        urls += [] if self._all else [_read_origin(origin) for origin in origins]
+        self._pairs = {pair for url in urls for pair in _pairs_of(url)}
+        if not self._pairs and not self._all:
+            raise ConfigurationError(
+                "Which origins may get the token? Give the client a base_url, or pass"
+                ' origins=["https://api.example.com"].'
+            )
+
+    def allow(self, url: httpx.URL) -> bool:
+        """Return whether a request to ``url`` carries the token."""
+        if (url.scheme, url.netloc) in self._pairs:
+            return True
+        return self._all and _is_safe(url)
+
+    def __repr__(self) -> str:
+        """Show the origins."""
+        shown = '"*"' if self._all else sorted(f"{scheme}://{host.decode()}" for scheme, host in self._pairs)
+        return f"Origins({shown})"
+
+
+def _read_origin(origin: object) -> httpx.URL:
+    try:
+        url = httpx.URL(origin) if isinstance(origin, str) else None
+    except httpx.InvalidURL:
+        url = None
+    if url is None or not url.host or url.raw_path not in (b"", b"/") or url.userinfo or url.fragment:
+        raise ConfigurationError(
+            'origins takes scheme, host and port, such as "https://api.example.com:8443", without a path.'
+        )
+    return url
+
+
+def _pairs_of(url: httpx.URL) -> list[tuple[str, bytes]]:
+    if not _is_safe(url):
+        raise ConfigurationError(
+            f"The token is not sent in cleartext to {url.host}: use https. (http is for this machine only.)"
+        )
+    pairs = [(url.scheme, url.netloc)]
+    if url.scheme == "http" and url.port is None:
+        pairs.append(("https", url.netloc))
+    return pairs
+
+
+def _is_safe(url: httpx.URL) -> bool:
+    return url.scheme == "https" or (url.scheme == "http" and is_loopback(url.host))

@@ -93,7 +93,9 @@ def __getattr__(name: str) -> object:
 
     if name not in stores.__all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(stores, name)
+    found = getattr(stores, name)
+    found.__module__ = __name__
+    return found
 
 
 for _name in __all__:

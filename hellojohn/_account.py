@@ -120,7 +120,7 @@ class Account:
         """
         view = yield from self._usable(rejected, full=full)
         if self._must_notice(view):
-            yield Wait[View](self._make_flight(self._notice), new=True, full=True)
+            yield Wait[View](self._make_flight(self._notice), full=True)
         return view
 
     def load(self) -> Steps[View | None]:
@@ -143,19 +143,20 @@ class Account:
             results.append(operation())
             return Landing()
 
-        wait = Wait[T](self._make_flight(carry_out), new=True, full=True)
+        wait = Wait[T](self._make_flight(carry_out), full=True)
         yield wait
         if wait.landing is not None:
             wait.landing.check()
         return results[0]
 
-    def session(self, view: View) -> Session:
-        """Return the public face of a view."""
-        return self.public(view.record)
-
     def public(self, record: Record) -> Session:
         """Return the public face of a record."""
         return record.session(idle_timeout=self.services.idle_timeout, clock=self.clock)
+
+    def save_now(self) -> None:
+        """Try once more to save what the store would not take; it is the last chance."""
+        if self._unsaved is not None:
+            self._save()
 
     # ------------------------------------------------------------------ what operations report
 
@@ -224,15 +225,15 @@ class Account:
             if self._flight is None and not self._is_quiet(now):
                 background = self._in_background(view, state)
         if background is not None:
-            background.flight.start()
+            background.flight.start(blocking=False)
         return view
 
     def _expiring(self, view: View, now: float) -> "View | Wait[View]":
         if now >= view.schedule.dead_at:
             return self._join("refresh", lambda: self._refresh(view))
-        return (
-            view if self._is_quiet(now) else self._join("refresh", lambda: self._refresh(view), fallback=view)
-        )
+        if self._is_quiet(now):
+            return view
+        return self._join("refresh", lambda: self._refresh(view), fallback=view)
 
     def _in_background(self, view: View, state: Freshness) -> "Wait[View] | None":
         if self._unsaved is not None:
@@ -259,11 +260,9 @@ class Account:
         self, kind: Kind, operation: Callable[[], Landing], *, fallback: View | None = None
     ) -> "Wait[View]":
         """Join the flight that is up, or make one. Call it under the lock."""
-        flight, new = self._flight, False
-        if flight is None:
-            flight, new = self._make_flight(operation, kind), True
-            self._flight = flight
-        return Wait(flight, new=new, fallback=fallback)
+        if self._flight is None:
+            self._flight = self._make_flight(operation, kind)
+        return Wait(self._flight, fallback=fallback)
 
     def _join_load(self) -> "Wait[View]":
         with self._lock:
@@ -285,6 +284,7 @@ class Account:
         finally:
             self._land(flight, landing)
         self.services.events.deliver()
+        flight.done.set_result(None)
         if landing.goodbye is not None:
             self.services.say_goodbye(landing.goodbye)
 
@@ -292,7 +292,7 @@ class Account:
         with self._lock:
             if self._flight is flight:
                 self._flight = None
-            if landing.error is not None and not landing.over:
+            if landing.error is not None and flight.kind in ("refresh", "save"):
                 self._quiet_until = self.clock() + _quiet_time(landing.error)
         self.services.flights.discard(flight)
         flight.landed.set_result(landing)

@@ -84,11 +84,11 @@ class _Steps:
         if view is None:
             view = yield from self.account.acquire()
         view = yield from self.account.acquire(view, full=True)
-        return self.account.session(view)
+        return self.account.public(view.record)
 
     def session(self) -> Steps[Session | None]:
         view = yield from self.account.load()
-        return None if view is None else self.account.session(view)
+        return None if view is None else self.account.public(view.record)
 
     def access_token(self) -> Steps[Secret]:
         view = yield from self.account.acquire()

@@ -124,6 +124,7 @@ class _Client:
             store=MemoryStore() if store is None else check_store(store),
             dialect=V1(settings.tenant_id, settings.publishable_key or Secret("")),
             send=lambda call, deadline: sender.send(call, deadline=deadline),
+            after_fork=sender.reset_after_fork,
         )
         self._root = True
         self._rebound(account)

@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from hellojohn._account import Account, Services
 from hellojohn._config import Settings, check_account
+from hellojohn._errors import StoreError
 from hellojohn._events import Events
 from hellojohn._refresh import REFRESH_DEADLINE, Refresher
 from hellojohn._timing import Timing
@@ -25,11 +26,30 @@ Send = Callable[[Call, float], Answer]
 class Engine:
     """The accounts of one client."""
 
-    def __init__(self, settings: Settings, *, store: TokenStore, dialect: Dialect, send: Send) -> None:
-        """Put the parts together; nothing is read or sent yet."""
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        store: TokenStore,
+        dialect: Dialect,
+        send: Send,
+        after_fork: Callable[[], None],
+        timing: Timing | None = None,
+    ) -> None:
+        """Put the parts together; nothing is read or sent yet.
+
+        Args:
+            settings: What the client was told.
+            store: Where sessions are kept.
+            dialect: How to speak to the service.
+            send: Sends one call with so many seconds to spare; never raises for a network.
+            after_fork: Makes ``send`` fit for a forked child.
+            timing: How operations measure and spend time; the settings' clock and the real one if not given.
+        """
         self._settings = settings
         idle = settings.idle_timeout
-        timing = Timing(clock=settings.clock)
+        timing = timing or Timing(clock=settings.clock)
+        self._after_fork = after_fork
         idle_timeout = None if idle is None else idle.total_seconds()
         vault = Vault(store, api_url=settings.api_url, tenant_id=settings.tenant_id, clock=settings.clock)
         self.events = Events()
@@ -65,10 +85,14 @@ class Engine:
         for flight in tuple(self.services.flights):
             with suppress(TimeoutError):
                 flight.landed.result(max(ends_at - time.monotonic(), 0.0))
+        for account in tuple(self._accounts.values()):
+            with suppress(StoreError):
+                account.save_now()
 
     def reset_after_fork(self) -> None:
         """Forget what only the parent's threads can finish."""
         self._lock = threading.Lock()
+        self._after_fork()
         self.events.reset()
         self.services.flights.clear()
         for account in tuple(self._accounts.values()):

@@ -5,6 +5,7 @@ A caller may give up at any time without harm: the operation belongs to its owne
 
 import asyncio
 import copy
+import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class Landing:
 class Flight:
     """One operation in progress."""
 
-    __slots__ = ("_work", "done", "kind", "landed")
+    __slots__ = ("_ticket", "_work", "done", "kind", "landed")
 
     def __init__(self, work: "Callable[[Flight], None]", kind: "Kind") -> None:
         """Prepare ``work``, which must land the flight whatever happens.
@@ -58,22 +59,24 @@ class Flight:
             kind: What it does; a blocking caller may carry a ``load`` out itself.
         """
         self._work = work
+        self._ticket = threading.Lock()
         self.kind: Kind = kind
         self.landed: Future[Landing] = Future()
         self.landed.set_running_or_notify_cancel()
         self.done: Future[None] = Future()
         self.done.set_running_or_notify_cancel()
 
-    def start(self) -> None:
-        """Carry it out on an owner thread."""
-        OWNER.run(self.run)
+    def start(self, *, blocking: bool) -> None:
+        """Have it carried out, unless that has begun: on an owner thread, or here if it only reads.
 
-    def run(self) -> None:
-        """Carry it out here."""
-        try:
+        Everybody who waits calls this, so that one who made the flight and was interrupted strands nobody.
+        """
+        if not self._ticket.acquire(blocking=False):
+            return
+        if blocking and self.kind == "load":
             self._work(self)
-        finally:
-            self.done.set_result(None)
+        else:
+            OWNER.run(lambda: self._work(self))
 
 
 class Wait(Generic[T]):
@@ -81,17 +84,15 @@ class Wait(Generic[T]):
 
     Attributes:
         flight: What to wait for.
-        new: Whether this caller is the one to start it.
         full: Whether to wait until its events are delivered as well.
         fallback: What can be used if the flight fails, or takes longer than ``PATIENCE``.
     """
 
-    __slots__ = ("fallback", "flight", "full", "new")
+    __slots__ = ("fallback", "flight", "full")
 
-    def __init__(self, flight: Flight, *, new: bool, full: bool = False, fallback: T | None = None) -> None:
+    def __init__(self, flight: Flight, *, full: bool = False, fallback: T | None = None) -> None:
         """Wait for ``flight``."""
         self.flight = flight
-        self.new = new
         self.full = full
         self.fallback = fallback
 
@@ -102,18 +103,14 @@ class Wait(Generic[T]):
 
     def block(self) -> None:
         """Wait on this thread."""
-        if self.new and self.flight.kind == "load":
-            self.flight.run()
-        elif self.new:
-            self.flight.start()
+        self.flight.start(blocking=True)
         _block(self.flight.landed, self._patience)
         if self._waits_for_events():
             _block(self.flight.done, None)
 
     async def wait(self) -> None:
         """Wait as a task of the running event loop."""
-        if self.new:
-            self.flight.start()
+        self.flight.start(blocking=False)
         await _wait(self.flight.landed, self._patience)
         if self._waits_for_events():
             await _wait(self.flight.done, None)

@@ -16,7 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hellojohn._errors import ExpiryReason, HelloJohnError, ServiceUnavailable, SessionExpired, StoreError
+from hellojohn._errors import (
+    ExpiryReason,
+    HelloJohnError,
+    ServiceUnavailable,
+    SessionExpired,
+    StoreCorrupt,
+    StoreError,
+)
 from hellojohn._freshness import Freshness, Schedule
 from hellojohn._grants import refreshed
 from hellojohn._record import Record
@@ -104,12 +111,20 @@ class Refresher:
         held.save(intent)
         call = self.dialect.refresh(record.refresh_token)
         attempts = Attempts(self.timing, deadline=REFRESH_DEADLINE, wanted=wanted)
-        outcome = attempts.make(lambda left: self.dialect.outcome(self.send(call, left)))
+        arrived_at = 0.0
+
+        def attempt(seconds: float) -> Outcome:
+            nonlocal arrived_at
+            answer = self.send(call, seconds)
+            arrived_at = self.timing.clock()
+            return self.dialect.outcome(answer)
+
+        outcome = attempts.make(attempt)
         open_question = cut_off or attempts.ambiguous
         kept = intent if open_question else record
         match outcome.kind:
             case OutcomeKind.DONE:
-                return self._save(held, record, outcome)
+                return self._save(held, record, _next(record, outcome, arrived_at))
             case OutcomeKind.OVER:
                 return self._over(held, record, outcome, open_question=open_question)
             case OutcomeKind.LATER:
@@ -117,9 +132,7 @@ class Refresher:
             case _:
                 return _keep(held, kept, outcome, ambiguous=attempts.ambiguous)
 
-    def _save(self, held: Held, record: Record, outcome: Outcome) -> Result:
-        assert outcome.grant is not None  # noqa: S101 - what DONE means
-        new = refreshed(record, outcome.grant, now=self.timing.clock())
+    def _save(self, held: Held, record: Record, new: Record) -> Result:
         for attempt in range(_SAVES):
             try:
                 if _holds(held, record):
@@ -165,6 +178,11 @@ class Refresher:
         return Result(noted, error=_later(wait))
 
 
+def _next(record: Record, outcome: Outcome, arrived_at: float) -> Record:
+    assert outcome.grant is not None  # noqa: S101 - what DONE means
+    return refreshed(record, outcome.grant, now=arrived_at)
+
+
 def _keep(held: Held, kept: Record, outcome: Outcome, *, ambiguous: bool) -> Result:
     _save_quietly(held, kept)
     error = outcome.error
@@ -183,7 +201,11 @@ def _save_quietly(held: Held, record: Record) -> None:
 
 
 def _holds(held: Held, record: Record) -> bool:
-    stored = held.load()
+    """Return whether nobody has replaced the record; what turned corrupt was set aside, and is nobody."""
+    try:
+        stored = held.load()
+    except StoreCorrupt:
+        return True
     return stored is not None and stored.refresh_token == record.refresh_token
 
 

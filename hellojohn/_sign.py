@@ -24,7 +24,7 @@ from hellojohn._record import Record
 from hellojohn._refresh import LOCK_WAIT
 from hellojohn._vault import Held
 from hellojohn._view import View
-from hellojohn.wire import Call, Grant
+from hellojohn.wire import Answer, Call, Grant
 
 CALL_DEADLINE = 30.0
 SIGN_OUT_DEADLINE = 10.0
@@ -81,12 +81,13 @@ def _ask_user(account: Account, view: View) -> User | HelloJohnError:
 
 def _sign_in(account: Account, call: Call, wish: Wish) -> Session:
     services = account.services
-    grant = _granted(account, call, wish)
+    answer = services.send(call, CALL_DEADLINE)
+    arrived_at = account.clock()
     record = signed_in(
-        grant,
+        _granted(account, answer, wish),
         api_url=services.api_url,
         tenant_id=services.tenant_id,
-        now=account.clock(),
+        now=arrived_at,
         asked=wish.duration,
         remember_me=wish.remember_me,
         limited=services.dialect.limits_sessions,
@@ -104,11 +105,9 @@ def _sign_in(account: Account, call: Call, wish: Wish) -> Session:
     return account.public(record)
 
 
-def _granted(account: Account, call: Call, wish: Wish) -> Grant:
-    services = account.services
-    answer = services.send(call, CALL_DEADLINE)
+def _granted(account: Account, answer: Answer, wish: Wish) -> Grant:
     try:
-        return services.dialect.read_grant(answer)
+        return account.services.dialect.read_grant(answer)
     except MfaRequired as error:
         asked = error.challenge or MfaChallenge("")
         error.challenge = asked._replace(duration=wish.duration, remember_me=wish.remember_me)

@@ -7,11 +7,12 @@ from hellojohn.stores._protocol import TokenStore
 from hellojohn.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from hellojohn.stores.encrypted import EncryptedStore
     from hellojohn.stores.file import FileStore
 
-__all__ = ["FileStore", "MemoryStore", "TokenStore"]
+__all__ = ["EncryptedStore", "FileStore", "MemoryStore", "TokenStore"]
 
-_LAZY = {"FileStore": "file"}
+_LAZY = {"EncryptedStore": "encrypted", "FileStore": "file"}
 
 
 def __getattr__(name: str) -> object:

@@ -1,27 +1,51 @@
-"""Which locks the present thread holds in the present process. Imports nothing of the package."""
+"""Which locks the present thread holds in the present process. Imports no store."""
 
 import os
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import NamedTuple
+
+from hellojohn._errors import StoreLocked
+
+
+class _Hold(NamedTuple):
+    pid: int
+    token: str
 
 
 class HeldLocks(threading.local):
-    """A thread's own record of the locks it holds; in a forked child it holds none."""
+    """A thread's own record of the locks it holds, each with the token that proves it."""
 
     def __init__(self) -> None:
         """Start with none; called once for each thread."""
-        self._pids: dict[str, int] = {}
+        self._holds: dict[str, _Hold] = {}
 
-    def __contains__(self, key: str) -> bool:
-        """Return whether this thread took the lock of ``key`` in this process."""
-        return self._pids.get(key) == os.getpid()
+    def holds(self, key: str) -> bool:
+        """Return whether this thread is inside the lock of ``key``.
+
+        Raises:
+            StoreLocked: It was when its process was forked: the lock is still the parent's.
+        """
+        return self.token(key) is not None
+
+    def token(self, key: str) -> str | None:
+        """Return the token of the lock that this thread holds on ``key``, or ``None``.
+
+        Raises:
+            StoreLocked: The process was forked inside the lock: it is still the parent's.
+        """
+        hold = self._holds.get(key)
+        if hold and hold.pid != os.getpid():
+            msg = f"This process was forked inside the lock of {key!r}, which its parent still holds."
+            raise StoreLocked(msg)
+        return hold.token if hold else None
 
     @contextmanager
-    def noted(self, key: str) -> Generator[None]:
+    def noted(self, key: str, token: str = "") -> Generator[None]:
         """Note the lock of ``key`` as held by this thread."""
-        mine = self._pids  # another thread may be the one to leave
-        mine[key] = os.getpid()
+        mine = self._holds  # another thread may be the one to leave
+        mine[key] = _Hold(os.getpid(), token)
         try:
             yield
         finally:

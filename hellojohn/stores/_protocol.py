@@ -17,7 +17,8 @@ class TokenStore(Protocol):
         """Return the text last saved under ``key``, whole, or ``None``.
 
         Raises:
-            StoreCorrupt: What is there cannot be a text that was saved here. The store has set it aside.
+            StoreCorrupt: What is there cannot be a text that was saved here, or was saved with another key.
+                Nothing was changed: ``set_aside`` moves it out of the way.
             StoreUnavailable: The store cannot be read now.
         """
         ...
@@ -64,12 +65,13 @@ class TokenStore(Protocol):
     def set_aside(self, key: str) -> str | None:
         """Move what is under ``key`` out of the way without losing it, because it is no record of ours.
 
-        Call it with the lock held, after a second look. ``key`` is empty afterwards.
+        Call it with the lock held, after a second look there. ``key`` is empty afterwards.
 
         Returns:
             Where it is now, in words for an error message, or ``None`` when nothing was there.
 
         Raises:
+            StoreCorrupt: It is a record that another encryption key can read. It was left as it is.
             StoreUnavailable: The store cannot be written now.
         """
         ...

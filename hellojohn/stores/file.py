@@ -1,21 +1,20 @@
 """Sessions in private files, one a key: survives the process, shared by every process of one user."""
 
 import os
-import re
 import secrets
 import time
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from hashlib import sha256
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path, PurePath
 
 from platformdirs import user_data_path
 
-from hellojohn._errors import ConfigurationError, StoreCorrupt
+from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
 from hellojohn.stores._file_lock import file_lock
 from hellojohn.stores._held import HeldLocks
+from hellojohn.stores._names import name_of
 from hellojohn.stores._private_files import (
     check_private_folder,
     explained,
@@ -25,9 +24,8 @@ from hellojohn.stores._private_files import (
     sync_folder,
     write_new,
 )
+from hellojohn.stores._text import LARGEST, decoded, refuse_unfit
 
-_LARGEST = 1024 * 1024
-_ASIDE_WAIT = 5.0
 _OLD = 3600.0
 
 
@@ -62,15 +60,15 @@ class FileStore:
         """Return the text last saved under ``key``, or ``None``.
 
         Raises:
-            StoreCorrupt: The file is no text of ours (not UTF-8, or larger than 1 MiB); it was renamed.
+            StoreCorrupt: The file is no text of ours: not UTF-8, or larger than 1 MiB.
             StoreUnavailable: It cannot be read, or others can reach it.
         """
-        try:
-            return self._read(key)
-        except _NotText:
-            pass
-        with self._holding(key):
-            return self._read_or_set_aside(key)
+        file = self._file(key)
+        with explained("read", file), suppress(FileNotFoundError):
+            check_private_folder(self._folder)
+            with os.fdopen(open_private(file, os.O_RDONLY), "rb") as opened:
+                return decoded(opened.read(LARGEST + 1), file)
+        return None
 
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
         """Put ``text`` under ``key``, on the disk when this returns. ``expires_in`` is ignored.
@@ -82,14 +80,14 @@ class FileStore:
         del expires_in
         secret = Secret(text)
         del text
-        _refuse_unfit(secret)
+        refuse_unfit(secret)
         file = self._file(key)
         with explained("save to", file):
             make_private_folder(self._folder)
             self._sweep(key)
             with suppress(FileNotFoundError):
                 os.close(open_private(file, os.O_RDONLY))
-            self._put(file, secret, "locked" if key in self._held else "free")
+            self._put(file, secret, "locked" if self._held.holds(key) else "free")
 
     def delete(self, key: str) -> None:
         """Remove what is under ``key``.
@@ -125,12 +123,11 @@ class FileStore:
         """Rename the file of ``key`` to the next free ``*.corrupt-N`` and return its new path.
 
         Raises:
-            StoreLocked: It was called without the lock, and somebody else holds it.
             StoreUnavailable: The folder or the disk refuses.
         """
         file = self._file(key)
-        with self._holding(key), explained("rename", file):
-            if not os.path.lexists(file):
+        with explained("rename", file):
+            if not (self._exists() and os.path.lexists(file)):
                 return None
             names = (file.with_name(f"{file.name}.corrupt-{n}") for n in count(1))
             aside = next(name for name in names if not os.path.lexists(name))
@@ -139,10 +136,7 @@ class FileStore:
         return str(aside)
 
     def _file(self, key: str) -> Path:
-        # The digest tells keys apart that differ in case, accents or length only; the slug is for people.
-        digest = sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        slug = re.sub(r"[^a-z0-9]+", "-", key.lower())[:40].strip("-")
-        return self._folder / f"{slug}-{digest}.session"
+        return self._folder / f"{name_of(key)}.session"
 
     def _exists(self) -> bool:
         try:
@@ -150,25 +144,6 @@ class FileStore:
         except FileNotFoundError:
             return False
         return True
-
-    def _read(self, key: str) -> str | None:
-        file = self._file(key)
-        with explained("read", file), suppress(FileNotFoundError):
-            check_private_folder(self._folder)
-            with os.fdopen(open_private(file, os.O_RDONLY), "rb") as opened:
-                return _decoded(opened.read(_LARGEST + 1))
-        return None
-
-    def _read_or_set_aside(self, key: str) -> str | None:
-        try:
-            return self._read(key)
-        except _NotText:
-            aside = self.set_aside(key)
-        msg = f"{self._file(key)} is no session of ours (not UTF-8, or larger than 1 MiB). It is now {aside}."
-        raise StoreCorrupt(msg)
-
-    def _holding(self, key: str) -> AbstractContextManager[None]:
-        return nullcontext() if key in self._held else self.lock(key, _ASIDE_WAIT)
 
     def _put(self, file: Path, secret: Secret, kind: str) -> None:
         temporary = file.with_name(f"{file.name}.{kind}-{secrets.token_hex(8)}.tmp")
@@ -183,32 +158,13 @@ class FileStore:
 
     def _sweep(self, key: str) -> None:
         """Remove what killed writers left: under the lock, nobody else can be writing with it."""
-        if key not in self._held:
+        if not self._held.holds(key):
             return
         name = self._file(key).name
         for left in self._folder.glob(f"{name}.*.tmp"):
             with suppress(OSError):
                 if left.name.startswith(f"{name}.locked-") or left.stat().st_mtime < time.time() - _OLD:
                     left.unlink()
-
-
-class _NotText(Exception):
-    """The file holds no text that was saved here."""
-
-
-def _decoded(data: bytes) -> str:
-    if len(data) <= _LARGEST:
-        with suppress(UnicodeDecodeError):
-            return data.decode()
-    raise _NotText
-
-
-def _refuse_unfit(secret: Secret) -> None:
-    with suppress(UnicodeEncodeError):
-        if len(secret.reveal().encode()) <= _LARGEST:
-            return
-    msg = "The text could not be read back: a record is proper Unicode of at most 1 MiB. Nothing was saved."
-    raise StoreCorrupt(msg)
 
 
 def _default_folder(app: str) -> Path:

@@ -1,0 +1,167 @@
+"""Sessions encrypted before another store sees them. Chooses no store and keeps nothing itself."""
+
+import os
+import re
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, cast
+
+from hellojohn._errors import ConfigurationError, StoreCorrupt
+from hellojohn._secret import Secret
+from hellojohn.stores._protocol import TokenStore
+from hellojohn.stores._text import refuse_unfit
+
+if TYPE_CHECKING:
+    from hellojohn.stores._cipher import Cipher, Key
+
+_VARIABLE = "HELLOJOHN_STORE_KEY"
+_KIND = "hellojohn-encrypted-1"
+_RECORD = re.compile(rf"({_KIND}:([0-9a-f]{{16}}):([0-9a-f]*):)((?:[A-Za-z0-9_=-]{{4}})*)")
+_GENERATED = re.compile(r"[A-Za-z0-9_-]{43}=")
+_LENGTH = 32
+
+
+class EncryptedStore:
+    """Encrypts each session (AES-256-GCM) and keeps it in another store.
+
+    A record is bound to its place in the store: swapped with another account's, or changed in one bit, it is
+    corrupt. So is what the other store kept in plain text before. A record that another encryption key wrote
+    is never set aside: ``load`` raises ``StoreCorrupt``, and the right key still reads it.
+
+    Args:
+        inner: The store that keeps the encrypted text.
+        key: 32 bytes; or a text from ``EncryptedStore.generate_key()``; or any other text, as a pass phrase,
+            which costs a fifth of a second at the first use. A list of these rotates keys: the first one
+            writes, all of them read. Default: the environment variable ``HELLOJOHN_STORE_KEY``.
+
+    Raises:
+        ConfigurationError: The key is missing or is none of these, or cryptography is not installed.
+    """
+
+    def __init__(self, inner: TokenStore, key: bytes | str | Sequence[bytes | str] | None = None) -> None:
+        """Check the key; the store is not touched yet."""
+        _require_cryptography()
+        self._inner = inner
+        self._keys = _keys_of(os.environ.get(_VARIABLE, "") if key is None else key)
+        del key
+        if not self._keys:
+            msg = (
+                f"EncryptedStore needs a key, in the argument key or the variable {_VARIABLE}: 32 bytes, a"
+                " text from EncryptedStore.generate_key(), a pass phrase as text, or a list of these."
+            )
+            raise ConfigurationError(msg)
+
+    @staticmethod
+    def generate_key() -> str:
+        """Return a new random key as text. Keep it apart from the store, such as in a secret manager."""
+        return urlsafe_b64encode(secrets.token_bytes(_LENGTH)).decode()
+
+    @property
+    def inner(self) -> TokenStore:
+        """The store that keeps the encrypted text."""
+        return self._inner
+
+    def __repr__(self) -> str:
+        """Show the inner store, and no key."""
+        return f"EncryptedStore({self._inner!r})"
+
+    def load(self, key: str) -> str | None:
+        """Return the text last saved under ``key``, decrypted, or ``None``.
+
+        Raises:
+            StoreCorrupt: It was changed, is not encrypted, or was encrypted with another key.
+            StoreError: The inner store failed.
+        """
+        record = self._inner.load(key)
+        if record is None:
+            return None
+        match = _RECORD.fullmatch(record)
+        del record
+        text = match and self._decrypted(key, match)
+        if text is None:
+            msg = (
+                f"What {self!r} holds for {key!r} is not encrypted, or was changed. Nothing was changed now."
+            )
+            raise StoreCorrupt(msg)
+        return text
+
+    def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
+        """Put ``text`` under ``key``, encrypted with the first key.
+
+        Raises:
+            StoreCorrupt: ``text`` is larger than 1 MiB, or no proper Unicode. Nothing was saved.
+            StoreError: The inner store failed.
+        """
+        secret = Secret(text)
+        del text
+        refuse_unfit(secret)
+        salt, cipher = self._keys[0].fresh()
+        head = f"{_KIND}:{cipher.id}:{salt}:"
+        body = urlsafe_b64encode(cipher.encrypt(secret, f"{head}{key}")).decode()
+        self._inner.save(key, f"{head}{body}", expires_in=expires_in)
+
+    def delete(self, key: str) -> None:
+        """Remove what is under ``key``."""
+        self._inner.delete(key)
+
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
+        """Take the inner store's lock of ``key``, waiting up to ``timeout`` seconds."""
+        return self._inner.lock(key, timeout)
+
+    def set_aside(self, key: str) -> str | None:
+        """Let the inner store set aside what is under ``key``, still encrypted.
+
+        Raises:
+            StoreCorrupt: Another encryption key can read it. It was left as it is.
+            StoreError: The inner store failed.
+        """
+        match = None
+        with suppress(StoreCorrupt):
+            match = _RECORD.fullmatch(self._inner.load(key) or "")
+        if match:
+            self._cipher(key, match[2], match[3])
+        return self._inner.set_aside(key)
+
+    def _decrypted(self, key: str, match: re.Match[str]) -> str | None:
+        head, id_, salt, body = match.groups()
+        return self._cipher(key, id_, salt).decrypt(urlsafe_b64decode(body), f"{head}{key}")
+
+    def _cipher(self, key: str, id_: str, salt: str) -> "Cipher":
+        for candidate in self._keys:
+            if (cipher := candidate.cipher(salt)) and cipher.id == id_:
+                return cipher
+        msg = (
+            f"What {self!r} holds for {key!r} was encrypted with another key ({id_}). Give that key as well:"
+            " EncryptedStore(inner, [new_key, old_key]). Nothing was changed."
+        )
+        raise StoreCorrupt(msg)
+
+
+def _keys_of(key: object) -> "list[Key]":
+    """Return the keys that ``key`` is, or none where one of them is unusable."""
+    given = cast("list[object]", key if isinstance(key, list | tuple) else [key])
+    keys = [_key_of(one) for one in given]
+    return [one for one in keys if one] if all(keys) else []
+
+
+def _key_of(key: object) -> "Key | None":
+    from hellojohn.stores._cipher import DirectKey, PassPhrase  # noqa: PLC0415 - an extra
+
+    match key:
+        case bytes() if len(key) == _LENGTH:
+            return DirectKey(key)
+        case str() if _GENERATED.fullmatch(key):
+            return DirectKey(urlsafe_b64decode(key))
+        case str() if key:
+            return PassPhrase(Secret(key))
+        case _:
+            return None
+
+
+def _require_cryptography() -> None:
+    if find_spec("cryptography") is None:
+        msg = 'EncryptedStore needs the cryptography package: pip install "hellojohn[encrypted]"'
+        raise ConfigurationError(msg)

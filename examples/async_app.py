@@ -27,7 +27,7 @@ async def work(api: httpx.AsyncClient, calls: int) -> int:
     """Make ``calls`` requests at once; return how many were answered. The first error ends the others."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(api.get(f"/resource/{n}")) for n in range(calls)]
-    return sum(task.result().status_code == httpx.codes.OK for task in tasks)
+    return sum(task.result().is_success for task in tasks)
 
 
 async def run(emulator: Emulator, hj: AsyncHelloJohn, api: httpx.AsyncClient) -> None:

@@ -3,44 +3,13 @@
 ``HelloJohn`` and ``AsyncHelloJohn`` are the clients; everything public can be imported from here.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hellojohn._auth import AsyncAuth, Auth
-from hellojohn._client import AsyncHelloJohn, HelloJohn
-from hellojohn._errors import (
-    AccountDisabled,
-    AccountLocked,
-    ApiError,
-    ConfigurationError,
-    Conflict,
-    ExpiryReason,
-    HelloJohnError,
-    InvalidCredentials,
-    MfaChallenge,
-    MfaRequired,
-    NotFound,
-    NotSignedIn,
-    PermissionDenied,
-    RateLimited,
-    ServiceUnavailable,
-    SessionExpired,
-    SignInRequired,
-    StoreCorrupt,
-    StoreError,
-    StoreLocked,
-    StoreUnavailable,
-    TokenExpired,
-    TokenInvalid,
-    UnknownKey,
-    ValidationFailed,
-    WrongAudience,
-    WrongIssuer,
-)
-from hellojohn._models import AuthEvent, AuthEventType, Session, SessionOptions, User
 from hellojohn._version import __version__
-from hellojohn.stores import MemoryStore, TokenStore
 
 if TYPE_CHECKING:
+    from hellojohn._public import *  # noqa: F403
     from hellojohn.stores import FileStore
 
 __all__ = [
@@ -88,16 +57,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load a store, and what it needs, when it is first asked for."""
-    from hellojohn import stores  # noqa: PLC0415 - this module is not complete before
-
-    if name not in stores.__all__:
+    """Load the client, or a store and what it needs, when it is first asked for: importing costs nothing."""
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(stores, name)
+    public = import_module("hellojohn._public")
+    home = public if hasattr(public, name) else import_module("hellojohn.stores")
+    found = globals()[name] = getattr(home, name)
     found.__module__ = __name__
     return found
-
-
-for _name in __all__:
-    if hasattr(globals().get(_name), "__module__"):
-        globals()[_name].__module__ = __name__

@@ -1,7 +1,5 @@
 """The clients, ``HelloJohn`` and ``AsyncHelloJohn``: signatures, docstrings, and one-line bodies."""
 
-import asyncio
-import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -17,9 +15,9 @@ from hellojohn._config import Settings, check_store, read_settings
 from hellojohn._engine import Engine
 from hellojohn._errors import ConfigurationError
 from hellojohn._events import Callback
+from hellojohn._flight import finish
 from hellojohn._http import Proxy, Sender, Timeout, Verify
 from hellojohn._models import Clock
-from hellojohn._owner import OWNER
 from hellojohn._secret import Secret
 from hellojohn.stores import MemoryStore, TokenStore
 from hellojohn.transport.httpx import SessionAuth
@@ -302,7 +300,7 @@ class AsyncHelloJohn(_Client):
 
     async def aclose(self) -> None:
         """Wait until what is under way is stored, and close the SDK's connections."""
-        await asyncio.wrap_future(OWNER.run(self._close))
+        await finish(self._close)
 
     async def __aenter__(self) -> Self:
         """Use the client as a context manager."""
@@ -325,8 +323,8 @@ def _library_of(client: object, name: str) -> str | None:
 
 
 def _session_auth2() -> "type[SessionAuth2]":
-    if importlib.util.find_spec("httpx2") is None:
-        raise ConfigurationError("httpx2 is not installed: pip install 'hellojohn[httpx2]'.")
-    from hellojohn.transport.httpx2 import SessionAuth as SessionAuth2  # noqa: PLC0415 - an extra
-
+    try:
+        from hellojohn.transport.httpx2 import SessionAuth as SessionAuth2  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError("httpx2 is not installed: pip install 'hellojohn[httpx2]'.") from None
     return SessionAuth2

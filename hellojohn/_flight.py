@@ -3,7 +3,6 @@
 A caller may give up at any time without harm: the operation belongs to its owner thread.
 """
 
-import asyncio
 import copy
 import threading
 from collections.abc import Callable, Generator
@@ -150,6 +149,11 @@ async def drive_async(steps: Steps[T]) -> T:
         await step.wait()
 
 
+async def finish(work: Callable[[], None]) -> None:
+    """Carry ``work`` out on an owner thread, awaiting its end."""
+    await _wait(OWNER.run(work), None)
+
+
 def fresh(error: Exception) -> Exception:
     """Return a copy without traceback, cause or context: one error reaches many callers."""
     return copy.copy(error) if isinstance(error, HelloJohnError) else error
@@ -163,6 +167,8 @@ def _block(future: "Future[T]", patience: float | None) -> None:
 
 
 async def _wait(future: "Future[T]", patience: float | None) -> None:
+    import asyncio  # noqa: PLC0415 - a blocking program never needs it
+
     try:
         await asyncio.wait_for(asyncio.wrap_future(future), patience)
     except TimeoutError:

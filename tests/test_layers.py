@@ -28,6 +28,7 @@ _engine
 transport
 verify
 _client
+_public
 hellojohn
 emulator
 testing

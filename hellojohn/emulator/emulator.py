@@ -53,7 +53,7 @@ class Emulator:
         host: str = "127.0.0.1",
         answers: Shape = "nested",
         clock: Callable[[], float] = time.time,
-        reuse_grace: str | None = None,
+        reuse_grace: str | timedelta | None = None,
     ) -> None:
         """Prepare; nothing listens before ``start``.
 

@@ -1,4 +1,4 @@
-"""The service's session rules: who may sign in, how long a session lives, when a refresh is refused.
+"""The service's session rules: how long a session lives, when a refresh is refused, what ends it.
 
 Pure: no HTTP, no JWT, and the time comes from the injected clock. A lock makes every call atomic. Refresh
 tokens are kept as digests only. It must never import the SDK's own reading of the protocol
@@ -16,18 +16,19 @@ A presented refresh token is judged in this order:
 """
 
 import hashlib
-import re
 import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
+from hellojohn._duration import parse_duration
 from hellojohn._secret import Secret
+from hellojohn.emulator.accounts import Accounts, name
 from hellojohn.emulator.policy import Policy, seconds
 from hellojohn.emulator.records import (
     AccountState,
-    Challenge,
     Device,
     Grant,
     Profile,
@@ -37,11 +38,7 @@ from hellojohn.emulator.records import (
 )
 from hellojohn.emulator.refusals import Refusal
 
-FACTOR: Final = "totp"
-_EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
-_LONGEST_EMAIL = 254
 _SHORTEST_PASSWORD = 8
-_CHALLENGE_LIFE = 300.0
 _NO_PROFILE: Final = Profile()
 
 
@@ -61,7 +58,7 @@ class Rules:
         reuses: Times a rotated refresh token came again, outside the grace window.
     """
 
-    def __init__(self, *, clock: Callable[[], float], reuse_grace: str | None = None) -> None:
+    def __init__(self, *, clock: Callable[[], float], reuse_grace: str | timedelta | None = None) -> None:
         """Start with no users and the default policy.
 
         Args:
@@ -70,14 +67,12 @@ class Rules:
                 at all.
         """
         self._clock = clock
-        self._grace = None if reuse_grace is None else seconds(reuse_grace)
+        self._grace = None if reuse_grace is None else parse_duration(reuse_grace, name="reuse_grace")
         self._lock = threading.RLock()
         self._policy = Policy()
-        self._users: dict[str, User] = {}
-        self._ids_by_email: dict[str, str] = {}
+        self._accounts = Accounts(clock)
         self._sessions: dict[str, Session] = {}
         self._issued: dict[bytes, _Issued] = {}
-        self._challenges: dict[str, Challenge] = {}
         self.rotations = 0
         self.reuses = 0
 
@@ -99,7 +94,7 @@ class Rules:
             self._policy = policy
             return policy
 
-    # Users
+    # Users and signing in
 
     def add_user(
         self, email: str, password: Secret, *, profile: Profile = _NO_PROFILE, mfa_code: Secret | None = None
@@ -110,14 +105,7 @@ class Rules:
             Refusal: The email is not one, or it is taken.
         """
         with self._lock:
-            if len(email) > _LONGEST_EMAIL or not _EMAIL.fullmatch(email):
-                raise Refusal("invalid_email")
-            if self._find(email) is not None:
-                raise Refusal("email_already_exists")
-            user = User(_name("usr"), email, password, profile, mfa_code, self._clock())
-            self._users[user.id] = user
-            self._ids_by_email[email.casefold()] = user.id
-            return user
+            return self._accounts.add(email, password, profile=profile, mfa_code=mfa_code)
 
     def set_state(self, email: str, state: AccountState) -> None:
         """Lock or disable an account, or let it in again.
@@ -126,10 +114,7 @@ class Rules:
             Refusal: There is no such user.
         """
         with self._lock:
-            user = self._find(email)
-            if user is None:
-                raise Refusal("not_found", "There is no user with this email.")
-            self._users[user.id] = replace(user, state=state)
+            self._accounts.set_state(email, state)
 
     def user(self, user_id: str) -> User:
         """Return a user by id.
@@ -138,12 +123,7 @@ class Rules:
             Refusal: There is no such user.
         """
         with self._lock:
-            user = self._users.get(user_id)
-        if user is None:
-            raise Refusal("not_found", "There is no such user.")
-        return user
-
-    # Signing in
+            return self._accounts.get(user_id)
 
     def sign_up(
         self, email: str, password: Secret, *, profile: Profile, duration: str | None, device: Device
@@ -157,7 +137,7 @@ class Rules:
             raise Refusal("password_too_weak")
         with self._lock:
             user = self.add_user(email, password, profile=profile)
-            return self._begin(user, duration, device, mfa_verified=False)
+            return self._begin(user, duration, device)
 
     def sign_in(self, email: str, password: Secret, *, duration: str | None, device: Device) -> Grant:
         """Begin a session, as long as asked for, at most as the policy allows.
@@ -166,29 +146,20 @@ class Rules:
             Refusal: The credentials are wrong, the account may not sign in, or a second factor is due.
         """
         with self._lock:
-            user = self._find(email)
-            if user is None or user.password != password:
-                raise Refusal("invalid_credentials")
-            _check_account(user)
+            user = self._accounts.authenticate(email, password)
             if user.mfa_code is not None:
-                raise self._challenge(user, duration, device)
-            return self._begin(user, duration, device, mfa_verified=False)
+                raise self._accounts.challenge(user, duration=duration, device=device)
+            return self._begin(user, duration, device)
 
     def answer_challenge(self, challenge_id: str, factor: str, code: Secret) -> Grant:
         """Finish a sign-in that waits for its second factor. A challenge serves once.
 
         Raises:
-            Refusal: The challenge is over, or the factor or the code is wrong.
+            Refusal: The challenge is over, the factor or the code is wrong, or the account may not sign in.
         """
         with self._lock:
-            challenge = self._challenges.get(challenge_id)
-            if challenge is None or self._clock() >= challenge.expires_at:
-                raise Refusal("mfa_challenge_expired")
-            user = self._users[challenge.user_id]
-            if factor != FACTOR or user.mfa_code != code:
-                raise Refusal("invalid_mfa_code")
-            _check_account(user)
-            del self._challenges[challenge_id]
+            challenge = self._accounts.answer(challenge_id, factor, code)
+            user = self._accounts.get(challenge.user_id)
             return self._begin(user, challenge.duration, challenge.device, mfa_verified=True)
 
     # A session's life
@@ -206,7 +177,7 @@ class Rules:
             session = self._settle(self._sessions[issued.session_id])
             self._check_reuse(issued, session)
             _check_alive(session)
-            user = self._users[session.user_id]
+            user = self._accounts.get(session.user_id)
             if user.state is AccountState.DISABLED:
                 raise Refusal("account_disabled")
             return self._rotate(session, user)
@@ -272,20 +243,14 @@ class Rules:
 
     # The steps of the rules; the lock is held
 
-    def _find(self, email: str) -> User | None:
-        return self._users.get(self._ids_by_email.get(email.casefold(), ""))
-
-    def _challenge(self, user: User, duration: str | None, device: Device) -> Refusal:
-        challenge_id = _name("chl")
-        self._challenges[challenge_id] = Challenge(user.id, duration, device, self._clock() + _CHALLENGE_LIFE)
-        return Refusal("mfa_required", challenge_id=challenge_id, available_factors=[FACTOR])
-
-    def _begin(self, user: User, duration: str | None, device: Device, *, mfa_verified: bool) -> Grant:
+    def _begin(
+        self, user: User, duration: str | None, device: Device, *, mfa_verified: bool = False
+    ) -> Grant:
         now = self._clock()
         longest = seconds(self._policy.session_duration)
         token, digest = _new_token()
         session = Session(
-            id=_name("ses"),
+            id=name("ses"),
             serial=len(self._sessions),
             user_id=user.id,
             device=device,
@@ -320,7 +285,7 @@ class Rules:
         raise Refusal("refresh_token_reused")
 
     def _in_grace(self, rotated_at: float, now: float) -> bool:
-        return self._grace is not None and now - rotated_at <= self._grace
+        return self._grace is not None and now - rotated_at <= self._grace.total_seconds()
 
     def _rotate(self, session: Session, user: User) -> Grant:
         now = self._clock()
@@ -347,13 +312,6 @@ class Rules:
         self._sessions[session.id] = session
 
 
-def _check_account(user: User) -> None:
-    if user.state is AccountState.LOCKED:
-        raise Refusal("account_locked")
-    if user.state is AccountState.DISABLED:
-        raise Refusal("account_disabled")
-
-
 def _check_alive(session: Session) -> None:
     if session.status is SessionStatus.REVOKED:
         raise Refusal("session_revoked")
@@ -368,7 +326,3 @@ def _new_token() -> tuple[Secret, bytes]:
 
 def _digest(token: Secret) -> bytes:
     return hashlib.sha256(token.reveal().encode()).digest()
-
-
-def _name(prefix: str) -> str:
-    return f"{prefix}_{secrets.token_hex(12)}"

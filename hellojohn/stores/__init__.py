@@ -9,10 +9,11 @@ from hellojohn.stores.memory import MemoryStore
 if TYPE_CHECKING:
     from hellojohn.stores.encrypted import EncryptedStore
     from hellojohn.stores.file import FileStore
+    from hellojohn.stores.redis import RedisStore
 
-__all__ = ["EncryptedStore", "FileStore", "MemoryStore", "TokenStore"]
+__all__ = ["EncryptedStore", "FileStore", "MemoryStore", "RedisStore", "TokenStore"]
 
-_LAZY = {"EncryptedStore": "encrypted", "FileStore": "file"}
+_LAZY = {"EncryptedStore": "encrypted", "FileStore": "file", "RedisStore": "redis"}
 
 
 def __getattr__(name: str) -> object:

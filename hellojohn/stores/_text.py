@@ -22,12 +22,14 @@ def refuse_unfit(secret: Secret) -> None:
     raise StoreCorrupt(msg)
 
 
-def decoded(data: bytes, place: object) -> str:
-    """Return the text that ``data`` is.
+def decoded(data: bytes | str | None, place: str) -> str | None:
+    """Return the text that ``data`` is; nothing is nothing.
 
     Raises:
         StoreCorrupt: It is none; the message says that it was found in ``place``.
     """
+    if not isinstance(data, bytes):
+        return data
     if len(data) <= LARGEST:
         with suppress(UnicodeDecodeError):
             return data.decode()

@@ -67,7 +67,7 @@ class FileStore:
         with explained("read", file), suppress(FileNotFoundError):
             check_private_folder(self._folder)
             with os.fdopen(open_private(file, os.O_RDONLY), "rb") as opened:
-                return decoded(opened.read(LARGEST + 1), file)
+                return decoded(opened.read(LARGEST + 1), str(file))
         return None
 
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:

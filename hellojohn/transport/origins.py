@@ -5,13 +5,16 @@ keeps the ``Authorization`` header when it follows such an address on port 80 to
 same host, that twin belongs to it.
 """
 
+import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, cast
 
 import httpx
 
 from hellojohn._config import is_loopback
 from hellojohn._errors import ConfigurationError
+
+_HOST = re.compile(rb"[a-z0-9._:-]+")
 
 
 class Origins:
@@ -25,11 +28,9 @@ class Origins:
         Raises:
             ConfigurationError: None is left, or one is not an origin, or it is cleartext to another machine.
         """
-        self._all = origins == "*"
-        urls = [] if base_url is None or not base_url.host else [base_url]
-        if isinstance(origins, str) and not self._all:
-            raise ConfigurationError('origins takes a list such as ["https://api.example.com"], or "*".')
-        urls += [] if self._all else [_read_origin(origin) for origin in origins]
+        self._all = isinstance(origins, str) and origins == "*"
+        urls = [] if base_url is None or not base_url.raw_host else [base_url]
+        urls += [] if self._all else [_read_origin(origin) for origin in _listed(origins)]
         self._pairs = {pair for url in urls for pair in _pairs_of(url)}
         if not self._pairs and not self._all:
             raise ConfigurationError(
@@ -49,22 +50,34 @@ class Origins:
         return f"Origins({shown})"
 
 
+def _listed(origins: object) -> list[object]:
+    if isinstance(origins, str | bytes) or not isinstance(origins, Iterable):
+        raise ConfigurationError('origins takes a list such as ["https://api.example.com"], or "*".')
+    return list(cast("Iterable[object]", origins))
+
+
 def _read_origin(origin: object) -> httpx.URL:
     try:
         url = httpx.URL(origin) if isinstance(origin, str) else None
     except httpx.InvalidURL:
         url = None
-    if url is None or not url.host or url.raw_path not in (b"", b"/") or url.userinfo or url.fragment:
+    if url is None or not _is_origin(url):
         raise ConfigurationError(
             'origins takes scheme, host and port, such as "https://api.example.com:8443", without a path.'
         )
     return url
 
 
+def _is_origin(url: httpx.URL) -> bool:
+    """Return whether ``url`` names one host and nothing below it: a wildcard would never match a request."""
+    bare = url.raw_path in (b"", b"/") and not (url.userinfo or url.fragment)
+    return bare and bool(url.scheme) and _HOST.fullmatch(url.raw_host) is not None
+
+
 def _pairs_of(url: httpx.URL) -> list[tuple[str, bytes]]:
     if not _is_safe(url):
         raise ConfigurationError(
-            f"The token is not sent in cleartext to {url.host}: use https. (http is for this machine only.)"
+            f"The token is not sent in cleartext to {_name(url)}: use https. (http is for this machine only.)"
         )
     pairs = [(url.scheme, url.netloc)]
     if url.scheme == "http" and url.port is None:
@@ -73,4 +86,9 @@ def _pairs_of(url: httpx.URL) -> list[tuple[str, bytes]]:
 
 
 def _is_safe(url: httpx.URL) -> bool:
-    return url.scheme == "https" or (url.scheme == "http" and is_loopback(url.host))
+    return url.scheme == "https" or (url.scheme == "http" and is_loopback(_name(url)))
+
+
+def _name(url: httpx.URL) -> str:
+    """Return the host as it goes over the wire: ``url.host`` raises at an ``xn--`` name that is none."""
+    return url.raw_host.decode("ascii")

@@ -73,10 +73,7 @@ class Backend:
 
     def __init__(self, script: Script | None = None) -> None:
         """Listen on a free port."""
-        self.script: EARLY = "x-early"
-"""A request with this header is answered before its body is read, and the connection is closed."""
-
-Script = script or (lambda seen: Say())
+        self.script: Script = script or (lambda seen: Say())
         self.seen: list[Seen] = []
         self.connections = 0
         self.released = threading.Event()

@@ -50,7 +50,7 @@ class Services:
     clock: Clock
     idle_timeout: float | None
     background_refresh: bool
-    flights: set[Flight] = field(default_factory=set)
+    flights: set[Flight] = field(default_factory=set[Flight])
     closed: threading.Event = field(default_factory=threading.Event)
 
     def say_goodbye(self, record: Record) -> None:
@@ -87,12 +87,12 @@ class Account:
 
     def __init__(self, name: str, key: str, services: Services) -> None:
         """Know nothing yet: the first use reads the store."""
-        self.name = name
-        self.key = key
-        self.services = services
-        self.clock = services.clock
+        self.name: str = name
+        self.key: str = key
+        self.services: Services = services
+        self.clock: Clock = services.clock
         self.view: View | None = None
-        self.epoch = 0
+        self.epoch: int = 0
         self._ended: SessionExpired | None = None
         self._unsaved: Record | None = None
         self._quiet_until = 0.0

@@ -167,19 +167,22 @@ def _read_flag(value: object, name: str) -> bool:
 
 
 def _read_api_url(value: str | None) -> str:
-    text = _read_text(value, "api_url") or DEFAULT_API_URL
-    try:
-        parts = urlsplit(text)
-        good = _is_good_url(parts)
-    except ValueError:
-        good = False
-    if not good:
+    parts = _split(_read_text(value, "api_url") or DEFAULT_API_URL)
+    if parts is None:
         raise ConfigurationError(
             f"api_url must be an https URL such as {DEFAULT_API_URL}, or http on this machine, without user,"
             f" query or fragment: {_how('api_url')}."
         )
     path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}/v1"
+
+
+def _split(text: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(text)
+        return parts if _is_good_url(parts) else None
+    except ValueError:
+        return None
 
 
 def _is_good_url(parts: SplitResult) -> bool:

@@ -33,7 +33,7 @@ class User:
     username: str | None = None
     email_verified: bool | None = None
     created_at: datetime | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False, compare=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by the constructor."""

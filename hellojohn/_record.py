@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from hellojohn._errors import StoreCorrupt
 from hellojohn._models import Clock, Session, User
@@ -121,7 +121,7 @@ class Record:
             duration=fields.maybe_seconds("duration"),
             remember_me=fields.maybe("remember_me", bool),
             session_id=fields.maybe("session_id", str),
-            user=_read_user(fields.maybe("user", dict)),
+            user=_read_user(fields.mapping("user")),
             intent_at=fields.maybe_seconds("intent_at"),
             retry_at=fields.maybe_seconds("retry_at"),
         )
@@ -155,6 +155,10 @@ class _Fields:
             return None
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise _corrupt(f"its {name} is not a {kind.__name__}")
+        return value
+
+    def mapping(self, name: str) -> dict[str, Any] | None:
+        value: dict[str, Any] | None = self.maybe(name, dict)
         return value
 
     def take(self, name: str, kind: type[T]) -> T:
@@ -196,7 +200,7 @@ def _parse(text: str) -> dict[str, Any]:
         parsed = None
     if not isinstance(parsed, dict):
         raise _corrupt("it is not a JSON object")
-    return parsed
+    return cast("dict[str, Any]", parsed)
 
 
 def _user_fields(user: User) -> dict[str, Any]:
@@ -217,7 +221,7 @@ def _read_user(parsed: dict[str, Any] | None) -> User | None:
         username=fields.maybe("username", str),
         email_verified=fields.maybe("email_verified", bool),
         created_at=_read_moment(fields.maybe("created_at", str)),
-        extra=fields.maybe("extra", dict) or {},
+        extra=fields.mapping("extra") or {},
     )
 
 

@@ -6,7 +6,7 @@ The only caller of a ``TokenStore``. Whatever a store raises leaves here as a ``
 import inspect
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
@@ -48,7 +48,7 @@ class Vault:
             return held.load()
 
     @contextmanager
-    def locked(self, key: str, timeout: float) -> "Iterator[Held]":
+    def locked(self, key: str, timeout: float) -> "Generator[Held]":
         """Hold the store's lock for ``key``.
 
         Raises:

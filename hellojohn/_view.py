@@ -35,13 +35,13 @@ class View:
         """
         schedule = Schedule.of(record, idle_timeout=idle_timeout)
         due_at = schedule.stale_at if background_refresh else schedule.expiring_at
-        self.record = record
-        self.schedule = schedule
-        self.noticed = noticed
-        self.header = f"Bearer {record.access_token.reveal()}"
-        self.fresh_from = schedule.arrived_at if background_refresh else -math.inf
+        self.record: Record = record
+        self.schedule: Schedule = schedule
+        self.noticed: bool = noticed
+        self.header: str = f"Bearer {record.access_token.reveal()}"
+        self.fresh_from: float = schedule.arrived_at if background_refresh else -math.inf
         notice_at = math.inf if noticed else schedule.notice_at
-        self.fresh_until = -math.inf if watched else min(due_at, schedule.over_at, notice_at)
+        self.fresh_until: float = -math.inf if watched else min(due_at, schedule.over_at, notice_at)
 
     def __repr__(self) -> str:
         """Show the generation, not the token."""

@@ -1,5 +1,7 @@
 """The auth hook for httpx clients."""
 
+from typing import ClassVar
+
 import httpx
 
 from hellojohn.transport.flow import TokenFlow
@@ -8,4 +10,4 @@ from hellojohn.transport.flow import TokenFlow
 class SessionAuth(TokenFlow, httpx.Auth):
     """An ``httpx.Auth`` that signs requests with the session's access token."""
 
-    plain_body = httpx.ByteStream
+    plain_body: ClassVar[type] = httpx.ByteStream

@@ -1,5 +1,7 @@
 """The auth hook for httpx2 clients, of the extra ``hellojohn[httpx2]``."""
 
+from typing import ClassVar
+
 import httpx2
 
 from hellojohn.transport.flow import TokenFlow
@@ -8,4 +10,4 @@ from hellojohn.transport.flow import TokenFlow
 class SessionAuth(TokenFlow, httpx2.Auth):
     """An ``httpx2.Auth`` that signs requests with the session's access token."""
 
-    plain_body = httpx2.ByteStream
+    plain_body: ClassVar[type] = httpx2.ByteStream

@@ -32,13 +32,15 @@ def _nothing_to_do() -> bool:
 
 
 def _rewinder(stream: object) -> Callable[[], bool] | None:
-    fields = getattr(stream, "fields", None)
-    if isinstance(fields, list):
-        return _nothing_to_do if all(_is_repeatable(field) for field in fields) else None
-    source = getattr(stream, "_stream", None)
-    if isinstance(source, list | tuple):
-        return _nothing_to_do
-    return _file_rewinder(source)
+    match type(stream).__name__:  # httpx and httpx2 name them alike, and export neither
+        case "MultipartStream":
+            fields: list[object] = getattr(stream, "fields", [None])
+            return _nothing_to_do if all(_is_repeatable(field) for field in fields) else None
+        case "IteratorByteStream":
+            source: object = getattr(stream, "_stream", None)
+            return _nothing_to_do if isinstance(source, list | tuple) else _file_rewinder(source)
+        case _:
+            return None
 
 
 def _is_repeatable(field: object) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, TypeGuard
+from typing import TypeGuard
 
 from hellojohn._errors import ExpiryReason, MfaChallenge
 from hellojohn._models import User
@@ -39,10 +39,13 @@ class V1:
         publishable_key: The key that public calls carry: sign-in, sign-up, the second factor.
     """
 
-    limits_sessions: ClassVar[bool] = True
-
     tenant_id: str
     publishable_key: Secret
+
+    @property
+    def limits_sessions(self) -> bool:
+        """v1 takes a duration at sign-in."""
+        return True
 
     def sign_in(
         self, email: str, password: Secret, *, duration: str | None, captcha_token: Secret | None

@@ -158,8 +158,7 @@ class _Fields:
         return value
 
     def mapping(self, name: str) -> dict[str, Any] | None:
-        value: dict[str, Any] | None = self.maybe(name, dict)
-        return value
+        return self.maybe(name, cast("type[dict[str, Any]]", dict))
 
     def take(self, name: str, kind: type[T]) -> T:
         value = self.maybe(name, kind)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from hellojohn._errors import ConfigurationError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_536_000}
-_PATTERN = re.compile(r"([0-9]{1,9})([smhdwy])")
+_PATTERN = re.compile(r"([0-9]{1,10})([smhdwy])")
 _LONGEST = timedelta(days=365 * 100)
 
 
@@ -51,4 +51,4 @@ def _is_sendable(duration: timedelta) -> bool:
 
 
 def _shown(value: object) -> str:
-    return repr(value)[:40] if isinstance(value, str | int | float | timedelta) else type(value).__name__
+    return repr(value)[:40] if isinstance(value, str | float | timedelta) else type(value).__name__

@@ -43,7 +43,7 @@ class Secret:
         """Compare in constant time, with another secret only."""
         if not isinstance(other, Secret):
             return NotImplemented
-        return hmac.compare_digest(self._text.encode(), other._text.encode())
+        return hmac.compare_digest(_bytes(self._text), _bytes(other._text))
 
     def __hash__(self) -> int:
         """Hash by the text."""
@@ -53,3 +53,8 @@ class Secret:
         """Refuse to pickle: a pickle would carry the plain text."""
         msg = "A Secret does not pickle; pass the account's name and let the other side read the store."
         raise TypeError(msg)
+
+
+def _bytes(text: str) -> bytes:
+    """Encode any text: the error of one that has no encoding would carry it."""
+    return text.encode("utf-8", "surrogatepass")

@@ -23,6 +23,7 @@ __all__ = [
     "AuthEventType",
     "ConfigurationError",
     "Conflict",
+    "Diagnosis",
     "ExpiryReason",
     "FileStore",
     "HelloJohn",

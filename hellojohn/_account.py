@@ -67,6 +67,7 @@ class Account:
         key: The store's key for it.
         view: What requests use while it is fresh; ``None`` before the first look and without a session.
         clock: The injected wall clock, here because the hot path reads it.
+        last_error: What the latest refresh failed with; ``None`` after a success.
         epoch: Grows with every sign-in and sign-out, so that nothing begun before undoes them.
     """
 
@@ -80,6 +81,7 @@ class Account:
         "clock",
         "epoch",
         "key",
+        "last_error",
         "name",
         "services",
         "view",
@@ -93,6 +95,7 @@ class Account:
         self.clock: Clock = services.clock
         self.view: View | None = None
         self.epoch: int = 0
+        self.last_error: Exception | None = None
         self._ended: SessionExpired | None = None
         self._unsaved: Record | None = None
         self._quiet_until = 0.0
@@ -292,6 +295,8 @@ class Account:
         with self._lock:
             if self._flight is flight:
                 self._flight = None
+            if flight.kind in ("refresh", "save"):
+                self.last_error = landing.error
             if landing.error is not None and flight.kind in ("refresh", "save"):
                 self._quiet_until = self.clock() + _quiet_time(landing.error)
         self.services.flights.discard(flight)

@@ -12,10 +12,11 @@ import httpx
 from hellojohn._account import Account
 from hellojohn._auth import AsyncAuth, Auth
 from hellojohn._config import Settings, check_store, read_settings
+from hellojohn._doctor import Diagnosis, diagnose
 from hellojohn._engine import Engine
 from hellojohn._errors import ConfigurationError
 from hellojohn._events import Callback
-from hellojohn._flight import finish
+from hellojohn._flight import drive, drive_async, finish
 from hellojohn._http import Proxy, Sender, Timeout, Verify
 from hellojohn._models import Clock
 from hellojohn._secret import Secret
@@ -261,6 +262,10 @@ class HelloJohn(_Client):
         """
         return self._attach(client, "Client", origins)
 
+    def doctor(self) -> Diagnosis:
+        """Look at the store, the session, the service and the clock: facts and advice."""
+        return drive(self._account.operate(lambda: diagnose(self._account)))
+
     def close(self) -> None:
         """Wait until what is under way is stored, and close the SDK's own connections."""
         self._close()
@@ -297,6 +302,10 @@ class AsyncHelloJohn(_Client):
     def wrap(self, client: AsyncClient, *, origins: AnyOrigins = ()) -> AsyncClient:
         """Attach the token to the app's own ``AsyncClient`` of httpx or httpx2: see ``HelloJohn.wrap``."""
         return self._attach(client, "AsyncClient", origins)
+
+    async def doctor(self) -> Diagnosis:
+        """Look at the store, the session, the service and the clock: see ``HelloJohn.doctor``."""
+        return await drive_async(self._account.operate(lambda: diagnose(self._account)))
 
     async def aclose(self) -> None:
         """Wait until what is under way is stored, and close the SDK's connections."""

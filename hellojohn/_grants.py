@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from hellojohn._record import Record, within_time
+from hellojohn._record import Record
+from hellojohn._timing import within_time
 from hellojohn.wire import Grant
 
 _SLACK = 60.0

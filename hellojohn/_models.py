@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from hellojohn._duration import format_duration, parse_duration
 from hellojohn._errors import ConfigurationError, ExpiryReason
+from hellojohn._timing import as_moment
 
 Clock = Callable[[], float]
 
@@ -110,7 +111,7 @@ class Session:
         """Return how long the session will live if it is used: never negative, ``None`` when unknown."""
         if self.expires_at is None:
             return None
-        return max(self.expires_at - datetime.fromtimestamp(self.clock(), UTC), timedelta(0))
+        return max(self.expires_at - as_moment(self.clock()), timedelta(0))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the facts and leave the injected clock behind."""

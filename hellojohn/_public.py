@@ -2,6 +2,7 @@
 
 from hellojohn._auth import AsyncAuth, Auth
 from hellojohn._client import AsyncHelloJohn, HelloJohn
+from hellojohn._doctor import Diagnosis
 from hellojohn._errors import (
     AccountDisabled,
     AccountLocked,
@@ -45,6 +46,7 @@ __all__ = [
     "AuthEventType",
     "ConfigurationError",
     "Conflict",
+    "Diagnosis",
     "ExpiryReason",
     "HelloJohn",
     "HelloJohnError",

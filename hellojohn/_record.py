@@ -4,18 +4,17 @@ What a store holds is text that anybody may have changed: everything is checked 
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from hellojohn._errors import StoreCorrupt
 from hellojohn._models import Clock, Session, User
 from hellojohn._secret import Secret
+from hellojohn._timing import LAST_MOMENT, as_moment
 
 VERSION = 1
-_LAST_MOMENT = 253_402_300_799.0  # the end of the year 9999, datetime's own limit
 
 T = TypeVar("T")
 
@@ -133,12 +132,12 @@ class Record:
             id=self.session_id,
             user=self.user,
             tenant_id=self.tenant_id,
-            created_at=_moment(self.created_at),
-            access_token_expires_at=_moment(self.refreshed_at + self.ttl),
-            expires_at=None if self.over_at is None else _moment(self.over_at),
+            created_at=as_moment(self.created_at),
+            access_token_expires_at=as_moment(self.refreshed_at + self.ttl),
+            expires_at=None if self.over_at is None else as_moment(self.over_at),
             duration=None if self.duration is None else timedelta(seconds=self.duration),
             remember_me=self.remember_me,
-            idle_expires_at=None if idle_at is None else _moment(idle_at),
+            idle_expires_at=None if idle_at is None else as_moment(idle_at),
             clock=clock,
         )
 
@@ -170,7 +169,7 @@ class _Fields:
         value: object = self._fields.get(name)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LAST_MOMENT:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LAST_MOMENT:
             raise _corrupt(f"its {name} is not a number of seconds")
         return float(value)
 
@@ -185,11 +184,6 @@ class _Fields:
         if not secret.is_sendable():
             raise _corrupt(f"its {name} is empty or cannot go into a header")
         return secret
-
-
-def within_time(seconds: float) -> float:
-    """Clamp a moment to what a record and a ``datetime`` can hold."""
-    return min(max(seconds, 0.0), _LAST_MOMENT) if math.isfinite(seconds) else _LAST_MOMENT
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -230,10 +224,6 @@ def _read_moment(text: str | None) -> datetime | None:
     except ValueError:
         problem = _corrupt("its user's created_at is not a date")
     raise problem
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(within_time(seconds), UTC)
 
 
 def _corrupt(what: str) -> StoreCorrupt:

@@ -6,7 +6,7 @@ The only caller of a ``TokenStore``. Whatever a store raises leaves here as a ``
 import inspect
 import logging
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
@@ -80,6 +80,12 @@ class Vault:
         where = _guard(lambda: self._move_aside(key))
         logger.error("%s It was set aside as %s.", problem, where)
         return StoreCorrupt(f"{problem} It was set aside as {where}; sign in again.")
+
+    def describe(self) -> Mapping[str, str]:
+        """Return facts about the store, in words: its kind, and what its optional ``describe()`` tells."""
+        tell: Callable[[], Mapping[str, str]] | None = getattr(self._store, "describe", None)
+        facts = {} if tell is None else _guard(tell)
+        return {"store": type(self._store).__name__, **facts}
 
     def read(self, key: str) -> Record | None:
         """Read a record; raise ``StoreCorrupt`` at what is not one, and leave it there."""

@@ -20,7 +20,7 @@ from hellojohn._events import Events
 from hellojohn._flight import Flight, Kind, Landing, Steps, Wait, fresh
 from hellojohn._freshness import Freshness
 from hellojohn._models import AuthEvent, AuthEventType, Clock, Session
-from hellojohn._owner import OWNER
+from hellojohn._owner import Owner
 from hellojohn._record import Record
 from hellojohn._refresh import LOCK_WAIT, Refresher, Result
 from hellojohn._vault import Held, Vault
@@ -50,6 +50,7 @@ class Services:
     clock: Clock
     idle_timeout: float | None
     background_refresh: bool
+    owner: Owner
     flights: set[Flight] = field(default_factory=set[Flight])
     closed: threading.Event = field(default_factory=threading.Event)
 
@@ -274,7 +275,7 @@ class Account:
     def _make_flight(self, operation: Callable[[], Landing], kind: Kind = "operation") -> Flight:
         if self.services.closed.is_set():
             raise ConfigurationError("This client was closed: make a new one.")
-        flight = Flight(lambda this: self._carry_out(this, operation), kind)
+        flight = Flight(lambda this: self._carry_out(this, operation), kind, self.services.owner)
         self.services.flights.add(flight)
         return flight
 
@@ -322,7 +323,7 @@ class Account:
         with self.services.vault.locked(self.key, LOCK_WAIT) as held:
             self._save_into(held)
             result = self.services.refresher.refresh(
-                held, view.record, wanted=lambda: self.epoch == epoch and not OWNER.exiting
+                held, view.record, wanted=lambda: self.epoch == epoch and not self.services.owner.exiting
             )
             return self._settle(result, epoch, view.record)
 

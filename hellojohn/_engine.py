@@ -14,6 +14,7 @@ from hellojohn._account import Account, Services
 from hellojohn._config import Settings, check_account
 from hellojohn._errors import StoreError
 from hellojohn._events import Events
+from hellojohn._owner import OWNER, Owner
 from hellojohn._refresh import REFRESH_DEADLINE, Refresher
 from hellojohn._timing import Timing
 from hellojohn._vault import Vault
@@ -35,6 +36,7 @@ class Engine:
         send: Send,
         after_fork: Callable[[], None],
         timing: Timing | None = None,
+        owner: Owner = OWNER,
     ) -> None:
         """Put the parts together; nothing is read or sent yet.
 
@@ -45,6 +47,7 @@ class Engine:
             send: Sends one call with so many seconds to spare; never raises for a network.
             after_fork: Makes ``send`` fit for a forked child.
             timing: How operations measure and spend time; the settings' clock and the real one if not given.
+            owner: Whose threads carry operations out.
         """
         self._settings = settings
         idle = settings.idle_timeout
@@ -64,6 +67,7 @@ class Engine:
             clock=settings.clock,
             idle_timeout=idle_timeout,
             background_refresh=settings.background_refresh,
+            owner=owner,
         )
         self._accounts: weakref.WeakValueDictionary[str, Account] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()

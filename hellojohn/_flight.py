@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from hellojohn._errors import HelloJohnError, SignInRequired
-from hellojohn._owner import OWNER
+from hellojohn._owner import OWNER, Owner
 from hellojohn._record import Record
 
 T = TypeVar("T")
@@ -48,16 +48,18 @@ class Landing:
 class Flight:
     """One operation in progress."""
 
-    __slots__ = ("_ticket", "_work", "done", "kind", "landed")
+    __slots__ = ("_owner", "_ticket", "_work", "done", "kind", "landed")
 
-    def __init__(self, work: "Callable[[Flight], None]", kind: "Kind") -> None:
+    def __init__(self, work: "Callable[[Flight], None]", kind: "Kind", owner: Owner) -> None:
         """Prepare ``work``, which must land the flight whatever happens.
 
         Args:
             work: The operation.
             kind: What it does; a blocking caller may carry a ``load`` out itself.
+            owner: Whose threads carry it out.
         """
         self._work = work
+        self._owner = owner
         self._ticket = threading.Lock()
         self.kind: Kind = kind
         self.landed: Future[Landing] = Future()
@@ -75,7 +77,7 @@ class Flight:
         if blocking and self.kind == "load":
             self._work(self)
         else:
-            OWNER.run(lambda: self._work(self))
+            self._owner.run(lambda: self._work(self))
 
 
 class Wait(Generic[T]):

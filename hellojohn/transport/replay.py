@@ -27,47 +27,40 @@ class Body:
         return self._rewind is not None and self._rewind()
 
 
-def _nothing_to_do() -> bool:
-    return True
-
-
 def _rewinder(stream: object) -> Callable[[], bool] | None:
-    match type(stream).__name__:  # httpx and httpx2 name them alike, and export neither
-        case "MultipartStream":
-            fields: list[object] = getattr(stream, "fields", [None])
-            return _nothing_to_do if all(_is_repeatable(field) for field in fields) else None
-        case "IteratorByteStream":
-            source: object = getattr(stream, "_stream", None)
-            return _nothing_to_do if isinstance(source, list | tuple) else _file_rewinder(source)
+    match type(stream).__module__.partition(".")[0], type(stream).__name__:  # neither library exports them
+        case "httpx" | "httpx2", "MultipartStream":
+            fields: list[object] | None = getattr(stream, "fields", None)
+            return None if fields is None else lambda: all(map(_is_repeatable, fields))
+        case "httpx" | "httpx2", "IteratorByteStream":
+            return _source_rewinder(getattr(stream, "_stream", None))
         case _:
             return None
 
 
+def _source_rewinder(source: object) -> Callable[[], bool] | None:
+    if isinstance(source, list | tuple):
+        return lambda: True
+    start = _position(source)
+    return None if start is None else lambda: _goes_to(source, start)
+
+
 def _is_repeatable(field: object) -> bool:
     file = getattr(field, "file", b"")
-    return isinstance(file, str | bytes) or _is_seekable(file)
+    return isinstance(file, str | bytes) or _goes_to(file, 0)
 
 
-def _is_seekable(file: Any) -> bool:  # noqa: ANN401 - whatever the app passed as a file
+def _position(file: Any) -> int | None:  # noqa: ANN401 - whatever the app passed as a file
     try:
-        return bool(file.seekable())
-    except (AttributeError, ValueError, OSError):
+        position = file.tell()
+    except Exception:  # noqa: BLE001 - a look at somebody's file must not break the request
+        return None
+    return position if isinstance(position, int) else None
+
+
+def _goes_to(file: Any, position: int) -> bool:  # noqa: ANN401 - whatever the app passed as a file
+    try:
+        file.seek(position)
+    except Exception:  # noqa: BLE001 - it was closed meanwhile, or cannot go back after all
         return False
-
-
-def _file_rewinder(file: Any) -> Callable[[], bool] | None:  # noqa: ANN401 - whatever the app passed
-    if not _is_seekable(file):
-        return None
-    try:
-        start = file.tell()
-    except OSError:
-        return None
-
-    def rewind() -> bool:
-        try:
-            file.seek(start)
-        except (OSError, ValueError):
-            return False
-        return True
-
-    return rewind
+    return _position(file) == position

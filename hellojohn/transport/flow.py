@@ -3,6 +3,9 @@
 The flow adds the token, and on a 401 for that token asks the engine for another and replays the request
 once. The refresh itself never goes through the app's client. No lock is held and no response is left unread
 across a ``yield``: a waiting request keeps no connection from anybody.
+
+What is replayed is the request that was refused, which after a redirect is not the one that the app sent: a
+POST whose result lies elsewhere was carried out, and must not be sent again because its result says 401.
 """
 
 from collections.abc import AsyncGenerator, Generator
@@ -11,6 +14,7 @@ from typing import Any, ClassVar
 from hellojohn._account import Account
 from hellojohn._flight import drive, drive_async
 from hellojohn._view import View
+from hellojohn.transport.drain import drain, drain_async
 from hellojohn.transport.origins import Origins
 from hellojohn.transport.replay import Body
 
@@ -39,7 +43,7 @@ class TokenFlow:
     def sync_auth_flow(self, request: Request) -> Generator[Request, Response, None]:
         """Send ``request`` with a token that is good as far as this side can know."""
         if not self._origins.allow(request.url):
-            yield _without_token(request)
+            yield self._without_token(request)
             return
         account = self._account
         view = account.view
@@ -48,16 +52,16 @@ class TokenFlow:
         body = self._attach(request, view)
         response = yield request
         if response.status_code == _UNAUTHORIZED and self._refuses(response, view):
-            response.read()
+            drain(response, self.plain_body)
             view = drive(account.acquire(view))
-            if body is None or body.rewind():
-                self._attach(request, view)
-                yield request
+            if self._is_repeatable(response.request, body):
+                self._attach(response.request, view)
+                yield response.request
 
     async def async_auth_flow(self, request: Request) -> AsyncGenerator[Request, Response]:
         """Do the same, awaiting."""
         if not self._origins.allow(request.url):
-            yield _without_token(request)
+            yield self._without_token(request)
             return
         account = self._account
         view = account.view
@@ -66,17 +70,21 @@ class TokenFlow:
         body = self._attach(request, view)
         response = yield request
         if response.status_code == _UNAUTHORIZED and self._refuses(response, view):
-            await response.aread()
+            await drain_async(response, self.plain_body)
             view = await drive_async(account.acquire(view))
-            if body is None or body.rewind():
-                self._attach(request, view)
-                yield request
+            if self._is_repeatable(response.request, body):
+                self._attach(response.request, view)
+                yield response.request
 
     def _attach(self, request: Request, view: View) -> Body | None:
         """Put the token on, and remember where a body that is not plain bytes begins."""
         request.headers["Authorization"] = view.header
         request.extensions[_MARK] = view
-        return None if isinstance(request.stream, self.plain_body) else Body(request.stream)
+        return None if type(request.stream) is self.plain_body else Body(request.stream)
+
+    def _is_repeatable(self, refused: Request, body: Body | None) -> bool:
+        """Return whether a refused request, which a redirect may have left without the body, can go again."""
+        return type(refused.stream) is self.plain_body or (body is not None and body.rewind())
 
     def _refuses(self, response: Response, view: View) -> bool:
         """Return whether a 401 refuses our token: it was sent, to an allowed origin, and is not only weak."""
@@ -84,10 +92,9 @@ class TokenFlow:
         ours = answered.headers.get("Authorization") == view.header and self._origins.allow(answered.url)
         return ours and "insufficient_scope" not in response.headers.get("WWW-Authenticate", "")
 
-
-def _without_token(request: Request) -> Request:
-    """Take off a token of ours that a request brought along from an allowed origin."""
-    view = request.extensions.pop(_MARK, None)
-    if view is not None and request.headers.get("Authorization") == view.header:
-        del request.headers["Authorization"]
-    return request
+    def _without_token(self, request: Request) -> Request:
+        """Take off a token of ours that a request, or headers copied from one, brought along."""
+        view = request.extensions.pop(_MARK, None) or self._account.view
+        if view is not None and request.headers.get("Authorization") == view.header:
+            del request.headers["Authorization"]
+        return request

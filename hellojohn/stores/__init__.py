@@ -7,13 +7,29 @@ from hellojohn.stores._protocol import TokenStore
 from hellojohn.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
+    from hellojohn.stores._default import default_store
     from hellojohn.stores.encrypted import EncryptedStore
     from hellojohn.stores.file import FileStore
+    from hellojohn.stores.keyring import KeyringStore
     from hellojohn.stores.redis import RedisStore
 
-__all__ = ["EncryptedStore", "FileStore", "MemoryStore", "RedisStore", "TokenStore"]
+__all__ = [
+    "EncryptedStore",
+    "FileStore",
+    "KeyringStore",
+    "MemoryStore",
+    "RedisStore",
+    "TokenStore",
+    "default_store",
+]
 
-_LAZY = {"EncryptedStore": "encrypted", "FileStore": "file", "RedisStore": "redis"}
+_LAZY = {
+    "EncryptedStore": "encrypted",
+    "FileStore": "file",
+    "KeyringStore": "keyring",
+    "RedisStore": "redis",
+    "default_store": "_default",
+}
 
 
 def __getattr__(name: str) -> object:

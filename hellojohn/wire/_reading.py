@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import NoReturn, TypeGuard, cast
+from typing import TypeGuard, cast
 
 from hellojohn._secret import Secret
 
@@ -27,7 +27,7 @@ _JUNK = (ValueError, RecursionError)
 def json_object(text: bytes) -> Fields | None:
     """Read a JSON object: UTF-8, with or without a byte order mark; of a key given twice, the last counts."""
     try:
-        value: object = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse)
+        value: object = json.loads(text.decode("utf-8-sig"))
     except _JUNK:
         return None
     return value if _is_object(value) else None
@@ -107,10 +107,6 @@ def is_plain(value: object) -> bool:
 
 def _is_object(value: object) -> TypeGuard[Fields]:
     return isinstance(value, dict)
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def _utc(time: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """Sends a wire call with httpx and hands back what came, or how far it got.
 
 It decides nothing about sessions, retries nothing and follows nothing. The client is its own: no redirects,
-no cookies, no hooks. No httpx exception, request or response outlives ``send``: they hold the call's secrets.
+no cookies. No httpx exception, request or response outlives ``send``: they hold the call's secrets.
 """
 
 import contextlib
@@ -137,6 +137,7 @@ class Sender:
         client = httpx.Client(
             headers=_HEADERS,
             cookies=_NoCookies(),
+            event_hooks={"response": [_go_nowhere]},
             verify=self._verify,
             proxy=self._proxy,
             transport=self._transport,
@@ -163,6 +164,11 @@ class _NoCookies(http.cookiejar.CookieJar):
 
     def add_cookie_header(self, request: object) -> None:
         """Give none."""
+
+
+def _go_nowhere(response: httpx.Response) -> None:
+    """Take a redirect's address away: httpx would make a request of it, and choke on a senseless one."""
+    response.headers.pop("location", None)
 
 
 def _headers(call: Call) -> dict[str, str]:

@@ -5,6 +5,7 @@ error. It knows the calls only by name.
 """
 
 import asyncio
+import math
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,10 +21,11 @@ from starlette.types import Receive, Scope, Send
 
 from hellojohn.emulator import answers
 from hellojohn.emulator.faults import Fault, Faults, When
+from hellojohn.emulator.reading import LARGEST_BODY, receive_body
 from hellojohn.emulator.refusals import Refusal, code_for
 from hellojohn.emulator.routes import Api
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request], Response]
 _TOO_MANY: Final = 429
 _BODILESS: Final = (204, 205, 304)
 _LONGEST_REQUEST_ID: Final = 128
@@ -43,6 +45,7 @@ class Call:
     methods: tuple[str, ...]
     path: str
     handler: Handler
+    largest_body: float = LARGEST_BODY
 
 
 def calls(api: Api) -> list[Call]:
@@ -66,8 +69,8 @@ def calls(api: Api) -> list[Call]:
     return [
         *(Call(name, (method,), f"/v1/{name}", handler) for name, method, handler in below_v1),
         Call(".well-known/jwks.json", ("GET",), "/.well-known/jwks.json", api.jwks),
-        Call("resource", any_method, "/resource", api.resource),
-        Call("resource", any_method, "/resource/{path:path}", api.resource),
+        Call("resource", any_method, "/resource", api.resource, math.inf),
+        Call("resource", any_method, "/resource/{path:path}", api.resource, math.inf),
     ]
 
 
@@ -93,8 +96,7 @@ class Cut(Response):
         if self._partial is not None and self._partial.body:
             await _send_half(self._partial, send)
         scope["state"]["cut"]()
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await receive()
 
 
 class _Gate:
@@ -102,7 +104,7 @@ class _Gate:
         self._faults = faults
         self._clock = clock
 
-    def before(self, call: Call) -> Handler:
+    def before(self, call: Call) -> Callable[[Request], Awaitable[Response]]:
         """Return the handler of a call with the gate in front."""
 
         async def endpoint(request: Request) -> Response:
@@ -118,9 +120,12 @@ class _Gate:
     async def _pass(self, call: Call, request: Request) -> Response:
         self._faults.arrive(call.name)
         try:
+            await receive_body(request, largest=call.largest_body)
             await self._wait(call.name, "before")
             answer = await self._answer(call, request)
             await self._wait(call.name, "after")
+        except Refusal as refusal:
+            return self._refused(request, refusal)
         except (asyncio.CancelledError, ClientDisconnect):
             return Cut()  # the emulator stops, or the client went away: nobody listens any more
         return answer
@@ -132,20 +137,20 @@ class _Gate:
     async def _answer(self, call: Call, request: Request) -> Response:
         fault = self._faults.take(call.name)
         if fault is None:
-            return await self._served(call, request)
+            return self._served(call, request)
         await asyncio.sleep(fault.delay)
         if fault.drop == "before":
             return Cut()
         if fault.answers and fault.when == "before":
             return self._failed(request, fault)
-        served = await self._served(call, request)
+        served = self._served(call, request)
         if fault.drop:
             return Cut(served if fault.drop == "midway" else None)
         return self._failed(request, fault) if fault.answers else served
 
-    async def _served(self, call: Call, request: Request) -> Response:
+    def _served(self, call: Call, request: Request) -> Response:
         try:
-            return self._stamped(request, await call.handler(request))
+            return self._stamped(request, call.handler(request))
         except Refusal as refusal:
             return self._refused(request, refusal)
 

@@ -104,9 +104,8 @@ class Hold:
         """Let the requests go, and hold no more. Leaving the block does the same."""
         self._faults.finish(self)
         with self._changed:
-            self._released = True
-            gates = tuple(self._gates)
-        for gate in gates:
+            first, self._released = not self._released, True
+        for gate in self._gates if first else ():
             if gate.set_running_or_notify_cancel():
                 gate.set_result(None)
 

@@ -84,23 +84,26 @@ def refuse(message: str) -> NoReturn:
     raise Refusal("validation_failed", message)
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the body, and stop reading where it gets too large."""
-    if int(request.headers.get("content-length", "0")) > LARGEST_BODY:
-        raise Refusal("payload_too_large")
-    body = bytearray()
+async def receive_body(request: Request, *, largest: float) -> None:
+    """Take the whole body in, for ``body`` to return, and stop where it gets too large."""
+    received = bytearray()
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > LARGEST_BODY:
+        received += chunk
+        if len(received) > largest:
             raise Refusal("payload_too_large")
-    return bytes(body)
+    request.state.body = bytes(received)
 
 
-async def read_object(request: Request) -> dict[str, object]:
+def body(request: Request) -> bytes:
+    """Return the body that ``receive_body`` took in."""
+    received: bytes = request.state.body
+    return received
+
+
+def read_object(request: Request) -> dict[str, object]:
     """Return the body as a JSON object."""
-    body = await read_body(request)
     try:
-        value: object = json.loads(body, parse_constant=_no_constant)
+        value: object = json.loads(body(request), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
@@ -108,9 +111,9 @@ async def read_object(request: Request) -> dict[str, object]:
     return cast("dict[str, object]", value)
 
 
-async def read_fields(request: Request, *allowed: str) -> Fields:
+def read_fields(request: Request, *allowed: str) -> Fields:
     """Return the body's fields, of which only these may occur."""
-    return Fields(await read_object(request), allowed=allowed)
+    return Fields(read_object(request), allowed=allowed)
 
 
 def bearer(request: Request) -> Secret:

@@ -43,6 +43,7 @@ _REFUSALS: Final[dict[str, tuple[int, str]]] = {
 _CODES_BY_STATUS: Final = {
     **{status: code for code, (status, _) in reversed(_REFUSALS.items())},
     401: "invalid_token",
+    403: "insufficient_permissions",
     422: "validation_failed",
 }
 

@@ -16,6 +16,7 @@ from hellojohn.emulator import answers
 from hellojohn.emulator.policy import Policy, seconds
 from hellojohn.emulator.reading import (
     bearer,
+    body,
     device,
     page,
     read_fields,
@@ -53,12 +54,10 @@ class Api:
 
     # Signing in and out
 
-    async def sign_up(self, request: Request) -> Response:
+    def sign_up(self, request: Request) -> Response:
         """Add a user and begin a session."""
         self._need_publishable_key(request)
-        fields = await read_fields(
-            request, "email", "password", "name", "username", "metadata", "session_options"
-        )
+        fields = read_fields(request, "email", "password", "name", "username", "metadata", "session_options")
         grant = self._rules.sign_up(
             fields.text("email"),
             fields.secret("password"),
@@ -70,10 +69,10 @@ class Api:
         )
         return self._signed_in(grant, status=201)
 
-    async def sign_in(self, request: Request) -> Response:
+    def sign_in(self, request: Request) -> Response:
         """Begin a session."""
         self._need_publishable_key(request)
-        fields = await read_fields(request, "email", "password", "captcha_token", "session_options")
+        fields = read_fields(request, "email", "password", "captcha_token", "session_options")
         fields.optional_text("captcha_token")
         grant = self._rules.sign_in(
             fields.text("email"),
@@ -83,27 +82,27 @@ class Api:
         )
         return self._signed_in(grant)
 
-    async def verify_mfa(self, request: Request) -> Response:
+    def verify_mfa(self, request: Request) -> Response:
         """Finish a sign-in with its second factor."""
         self._need_tenant(request)
-        fields = await read_fields(request, "challenge_id", "factor_id", "code")
+        fields = read_fields(request, "challenge_id", "factor_id", "code")
         grant = self._rules.answer_challenge(
             fields.text("challenge_id"), fields.text("factor_id"), fields.secret("code")
         )
         return self._signed_in(grant)
 
-    async def refresh(self, request: Request) -> Response:
+    def refresh(self, request: Request) -> Response:
         """Rotate a refresh token."""
         self._need_tenant(request)
-        fields = await read_fields(request, "refresh_token")
+        fields = read_fields(request, "refresh_token")
         grant = self._rules.refresh(fields.secret("refresh_token"))
         return _json(answers.refreshed(grant, self._issue(grant), ttl=self._ttl()))
 
-    async def sign_out(self, request: Request) -> Response:
+    def sign_out(self, request: Request) -> Response:
         """End the session, or all of the user's. An access token whose life is over will do."""
         self._need_tenant(request)
         claims = self._issuer.read(bearer(request), now=None)
-        fields = await read_fields(request, "refresh_token", "everywhere")
+        fields = read_fields(request, "refresh_token", "everywhere")
         self._rules.sign_out(
             fields.secret("refresh_token"),
             session_id=str(claims["session_id"]),
@@ -111,7 +110,7 @@ class Api:
         )
         return Response(status_code=_NO_CONTENT)
 
-    async def me(self, request: Request) -> Response:
+    def me(self, request: Request) -> Response:
         """Return the user. A revoked session's access token works until its end."""
         self._need_tenant(request)
         claims = self._issuer.read(bearer(request), now=self._clock())
@@ -119,7 +118,7 @@ class Api:
 
     # Sessions
 
-    async def list_sessions(self, request: Request) -> Response:
+    def list_sessions(self, request: Request) -> Response:
         """Return one page of sessions, the newest first."""
         self._need_secret_key(request)
         query = request.query_params
@@ -136,19 +135,19 @@ class Api:
             )
         )
 
-    async def get_session(self, request: Request) -> Response:
+    def get_session(self, request: Request) -> Response:
         """Return one session."""
         self._need_secret_key(request)
         session = self._rules.session(request.path_params["session_id"])
         return _json(answers.session_json(session, tenant_id=self._issuer.tenant_id))
 
-    async def revoke_session(self, request: Request) -> Response:
+    def revoke_session(self, request: Request) -> Response:
         """End one session."""
         self._need_secret_key(request)
         self._rules.revoke(request.path_params["session_id"])
         return Response(status_code=_NO_CONTENT)
 
-    async def revoke_sessions(self, request: Request) -> Response:
+    def revoke_sessions(self, request: Request) -> Response:
         """End all sessions of a user."""
         self._need_secret_key(request)
         user_id = request.query_params.get("user_id")
@@ -157,10 +156,10 @@ class Api:
         self._rules.revoke_all(user_id)
         return Response(status_code=_NO_CONTENT)
 
-    async def verify_session(self, request: Request) -> Response:
+    def verify_session(self, request: Request) -> Response:
         """Tell whether an access token and its session are good at this moment."""
         self._need_secret_key(request)
-        token = (await read_fields(request, "token")).secret("token")
+        token = read_fields(request, "token").secret("token")
         with suppress(Refusal):
             claims = self._issuer.read(token, now=self._clock())
             session = self._rules.session(str(claims["session_id"]))
@@ -171,26 +170,22 @@ class Api:
 
     # Settings, keys and the sample resource
 
-    async def get_config(self, request: Request) -> Response:
+    def get_config(self, request: Request) -> Response:
         """Return the four settings."""
         self._need_secret_key(request, otherwise="cp_admin_required")
         return _json(self._rules.policy.as_json())
 
-    async def change_config(self, request: Request) -> Response:
+    def change_config(self, request: Request) -> Response:
         """Change any of the four settings and return them all."""
         self._need_secret_key(request, otherwise="cp_admin_required")
-        return _json(self._changed(await read_object(request)).as_json())
+        return _json(self._changed(read_object(request)).as_json())
 
-    async def jwks(self, _request: Request) -> Response:
+    def jwks(self, _request: Request) -> Response:
         """Return the keys that verify access tokens."""
         return _json(key_set(), headers={"Cache-Control": "public, max-age=3600"})
 
-    async def resource(self, request: Request) -> Response:
+    def resource(self, request: Request) -> Response:
         """Echo a request to a protected resource, which takes any method and any size."""
-        digest, size = hashlib.sha256(), 0
-        async for chunk in request.stream():
-            digest.update(chunk)
-            size += len(chunk)
         claims = self._issuer.read(bearer(request), now=self._clock())
         if self._issuer.is_rejected(claims):
             raise Refusal("invalid_token")
@@ -198,8 +193,8 @@ class Api:
             {
                 "method": request.method,
                 "path": request.url.path,
-                "body_length": size,
-                "body_sha256": digest.hexdigest(),
+                "body_length": len(body(request)),
+                "body_sha256": hashlib.sha256(body(request)).hexdigest(),
                 "session_id": claims["session_id"],
             }
         )

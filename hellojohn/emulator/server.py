@@ -7,7 +7,7 @@ service that is gone: what is open is cut. It knows nothing of sessions.
 import asyncio
 import socket
 import threading
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -37,27 +37,36 @@ class BackgroundServer:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family, backlog=1024)
         self._server = _Server(app)
+        self._ended: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="hellojohn-emulator", daemon=True)
         self.port: int = self._listener.getsockname()[1]
 
     def start(self) -> None:
         """Serve; return once requests are answered."""
         self._thread.start()
-        self._server.ready.result(_PATIENCE)
+        wait((self._server.ready, self._ended), _PATIENCE, FIRST_COMPLETED)
+        if not self._server.ready.done():
+            self._listener.close()
+            self._ended.result(0)
 
     def stop(self) -> None:
-        """Stop listening and cut every connection; return when the thread has ended."""
+        """Stop listening and cut every connection; return when the thread has ended.
+
+        In a process forked meanwhile, where the thread never ran, it does nothing.
+        """
         self._server.end()
         self._thread.join(_PATIENCE)
+        for ended in wait((self._ended,), 0).done:
+            ended.result()
 
     def _run(self) -> None:
         try:
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 runner.run(self._server.serve(sockets=[self._listener]))
-        except BaseException as error:
-            if self._server.ready.done():
-                raise
-            self._server.ready.set_exception(error)
+        except BaseException as error:  # noqa: BLE001  # it comes out of start or stop
+            self._ended.set_exception(error)
+        else:
+            self._ended.set_result(None)
 
 
 class _Server(Server):
@@ -77,17 +86,19 @@ class _Server(Server):
             timeout_keep_alive=_KEEP_ALIVE,
         )
         super().__init__(config)
-        self.ready: Future[asyncio.AbstractEventLoop] = Future()
+        self.ready: Future[None] = Future()
+        self._loop: asyncio.AbstractEventLoop
         self._ending = asyncio.Event()
 
     def end(self) -> None:
         """Make the server end; to be called from another thread."""
         with suppress(RuntimeError):  # the loop is closed: it has ended by itself
-            self.ready.result(0).call_soon_threadsafe(self._ending.set)
+            self._loop.call_soon_threadsafe(self._ending.set)
 
     async def main_loop(self) -> None:
         """Serve until told to end."""
-        self.ready.set_result(asyncio.get_running_loop())
+        self._loop = asyncio.get_running_loop()
+        self.ready.set_result(None)
         await self._ending.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -1,0 +1,169 @@
+"""Whatever is sent, the answer is one of the service's own errors, never a crash."""
+
+import json
+import socket
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+POSTS = (
+    "/v1/auth/sign-in",
+    "/v1/auth/sign-up",
+    "/v1/auth/token/refresh",
+    "/v1/auth/sign-out",
+    "/v1/mfa/verify",
+    "/v1/sessions/verify",
+)
+FIELDS = (
+    "email",
+    "password",
+    "name",
+    "username",
+    "metadata",
+    "session_options",
+    "captcha_token",
+    "refresh_token",
+    "everywhere",
+    "challenge_id",
+    "factor_id",
+    "code",
+    "token",
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.fixture
+def key_for(caller, emulator):
+    """The key or token that a call asks for."""
+    token = caller.sign_in()["access_token"]
+    keys = {"/v1/auth/sign-out": token, "/v1/sessions/verify": emulator.secret_key}
+    return lambda path: keys.get(path, emulator.publishable_key)
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", (400, "invalid_request")),
+        (b"{", (400, "invalid_request")),
+        (b"[]", (400, "invalid_request")),
+        (b"null", (400, "invalid_request")),
+        (b"\xff\xfe\x00", (400, "invalid_request")),
+        (b'{"email": NaN}', (400, "invalid_request")),
+        (b"[" * 200_000, (400, "invalid_request")),
+        (b'{"n": ' + b"9" * 10_000 + b"}", (400, "invalid_request")),
+        (b"{}", (422, "validation_failed")),
+        (b'{"\\ud800": 1}', (422, "validation_failed")),
+        (b" " * (1_048_576 + 1), (413, "payload_too_large")),
+    ],
+    ids=lambda value: repr(value[:12]) if isinstance(value, bytes) else "",
+)
+def test_a_body_that_is_no_request(caller, key_for, path, body, expected):
+    """Junk is refused with a documented error by every call that takes a body."""
+    answer = caller.call("POST", path, bearer=key_for(path), content=body)
+    assert caller.code(answer) == expected
+
+
+def test_a_large_body_without_a_length(caller, key_for):
+    """A chunked body is cut off at the same size, and the connection stays usable."""
+    path = "/v1/auth/sign-in"
+    answer = caller.call("POST", path, bearer=key_for(path), content=iter([b" " * 65_536] * 64))
+    assert caller.code(answer) == (413, "payload_too_large")
+    assert caller.sign_in()["id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/auth/sign-in", b'{"email": "\\ud800@example.com", "password": "x"}'),
+        ("/v1/auth/sign-in", b'{"email": "a@example.com", "password": "\\udfff"}'),
+        ("/v1/auth/token/refresh", b'{"refresh_token": "\\ud800"}'),
+        ("/v1/sessions/verify", b'{"token": "\\ud800"}'),
+    ],
+)
+def test_half_a_character_is_no_text(caller, key_for, path, body):
+    """JSON can spell what no UTF-8 can carry; where it would be used it is refused by name."""
+    answer = caller.call("POST", path, bearer=key_for(path), content=body)
+    assert caller.code(answer) == (422, "validation_failed")
+    assert "must be text" in answer.json()["error"]["message"]
+
+
+def test_half_a_character_in_metadata_is_echoed(caller):
+    """JSON can spell what UTF-8 cannot; it comes back as it was spelt."""
+    body = '{"email": "a@example.com", "password": "12345678", "metadata": {"x": "\\ud800"}}'
+    answer = caller.call(
+        "POST", "/v1/auth/sign-up", bearer=caller.emulator.publishable_key, content=body.encode()
+    )
+    assert answer.status_code == 201
+    assert "\\ud800" in answer.text
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(path=st.sampled_from(POSTS), body=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4))
+def test_wrong_types_are_never_a_crash(caller, key_for, path, body):
+    """Any JSON in any field gets an answer of the service's own."""
+    content = json.dumps(body).encode()
+    answer = caller.call("POST", path, bearer=key_for(path), content=content)
+    assert answer.status_code < 500
+    assert answer.status_code in (200, 204) or answer.json()["error"]["status"] == answer.status_code
+
+
+def test_unknown_addresses_and_methods(caller):
+    """A wrong address or method gets the service's error, too."""
+    assert caller.code(caller.call("GET", "/v1/nothing")) == (404, "not_found")
+    assert caller.code(caller.call("GET", "/v1/auth/sign-in/")) == (404, "not_found")
+    assert caller.code(caller.call("DELETE", "/v1/auth/sign-in")) == (405, "method_not_allowed")
+
+
+def test_a_request_id_is_echoed(caller):
+    """Errors and answers carry the caller's id, on unknown addresses as well."""
+    headers = {"X-Request-ID": "test-1"}
+    for path in ("/v1/auth/me", "/v1/nothing"):
+        answer = caller.call("GET", path, headers=headers)
+        assert answer.json()["error"]["request_id"] == "test-1"
+        assert answer.headers["x-request-id"] == "test-1"
+    assert caller.call("GET", "/.well-known/jwks.json", headers=headers).headers["x-request-id"] == "test-1"
+
+
+@pytest.mark.parametrize("given", [None, "", "x" * 129, "a\tb"])
+def test_a_request_without_a_usable_id_gets_one(caller, given):
+    """Every error can be quoted to support, and header and body agree."""
+    answer = caller.call("GET", "/v1/auth/me", headers={} if given is None else {"X-Request-ID": given})
+    request_id = answer.json()["error"]["request_id"]
+    assert request_id.startswith("req_")
+    assert answer.headers["x-request-id"] == request_id
+
+
+def test_what_is_not_http_is_refused(emulator):
+    """Noise on the socket is answered by the server and harms nobody."""
+    host, port = emulator.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"\x16\x03\x01 noise\r\n\r\n")
+        assert connection.recv(64).startswith(b"HTTP/1.1 400")
+
+
+def test_a_client_that_hangs_up_harms_nobody(emulator, caplog):
+    """A request that is cut off while its body is read is dropped, and nothing is logged as an error."""
+    host, port = emulator.url.removeprefix("http://").split(":")
+    lines = [
+        "POST /v1/auth/token/refresh HTTP/1.1",
+        "Host: x",
+        "Content-Length: 99",
+        "Expect: 100-continue",
+    ]
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall("\r\n".join([*lines, "", "{"]).encode())
+        assert connection.recv(64).startswith(b"HTTP/1.1 100")
+    emulator.stop()
+    assert emulator.calls("token/refresh") == 1
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []

@@ -22,7 +22,7 @@ from hellojohn._freshness import Freshness
 from hellojohn._models import AuthEvent, AuthEventType, Clock, Session
 from hellojohn._owner import Owner
 from hellojohn._record import Record
-from hellojohn._refresh import LOCK_WAIT, Refresher, Result
+from hellojohn._refresh import Refresher, Result
 from hellojohn._vault import Held, Vault
 from hellojohn._view import View
 from hellojohn.wire import Answer, Call, Dialect
@@ -249,11 +249,12 @@ class Account:
         return now < self._quiet_until <= now + _LONGEST_QUIET
 
     def _must_notice(self, view: View) -> bool:
-        if view.noticed or self.clock() < view.schedule.notice_at:
+        now = self.clock()
+        if view.noticed or not view.schedule.ends_soon(now):
             return False
         with self._lock:
             current = self.view
-            if current is None or current.noticed:
+            if current is None or current.noticed or not current.schedule.ends_soon(now):
                 return False
             self.view = self._look(current.record, noticed=True)
             return True
@@ -320,7 +321,7 @@ class Account:
 
     def _refresh(self, view: View) -> Landing:
         epoch = self.epoch
-        with self.services.vault.locked(self.key, LOCK_WAIT) as held:
+        with self.services.vault.locked(self.key) as held:
             self._save_into(held)
             result = self.services.refresher.refresh(
                 held, view.record, wanted=lambda: self.epoch == epoch and not self.services.owner.exiting
@@ -329,17 +330,17 @@ class Account:
 
     def _end(self, view: View) -> Landing:
         epoch = self.epoch
-        with self.services.vault.locked(self.key, LOCK_WAIT) as held:
+        with self.services.vault.locked(self.key) as held:
             return self._settle(self.services.refresher.end(held, view.record), epoch, view.record)
 
     def _notice(self) -> Landing:
         view = self.view
-        if view is not None:
+        if view is not None and view.noticed:  # else another session has taken its place
             self.emit(AuthEventType.SESSION_EXPIRING, view.record)
         return Landing()
 
     def _save(self) -> Landing:
-        with self.services.vault.locked(self.key, LOCK_WAIT) as held:
+        with self.services.vault.locked(self.key) as held:
             self._save_into(held)
         return Landing()
 
@@ -370,7 +371,7 @@ class Account:
 
     def _look(self, record: Record, *, noticed: bool = False) -> View:
         current = self.view
-        known = current is not None and current.noticed and current.record.is_of_same_session(record)
+        known = current is not None and current.noticed and _told_of(current.record, record)
         return View(
             record,
             idle_timeout=self.services.idle_timeout,
@@ -378,6 +379,11 @@ class Account:
             noticed=noticed or known,
             watched=self._unsaved is not None,
         )
+
+
+def _told_of(before: Record, record: Record) -> bool:
+    """Return whether who was told of the one's end need not be told of the other's."""
+    return before.is_of_same_session(record) and before.ends_with(record)
 
 
 def _same_token(view: View, other: View | None) -> bool:

@@ -15,7 +15,7 @@ from hellojohn._config import Settings, check_account
 from hellojohn._errors import StoreError
 from hellojohn._events import Events
 from hellojohn._owner import OWNER, Owner
-from hellojohn._refresh import REFRESH_DEADLINE, Refresher
+from hellojohn._refresh import Refresher
 from hellojohn._timing import Timing
 from hellojohn._vault import Vault
 from hellojohn.stores._protocol import TokenStore
@@ -85,7 +85,7 @@ class Engine:
     def close(self) -> None:
         """Take nothing new on, and let what is under way be stored; as long as one refresh at most."""
         self.services.closed.set()
-        ends_at = time.monotonic() + REFRESH_DEADLINE
+        ends_at = time.monotonic() + self.services.vault.refresh_time
         for flight in tuple(self.services.flights):
             with suppress(TimeoutError):
                 flight.landed.result(max(ends_at - time.monotonic(), 0.0))

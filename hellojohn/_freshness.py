@@ -10,7 +10,8 @@
                                                                            had, use it while it has life
     OVER       the deadline that this client keeps for the server passed   end the session
 
-A token's life runs from the moment its answer arrived, by this side's clock. The server's plays no part.
+A token's life runs from the moment its answer arrived, by this side's clock. The server's plays no part. A
+clock that names no moment (NaN, infinity) tells nothing: the token is used until the API refuses it.
 """
 
 import math
@@ -19,6 +20,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from hellojohn._record import Record
+from hellojohn._timing import LAST_MOMENT, within_time
 
 _STALE_WINDOW = 300.0
 _EXPIRING_WINDOW = 30.0
@@ -67,12 +69,15 @@ class Schedule(NamedTuple):
             stale_at=min(dead_at - window, expiring_at, idle_half),
             expiring_at=expiring_at,
             dead_at=dead_at,
-            over_at=math.inf if record.deadline is None else record.deadline,
+            over_at=_over_at(record),
             notice_at=_notice_at(record),
         )
 
     def state(self, now: float) -> Freshness:
         """Look the moment up in the table."""
+        if not math.isfinite(now):
+            return Freshness.FRESH
+        now = within_time(now)
         if now >= self.over_at:
             return Freshness.OVER
         if now >= self.expiring_at:
@@ -80,6 +85,16 @@ class Schedule(NamedTuple):
         if now >= self.stale_at or now < self.arrived_at:
             return Freshness.STALE
         return Freshness.FRESH
+
+    def ends_soon(self, now: float) -> bool:
+        """Return whether the session's end is near."""
+        return self.notice_at <= now < math.inf
+
+
+def _over_at(record: Record) -> float:
+    """Take a deadline at the end of time for none: whoever set it had no clock."""
+    deadline = record.deadline
+    return math.inf if deadline is None or deadline >= LAST_MOMENT else deadline
 
 
 def _notice_at(record: Record) -> float:

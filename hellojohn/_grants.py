@@ -31,6 +31,7 @@ def signed_in(
         limited: Whether the service limits sessions by itself; if not, the record carries the deadline.
     """
     assert grant.refresh_token is not None  # noqa: S101 - the wire refuses a sign-in without one
+    now = within_time(now)
     duration = None if asked is None else asked.total_seconds()
     record = Record(
         api_url=api_url,
@@ -52,6 +53,7 @@ def signed_in(
 
 def refreshed(record: Record, grant: Grant, *, now: float) -> Record:
     """Make the next generation: a refresh token that the answer does not carry is kept."""
+    now = within_time(now)
     record = record.changed(
         generation=record.generation + 1,
         access_token=grant.access_token,

@@ -15,6 +15,7 @@ from hellojohn._secret import Secret
 from hellojohn._timing import LAST_MOMENT, as_moment
 
 VERSION = 1
+_SLACK = 60.0
 
 T = TypeVar("T")
 
@@ -70,17 +71,19 @@ class Record:
         return min(known, default=None)
 
     def is_of_same_session(self, other: "Record") -> bool:
-        """Return whether both are generations of one session that ends at the same time."""
-        return (self.created_at, self.session_id, self.over_at) == (
-            other.created_at,
-            other.session_id,
-            other.over_at,
-        )
+        """Return whether both are generations of one session."""
+        one_id = self.session_id == other.session_id or None in (self.session_id, other.session_id)
+        return self.created_at == other.created_at and one_id
 
     def is_before(self, other: "Record") -> bool:
         """Return whether the other is a later generation of the same session."""
-        same = (self.created_at, self.session_id) == (other.created_at, other.session_id)
-        return same and self.generation < other.generation
+        return self.is_of_same_session(other) and self.generation < other.generation
+
+    def ends_with(self, other: "Record") -> bool:
+        """Return whether both end at the same time; each answer tells it anew, to the second at best."""
+        if self.over_at is None or other.over_at is None:
+            return self.over_at == other.over_at
+        return abs(self.over_at - other.over_at) <= _SLACK
 
     def changed(self, **changes: Any) -> "Record":  # noqa: ANN401 - the fields' own types apply
         """Return a copy with some fields changed."""
@@ -189,7 +192,7 @@ class _Fields:
 def _parse(text: str) -> dict[str, Any]:
     try:
         parsed = json.loads(text)
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):  # a store of somebody's may return anything
         parsed = None
     if not isinstance(parsed, dict):
         raise _corrupt("it is not a JSON object")

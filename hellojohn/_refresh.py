@@ -27,13 +27,9 @@ from hellojohn._errors import (
 from hellojohn._freshness import Freshness, Schedule
 from hellojohn._grants import refreshed
 from hellojohn._record import Record
-from hellojohn._timing import Timing
+from hellojohn._timing import Timing, within_time
 from hellojohn._vault import Held
 from hellojohn.wire import Answer, Call, Dialect, Outcome, OutcomeKind
-
-REFRESH_DEADLINE = 20.0
-LOCK_WAIT = 25.0
-"""Longer than a refresh: who waits for a live holder adopts its result."""
 
 _COOLDOWN = 5.0
 _LONGEST_COOLDOWN = 3_600.0
@@ -107,10 +103,10 @@ class Refresher:
         from hellojohn._retry import Attempts  # noqa: PLC0415 - tenacity is loaded when first needed
 
         cut_off = record.intent_at is not None
-        intent = record.changed(intent_at=record.intent_at if cut_off else self.timing.clock())
+        intent = record.changed(intent_at=record.intent_at if cut_off else within_time(self.timing.clock()))
         held.save(intent)
         call = self.dialect.refresh(record.refresh_token)
-        attempts = Attempts(self.timing, deadline=REFRESH_DEADLINE, wanted=wanted)
+        attempts = Attempts(self.timing, deadline=held.refresh_time, wanted=wanted)
         arrived_at = 0.0
 
         def attempt(seconds: float) -> Outcome:
@@ -173,7 +169,8 @@ class Refresher:
 
     def _later(self, held: Held, kept: Record, outcome: Outcome) -> Result:
         wait = _COOLDOWN if outcome.retry_after is None else outcome.retry_after
-        noted = kept.changed(retry_at=self.timing.clock() + min(wait, _LONGEST_COOLDOWN))
+        until = within_time(self.timing.clock() + min(wait, _LONGEST_COOLDOWN))
+        noted = kept.changed(retry_at=until)
         _save_quietly(held, noted)
         return Result(noted, error=_later(wait))
 

@@ -21,7 +21,6 @@ from hellojohn._flight import Steps
 from hellojohn._grants import signed_in
 from hellojohn._models import AuthEventType, Session, User
 from hellojohn._record import Record
-from hellojohn._refresh import LOCK_WAIT
 from hellojohn._vault import Held
 from hellojohn._view import View
 from hellojohn.wire import Answer, Call, Grant
@@ -93,7 +92,7 @@ def _sign_in(account: Account, call: Call, wish: Wish) -> Session:
         limited=services.dialect.limits_sessions,
     )
     try:
-        with services.vault.locked(account.key, LOCK_WAIT) as held:
+        with services.vault.locked(account.key) as held:
             _stored(held)
             held.save(record)
             account.turn()
@@ -131,7 +130,7 @@ def _forget(account: Account) -> tuple[Record | None, StoreError | None]:
     """Delete the session from the store, under its lock if that can be had; return what it was."""
     vault = account.services.vault
     try:
-        with vault.locked(account.key, LOCK_WAIT) as held:
+        with vault.locked(account.key) as held:
             record = _stored(held)
             held.delete()
             account.show(None)

@@ -13,16 +13,25 @@ from typing import TypeVar
 from hellojohn._errors import StoreCorrupt, StoreError, StoreUnavailable
 from hellojohn._models import Clock
 from hellojohn._record import NewerRecord, Record
+from hellojohn._timing import within_time
 from hellojohn.stores._protocol import TokenStore
 
 T = TypeVar("T")
 logger = logging.getLogger("hellojohn")
 
 _KEPT_AFTER_END = 86_400.0
+_LONGEST_REFRESH = 20.0
+_SPARE = 5.0
 
 
 class Vault:
-    """The records of one service and tenant in one store."""
+    """The records of one service and tenant in one store.
+
+    Attributes:
+        refresh_time: Seconds that a refresh may take under the lock: less than the lease of the lock, if it
+            is one.
+        lock_wait: Seconds to wait for the lock: longer than a live holder needs, or a dead one's lease lasts.
+    """
 
     def __init__(self, store: TokenStore, *, api_url: str, tenant_id: str, clock: Clock) -> None:
         """Look into ``store`` for sessions that ``api_url`` issued for ``tenant_id``."""
@@ -31,6 +40,9 @@ class Vault:
         self._tenant_id = tenant_id
         self._clock = clock
         self._expires = "expires_in" in inspect.signature(store.save).parameters
+        lease: float = getattr(store, "lease", None) or math.inf
+        self.refresh_time: float = min(_LONGEST_REFRESH, lease * 2 / 3)
+        self.lock_wait: float = _SPARE + (_LONGEST_REFRESH if math.isinf(lease) else lease)
 
     def load(self, key: str) -> Record | None:
         """Read a record without a lock.
@@ -44,18 +56,18 @@ class Vault:
             raise
         except StoreCorrupt:
             pass
-        with self.locked(key, timeout=10.0) as held:
+        with self.locked(key) as held:
             return held.load()
 
     @contextmanager
-    def locked(self, key: str, timeout: float) -> "Generator[Held]":
+    def locked(self, key: str) -> "Generator[Held]":
         """Hold the store's lock for ``key``.
 
         Raises:
-            StoreLocked: Somebody else held it for ``timeout`` seconds.
+            StoreLocked: Somebody else held it for ``lock_wait`` seconds.
             StoreError: The store failed.
         """
-        lock = _guard(lambda: self._store.lock(key, timeout))
+        lock = _guard(lambda: self._store.lock(key, self.lock_wait))
         _guard(lock.__enter__)
         try:
             yield Held(self, key)
@@ -72,7 +84,7 @@ class Vault:
         if over_at is None:
             _guard(lambda: self._store.save(key, record.dumps()))
             return
-        left = math.ceil(max(over_at - self._clock(), 0.0) + _KEPT_AFTER_END)
+        left = math.ceil(max(over_at - within_time(self._clock()), 0.0) + _KEPT_AFTER_END)
         _guard(lambda: self._store.save(key, record.dumps(), expires_in=left))
 
     def set_aside(self, key: str, problem: StoreCorrupt) -> StoreCorrupt:
@@ -124,6 +136,11 @@ class Held:
         except StoreCorrupt as error:
             problem = StoreCorrupt(str(error))
         raise self._vault.set_aside(self._key, problem)
+
+    @property
+    def refresh_time(self) -> float:
+        """Seconds that a refresh may take under this lock."""
+        return self._vault.refresh_time
 
     def save(self, record: Record) -> None:
         """Write the record."""

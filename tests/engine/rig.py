@@ -1,0 +1,243 @@
+"""What the engine's tests share: records, virtual time, a scripted service, a store that fails on demand."""
+
+import json
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from hellojohn._account import Account
+from hellojohn._config import read_settings
+from hellojohn._engine import Engine
+from hellojohn._errors import StoreUnavailable
+from hellojohn._flight import drive
+from hellojohn._models import AuthEvent
+from hellojohn._record import Record
+from hellojohn._secret import Secret
+from hellojohn._timing import Timing
+from hellojohn.stores import MemoryStore
+from hellojohn.wire import Answer, Call, Fault, Lost, Reply
+from hellojohn.wire.v1 import V1
+
+START = 1_700_000_000.0
+API = "https://api.example.com/v1"
+TENANT = "tnt_1"
+KEY = f"default@{TENANT}@api.example.com"
+TTL = 1_000.0
+STALE = TTL - TTL / 5 + 1
+EXPIRING = TTL - 29
+DEAD = TTL + 1
+
+NOT_SENT = Lost(Fault.NOT_SENT, "ConnectError: the call was not sent")
+UNKNOWN = Lost(Fault.UNKNOWN, "ReadTimeout: no whole answer came to the sent call")
+
+
+def a_record(**changes: Any) -> Record:
+    """Make a record of a session that was signed in at ``START``."""
+    fields: dict[str, Any] = {
+        "api_url": API,
+        "tenant_id": TENANT,
+        "generation": 1,
+        "access_token": Secret("at_1"),
+        "refresh_token": Secret("rt_1"),
+        "refreshed_at": START,
+        "ttl": TTL,
+        "created_at": START,
+        "session_id": "ses_1",
+    }
+    return Record(**{**fields, **changes})
+
+
+class VirtualTime:
+    """Time that passes when somebody sleeps or says so."""
+
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+        self.slept: list[float] = []
+
+    def __call__(self) -> float:
+        """Return the time; it serves as both clocks."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        self.slept.append(seconds)
+        self.now += seconds
+
+    @property
+    def timing(self) -> Timing:
+        """Both clocks and the sleep, for an engine."""
+        return Timing(clock=self, monotonic=self, sleep=self.sleep)
+
+
+def reply(status: int = 200, body: object = None, **headers: str) -> Reply:
+    """Make an answer; a header's underscores stand for hyphens."""
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
+
+
+def problem(status: int, code: str, **headers: str) -> Reply:
+    """Make an error in the documented shape."""
+    return reply(status, {"error": {"code": code, "message": "Words.", "status": status}}, **headers)
+
+
+def granted(generation: int, **changes: Any) -> Reply:
+    """Make the answer to a refresh that gave the ``generation``-th pair of tokens."""
+    pair = {"access_token": f"at_{generation}", "refresh_token": f"rt_{generation}", "expires_in": TTL}
+    body = {name: value for name, value in {**pair, **changes}.items() if value is not None}
+    return reply(200, body)
+
+
+Step = Answer | Callable[[Call, float], Answer]
+
+
+class Script:
+    """A service that gives the answers it was told to, in order, and remembers the calls."""
+
+    def __init__(self, *steps: Step) -> None:
+        self.steps = deque(steps)
+        self.calls: list[Call] = []
+
+    def __call__(self, call: Call, seconds: float) -> Answer:
+        """Answer; a sign-out needs no step."""
+        self.calls.append(call)
+        if call.path == "/auth/sign-out":
+            return reply(204, b"")
+        step = self.steps.popleft()
+        return step(call, seconds) if callable(step) else step
+
+    def tokens(self, path: str = "/auth/token/refresh") -> list[str]:
+        """Return the refresh tokens that were presented at ``path``, in order."""
+        bodies = [call.body or {} for call in self.calls if call.path == path]
+        return [secret.reveal() for body in bodies if isinstance(secret := body["refresh_token"], Secret)]
+
+
+class FlakyStore(MemoryStore):
+    """A store whose methods fail as often as they are told to, before or after they did their work."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failures: dict[str, deque[Exception | None]] = {}
+        self._late: set[str] = set()
+        self.used = Counter[str]()
+
+    def fail(self, method: str, *failures: Exception | None, late: bool = False) -> None:
+        """Let the next uses of ``method`` raise; ``None`` lets one pass."""
+        self._failures[method] = deque(failures or [StoreUnavailable("The disk is full.")] * 1_000)
+        (self._late.add if late else self._late.discard)(method)
+
+    def heal(self) -> None:
+        """Fail no more."""
+        self._failures.clear()
+
+    def _use(self, method: str, work: Callable[[], Any]) -> Any:
+        self.used[method] += 1
+        failures = self._failures.get(method)
+        failure = failures.popleft() if failures else None
+        result = work() if failure is None or method in self._late else None
+        if failure is not None:
+            raise failure
+        return result
+
+    def load(self, key: str) -> str | None:
+        """Load, or fail."""
+        found: str | None = self._use("load", lambda: super(FlakyStore, self).load(key))
+        return found
+
+    def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
+        """Save, or fail."""
+        self._use("save", lambda: super(FlakyStore, self).save(key, text, expires_in=expires_in))
+
+    def delete(self, key: str) -> None:
+        """Delete, or fail."""
+        self._use("delete", lambda: super(FlakyStore, self).delete(key))
+
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
+        """Lock, or fail."""
+        found: AbstractContextManager[None]
+        found = self._use("lock", lambda: super(FlakyStore, self).lock(key, timeout))
+        return found
+
+
+class Bench:
+    """One engine on a scripted service and a virtual time, with the events it told."""
+
+    def __init__(
+        self, *steps: Step, store: MemoryStore | None = None, time: VirtualTime | None = None, **settings: Any
+    ) -> None:
+        self.time = time or VirtualTime()
+        self.store = MemoryStore() if store is None else store
+        self.script = Script(*steps)
+        self.engine = Engine(
+            read_settings(
+                tenant_id=TENANT,
+                publishable_key=Secret("pk_1"),
+                api_url=API,
+                clock=self.time,
+                **settings,
+            ),
+            store=self.store,
+            dialect=V1(TENANT, Secret("pk_1")),
+            send=self.script,
+            after_fork=lambda: None,
+            timing=self.time.timing,
+        )
+        self.events: list[AuthEvent] = []
+        self.engine.events.on(self.events.append)
+
+    @property
+    def account(self) -> Account:
+        """The account, which lives as long as anybody holds it."""
+        self._held = self.engine.account("default")
+        return self._held
+
+    def put(self, record: Record) -> Record:
+        """Put a record into the store."""
+        self.store.save(KEY, record.dumps())
+        return record
+
+    def stored(self) -> Record | None:
+        """Return what the store holds."""
+        text = self.store.load(KEY)
+        return None if text is None else Record.loads(text)
+
+    def token(self) -> str:
+        """Get a token that can be sent."""
+        return drive(self.account.acquire()).record.access_token.reveal()
+
+    def another(self) -> str:
+        """Get another token than the one in use, as after a 401."""
+        view = self.account.view or drive(self.account.acquire())
+        return drive(self.account.acquire(view, full=True)).record.access_token.reveal()
+
+    def at(self, seconds: float) -> "Bench":
+        """Move the time to so many seconds after the sign-in."""
+        self.time.now = START + seconds
+        return self
+
+    def told(self) -> list[str]:
+        """Return the events so far: their types, and the reasons where there are any."""
+        return [":".join(filter(None, (event.type, event.reason))) for event in self.events]
+
+
+@contextmanager
+def threads(count: int, work: Callable[[int], object]) -> Generator[list[object]]:
+    """Run ``work`` on so many threads at once; leaving the block waits for their results."""
+    results: list[object] = [None] * count
+    barrier = threading.Barrier(count)
+
+    def run(index: int) -> None:
+        barrier.wait(10)
+        try:
+            results[index] = work(index)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            results[index] = error
+
+    crowd = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(count)]
+    for thread in crowd:
+        thread.start()
+    yield results
+    for thread in crowd:
+        thread.join(30)
+        assert not thread.is_alive(), "a thread hangs"

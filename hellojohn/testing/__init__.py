@@ -1,4 +1,11 @@
-"""For tests: the contract that a token store must keep."""
+"""For tests: pytest fixtures with an emulator behind them, and the contract that a token store must keep.
+
+With ``hellojohn[emulator]`` installed, pytest has these fixtures by itself:
+
+- ``hellojohn_emulator``: a running ``hellojohn.emulator.Emulator`` of the test's own.
+- ``hellojohn_client``: a signed-out ``HelloJohn`` that talks to it and goes by its clock.
+- ``hellojohn_async_client``: the same for ``AsyncHelloJohn``.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

@@ -13,11 +13,11 @@ Shape = Literal["nested", "flat"]
 RATE_LIMIT: Final = 60
 
 
-def signed_in(grant: Grant, token: AccessToken, *, ttl: float, shape: Shape) -> dict[str, object]:
+def signed_in(grant: Grant, token: AccessToken, *, shape: Shape) -> dict[str, object]:
     """Return the answer to a sign-in or a sign-up, in either documented shape."""
     session = grant.session
     if shape == "flat":
-        return {**refreshed(grant, token, ttl=ttl), "session_id": session.id}
+        return {**refreshed(grant, token), "session_id": session.id}
     return {
         "user": user_json(grant.user),
         "session": {
@@ -30,12 +30,12 @@ def signed_in(grant: Grant, token: AccessToken, *, ttl: float, shape: Shape) -> 
     }
 
 
-def refreshed(grant: Grant, token: AccessToken, *, ttl: float) -> dict[str, object]:
+def refreshed(grant: Grant, token: AccessToken) -> dict[str, object]:
     """Return the answer to a refresh."""
     return {
         "access_token": token.text.reveal(),
         "refresh_token": grant.refresh_token.reveal(),
-        "expires_in": int(ttl),
+        "expires_in": token.ttl,
     }
 
 

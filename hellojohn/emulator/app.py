@@ -173,7 +173,7 @@ class _Gate:
         if status == _TOO_MANY:
             response.headers.update(answers.rate_limit_headers(fault.retry_after, now=self._clock()))
         if fault.retry_after is not None:
-            response.headers["Retry-After"] = _retry_after(fault.retry_after)
+            response.headers["Retry-After"] = str(fault.retry_after)
         return response
 
     def _stamped(self, request: Request, response: Response) -> Response:
@@ -193,10 +193,6 @@ async def _send_half(response: Response, send: Send) -> None:
 def _raw(body: bytes, status: int) -> Response:
     media_type = "application/json" if body[:1] in (b"{", b"[") else "text/html"
     return Response(b"" if status in _BODILESS else body, status, media_type=media_type)
-
-
-def _retry_after(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
 
 
 def _request_id(request: Request) -> str:

@@ -96,7 +96,7 @@ class Api:
         self._need_tenant(request)
         fields = read_fields(request, "refresh_token")
         grant = self._rules.refresh(fields.secret("refresh_token"))
-        return _json(answers.refreshed(grant, self._issue(grant), ttl=self._ttl()))
+        return _json(answers.refreshed(grant, self._issue(grant)))
 
     def sign_out(self, request: Request) -> Response:
         """End the session, or all of the user's. An access token whose life is over will do."""
@@ -228,14 +228,11 @@ class Api:
     # Answers
 
     def _signed_in(self, grant: Grant, *, status: int = 200) -> Response:
-        token = self._issue(grant)
-        return _json(answers.signed_in(grant, token, ttl=self._ttl(), shape=self._shape), status=status)
+        return _json(answers.signed_in(grant, self._issue(grant), shape=self._shape), status=status)
 
     def _issue(self, grant: Grant) -> AccessToken:
-        return self._issuer.issue(grant.user, grant.session, now=self._clock(), ttl=self._ttl())
-
-    def _ttl(self) -> float:
-        return seconds(self._rules.policy.access_token_ttl)
+        ttl = int(seconds(self._rules.policy.access_token_ttl))
+        return self._issuer.issue(grant.user, grant.session, now=self._clock(), ttl=ttl)
 
     def _changed(self, settings: dict[str, object]) -> Policy:
         try:

@@ -24,9 +24,10 @@ _REQUIRED = ("sub", "session_id", "tenant_id", "iat", "exp", "iss", "aud", "jti"
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A signed token and the whole second its life is over."""
+    """A signed token, its life in seconds and the whole second it is over."""
 
     text: Secret
+    ttl: int
     expires_at: int
 
 
@@ -45,23 +46,24 @@ class Issuer:
         self._last_serial = 0
         self._rejected_up_to = 0
 
-    def issue(self, user: User, session: Session, *, now: float, ttl: float) -> AccessToken:
+    def issue(self, user: User, session: Session, *, now: float, ttl: int) -> AccessToken:
         """Sign a token for a session, good for ``ttl`` seconds from ``now``. No two are alike."""
         self._last_serial = next(_serials)
+        issued_at = int(now)
         claims = {
             "sub": user.id,
             "session_id": session.id,
             "tenant_id": self.tenant_id,
             "mfa_verified": session.mfa_verified,
             "email": user.email,
-            "iat": int(now),
-            "exp": int(now) + int(ttl),
+            "iat": issued_at,
+            "exp": issued_at + ttl,
             "iss": self.url,
             "aud": self.tenant_id,
             "jti": str(self._last_serial),
         }
         text = jwt.encode(claims, _key(), algorithm="EdDSA", headers={"kid": _key_id()})
-        return AccessToken(Secret(text), int(now) + int(ttl))
+        return AccessToken(Secret(text), ttl, issued_at + ttl)
 
     def read(self, token: Secret, *, now: float | None) -> dict[str, Any]:
         """Return the claims of a token of ours.

@@ -7,7 +7,7 @@ killed in between leaves the old text readable.
 import re
 from collections.abc import Iterator
 from hashlib import sha256
-from itertools import count
+from itertools import count, takewhile
 from typing import Protocol
 
 from hellojohn._errors import StoreCorrupt
@@ -63,8 +63,7 @@ def write(entries: Entries, name: str, text: Secret) -> None:
     pieces = [] if _fits(text, entries.limit) else _split(text, entries.limit)
     for number, piece in enumerate(pieces):
         entries.put(_piece(name, side, number), piece)
-    head = f"#{side}:{len(pieces)}:{_digest(text.reveal())}" if pieces else f"={text.reveal()}"
-    entries.put(name, Secret(head))
+    entries.put(name, Secret(f"#{side}:{len(pieces)}:{_digest(text)}" if pieces else f"={text.reveal()}"))
     _sweep(entries, name, side, keep=len(pieces))
     _sweep(entries, name, _SIDES[side])
 
@@ -87,15 +86,13 @@ def raw(entries: Entries, name: str) -> Secret | None:
 
 
 def _joined(entries: Entries, name: str, match: re.Match[str]) -> str | None:
-    text = "".join(_pieces(entries, name, match))
-    return text if _digest(text) == match[3] else None
+    text = Secret("".join(_pieces(entries, name, match)))
+    return text.reveal() if _digest(text) == match[3] else None
 
 
 def _pieces(entries: Entries, name: str, match: re.Match[str]) -> Iterator[str]:
-    for number in range(int(match[2])):
-        if (piece := entries.get(_piece(name, match[1], number))) is None:
-            return
-        yield piece
+    names = (_piece(name, match[1], number) for number in range(int(match[2])))
+    return filter(None, takewhile(bool, map(entries.get, names)))
 
 
 def _sweep(entries: Entries, name: str, side: str, keep: int = 0) -> None:
@@ -123,5 +120,5 @@ def _piece(name: str, side: str, number: int) -> str:
     return f"{name}.{side}{number}"
 
 
-def _digest(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:32]
+def _digest(text: Secret) -> str:
+    return sha256(text.reveal().encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -18,6 +18,7 @@ from hellojohn._errors import StoreLocked
 from hellojohn.stores._private_files import explained, open_private
 
 _POLL = 0.005
+_CLOSED = -1
 
 
 @contextmanager
@@ -43,18 +44,16 @@ class _LockFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._descriptor: int | None = None
+        self._descriptor = _CLOSED
 
     def acquire(self) -> bool:
         """Try once."""
         with explained("lock", self._path), _gate:
-            descriptor = open_private(self._path, os.O_RDWR | os.O_CREAT)
-            self._descriptor = descriptor
+            self._descriptor = open_private(self._path, os.O_RDWR | os.O_CREAT)
             _opened.add(self)
             locked = False
             try:
-                # A file that somebody unlinked after it was opened locks nobody out.
-                locked = lock_descriptor(descriptor, blocking=False) and os.fstat(descriptor).st_nlink > 0
+                locked = lock_descriptor(self._descriptor, blocking=False) and self._is_in_place()
             finally:
                 if not locked:
                     self.abandon()
@@ -63,7 +62,7 @@ class _LockFile:
     def close(self) -> None:
         """Release the lock if it is held; again is no error."""
         with _gate:
-            if self._descriptor is not None:
+            if self._descriptor != _CLOSED:
                 # A subprocess on its way to exec still shares the descriptor: closing it here is not enough.
                 with suppress(OSError):
                     unlock_descriptor(self._descriptor)
@@ -71,10 +70,17 @@ class _LockFile:
 
     def abandon(self) -> None:
         """Close the descriptor and leave the lock to whoever shares it: the parent of a fork."""
-        descriptor, self._descriptor = self._descriptor, None
+        descriptor, self._descriptor = self._descriptor, _CLOSED
         _opened.discard(self)
-        if descriptor is not None:
+        with suppress(OSError):
             os.close(descriptor)
+
+    def _is_in_place(self) -> bool:
+        """Tell whether others will meet this file: one that was unlinked or replaced locks nobody out."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.lstat())
+        except FileNotFoundError:
+            return False
 
 
 _opened: set[_LockFile] = set()

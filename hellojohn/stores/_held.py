@@ -45,8 +45,11 @@ class HeldLocks(threading.local):
     def noted(self, key: str, token: str = "") -> Generator[None]:
         """Note the lock of ``key`` as held by this thread."""
         mine = self._holds  # another thread may be the one to leave
+        outer = mine.get(key)  # a lease that ran out while this thread slept, or a parent's
         mine[key] = _Hold(os.getpid(), token)
         try:
             yield
         finally:
-            del mine[key]
+            mine.pop(key, None)
+            if outer:
+                mine[key] = outer

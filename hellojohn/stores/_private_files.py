@@ -12,11 +12,15 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from hellojohn._errors import StoreError, StoreUnavailable
 from hellojohn._secret import Secret
 
 _OPEN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+T = TypeVar("T")
+
+_PATIENCE = 50
 _SHARING_ERRORS = {5, 32}  # Windows: a virus scanner or a reader has the file open for a moment
 _FIXES = {
     errno.ENOSPC: "Free some space",
@@ -50,7 +54,8 @@ def make_private_folder(folder: Path) -> None:
     for parent in reversed(missing):
         with contextlib.suppress(FileExistsError):
             parent.mkdir(mode=0o700)
-        sync_folder(parent.parent)
+        with contextlib.suppress(PermissionError):  # a parent may allow entering and not reading
+            sync_folder(parent.parent)
     check_private_folder(folder)
 
 
@@ -85,17 +90,16 @@ def write_new(path: Path, text: Secret) -> None:
         os.fsync(file.fileno())
 
 
-def patiently(action: Callable[[], object], *, attempts: int = 50) -> None:
-    """Rename or remove a file, waiting for Windows readers that have it open for a moment."""
-    for left in range(attempts - 1, -1, -1):
+def patiently(action: Callable[[], T]) -> T:
+    """Open, rename or remove a file, waiting while somebody on Windows has it open for a moment."""
+    for _ in range(_PATIENCE):
         try:
-            action()
+            return action()
         except PermissionError as error:
-            if left == 0 or getattr(error, "winerror", None) not in _SHARING_ERRORS:
+            if getattr(error, "winerror", None) not in _SHARING_ERRORS:
                 raise
-            time.sleep(0.01)
-        else:
-            return
+        time.sleep(0.01)
+    return action()
 
 
 def sync_folder(folder: Path) -> None:

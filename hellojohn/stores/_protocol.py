@@ -50,7 +50,8 @@ class TokenStore(Protocol):
         """Lock ``key`` against every other thread and process that shares the store.
 
         The lock belongs to the thread that took it, and is not re-entrant. It is advisory: ``load``, ``save``
-        and ``delete`` work without it. A holder that was killed delays the others for a bounded time at most.
+        and ``delete`` work without it. A holder that was killed delays the others for a bounded time at most:
+        a store whose locks outlive their holders tells for how long, in seconds, in its attribute ``lease``.
 
         Args:
             key: What to lock. Locks of different keys do not wait for each other.

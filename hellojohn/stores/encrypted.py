@@ -64,6 +64,12 @@ class EncryptedStore:
         """The store that keeps the encrypted text."""
         return self._inner
 
+    @property
+    def lease(self) -> float | None:
+        """Seconds the inner store's lock lasts, or ``None`` when it lasts as long as its holder."""
+        lease: float | None = getattr(self._inner, "lease", None)
+        return lease
+
     def __repr__(self) -> str:
         """Show the inner store, and no key."""
         return f"EncryptedStore({self._inner!r})"

@@ -66,7 +66,7 @@ class FileStore:
         file = self._file(key)
         with explained("read", file), suppress(FileNotFoundError):
             check_private_folder(self._folder)
-            with os.fdopen(open_private(file, os.O_RDONLY), "rb") as opened:
+            with os.fdopen(patiently(lambda: open_private(file, os.O_RDONLY)), "rb") as opened:
                 return decoded(opened.read(LARGEST + 1), str(file))
         return None
 
@@ -86,7 +86,7 @@ class FileStore:
             make_private_folder(self._folder)
             self._sweep(key)
             with suppress(FileNotFoundError):
-                os.close(open_private(file, os.O_RDONLY))
+                os.close(patiently(lambda: open_private(file, os.O_RDONLY)))
             self._put(file, secret, "locked" if self._held.holds(key) else "free")
 
     def delete(self, key: str) -> None:

@@ -81,7 +81,7 @@ class RedisStore:
         """Check the arguments; nothing is sent yet."""
         _check_client(client)
         if not 0 < lease < math.inf:
-            msg = f"RedisStore(lease=...) is a number of seconds, such as 60.0, not {lease!r}."
+            msg = f"RedisStore(lease=...) is a number of seconds, such as 30.0, not {lease!r}."
             raise ConfigurationError(msg)
         self._client = client
         self._prefix = prefix
@@ -113,7 +113,8 @@ class RedisStore:
         Raises:
             StoreLocked: It was called inside a lock that is lost. Nothing was written.
             StoreCorrupt: ``text`` is larger than 1 MiB, or no proper Unicode. Nothing was written.
-            StoreUnavailable: The server failed or is full. What was there before is untouched.
+            StoreUnavailable: The server failed or is full. What is there is whole: the old text, or the new
+                one where only the answer was lost.
         """
         secret = Secret(text)
         del text

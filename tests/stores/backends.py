@@ -10,7 +10,7 @@ class Killed(BaseException):
 
 
 class Vault:
-    """Entries in memory, replaced in one step; ``die_at`` counts the calls until the process is killed."""
+    """Entries in memory, replaced in one step; ``die_at`` counts the calls until one fails."""
 
     priority = 5
     largest = 1_000_000
@@ -19,6 +19,7 @@ class Vault:
         self.entries: dict[tuple[str, str], str] = {}
         self.calls: list[str] = []
         self.die_at = -1
+        self.error: BaseException = Killed()
 
     def get_password(self, service, username):
         """Return an entry."""
@@ -43,7 +44,7 @@ class Vault:
 
     def _count(self, call: str) -> None:
         if self.die_at == 0:
-            raise Killed
+            raise self.error
         self.die_at -= 1
         self.calls.append(call)
 

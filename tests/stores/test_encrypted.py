@@ -3,11 +3,12 @@
 import functools
 import time
 from base64 import urlsafe_b64decode
+from types import SimpleNamespace
 
 import pytest
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt
-from hellojohn.stores import EncryptedStore, FileStore, MemoryStore
+from hellojohn.stores import EncryptedStore, FileStore, MemoryStore, RedisStore
 from hellojohn.testing import TokenStoreContract
 from tests.stores.forking import in_forked_child
 
@@ -212,6 +213,12 @@ def test_the_expiry_reaches_the_inner_store(monkeypatch, inner):
     monkeypatch.setattr(inner, "save", lambda key, text, *, expires_in: seen.append(expires_in))
     EncryptedStore(inner, KEY).save("k", "text", expires_in=5.0)
     assert seen == [5.0]
+
+
+def test_the_lease_of_the_inner_store_shows_through(inner):
+    """The engine ends a refresh before it, and it does not look inside."""
+    assert EncryptedStore(RedisStore(SimpleNamespace(execute_command=print), lease=7.0), KEY).lease == 7.0
+    assert EncryptedStore(inner, KEY).lease is None
 
 
 def test_a_forked_child_has_the_rules_of_the_inner_store(inner):

@@ -262,6 +262,46 @@ def test_a_file_system_that_cannot_sync_folders_is_accepted(store, monkeypatch):
     assert store.load("k") == "text"
 
 
+def test_a_disk_that_cannot_sync_the_folder_is_reported(store, monkeypatch):
+    """The rename may not last: the caller must not believe that it does."""
+    real = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    store.save("k", "text")
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    with pytest.raises(StoreUnavailable, match="Input/output error"):
+        store.save("k", "newer")
+
+
+def test_a_parent_that_cannot_be_read_is_no_obstacle(tmp_path, monkeypatch):
+    """A folder may allow creating and entering without listing."""
+    real = os.open
+
+    def refuse_the_parent(path, flags, *rest, **named):
+        if path == tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, flags, *rest, **named)
+
+    monkeypatch.setattr(os, "open", refuse_the_parent)
+    store = FileStore(tmp_path / "sessions")
+    store.save("k", "text")
+    assert store.load("k") == "text"
+
+
+def test_on_windows_owners_modes_and_folder_syncs_are_left_to_the_system(store, monkeypatch):
+    """Its access lists keep others out, and its modes and folders mean nothing."""
+    store.save("k", "text")
+    store.path.chmod(0o755)
+    _record(store).chmod(0o644)
+    monkeypatch.setattr(sys, "platform", "win32")
+    store.save("k", "newer")
+    assert store.load("k") == "newer"
+
+
 def test_a_windows_reader_delays_a_rename_and_does_not_fail_it(store, monkeypatch):
     """A virus scanner has every new file open for a moment."""
     real, refusals = Path.replace, iter([True, True, False])
@@ -276,6 +316,24 @@ def test_a_windows_reader_delays_a_rename_and_does_not_fail_it(store, monkeypatc
     monkeypatch.setattr(Path, "replace", replace)
     store.save("k", "text")
     assert store.load("k") == "text"
+
+
+@pytest.mark.parametrize(("winerror", "tries"), [(32, 51), (None, 1)])
+def test_a_file_that_stays_open_is_given_up_at_last(store, monkeypatch, winerror, tries):
+    """And a refusal that no waiting heals is reported at once."""
+    tried = []
+
+    def refuse(self: Path, target: Path) -> Path:
+        tried.append(target)
+        error = PermissionError(errno.EACCES, "in use")
+        error.winerror = winerror
+        raise error
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr("hellojohn.stores._private_files.time.sleep", lambda seconds: None)
+    with pytest.raises(StoreUnavailable, match="in use"):
+        store.save("k", "text")
+    assert len(tried) == tries
 
 
 @pytest.mark.parametrize("text", ["\udc80", "x" * (1024 * 1024 + 1)], ids=["surrogate", "1 MiB and 1"])
@@ -417,6 +475,24 @@ def test_a_lock_on_a_file_that_was_removed_meanwhile_does_not_count(store, monke
     with store.lock("k", 1):
         assert file.exists()
     assert next(tidied, None) is None
+
+
+def test_a_lock_file_that_was_replaced_meanwhile_does_not_count(store, monkeypatch):
+    """Another process made a new one: the two would lock different files."""
+    real, file = _file_lock.lock_descriptor, store._file("k").with_suffix(".lock")
+    replaced = iter([True, False])
+
+    def replace_first(descriptor: int, *, blocking: bool) -> bool:
+        if next(replaced):
+            file.unlink()
+            file.touch(0o600)
+        return real(descriptor, blocking=blocking)
+
+    monkeypatch.setattr(_file_lock, "lock_descriptor", replace_first)
+    with store.lock("k", 1):
+        monkeypatch.undo()
+        with pytest.raises(StoreLocked), store.lock("k", 0):
+            pytest.fail("two holders")
 
 
 def test_a_file_system_without_locks_is_reported(store, monkeypatch):

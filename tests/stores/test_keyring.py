@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import traceback
 
 import keyring.core
 import keyring.errors
@@ -303,6 +304,29 @@ def test_whatever_a_backend_raises_is_a_store_error_without_its_words(use, error
         assert "marker" not in str(caught.value)
         assert caught.value.__context__ is None
         assert not any("marker" in repr(entry.frame.f_locals) for entry in caught.traceback[1:])
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_a_failure_between_two_pieces_shows_none_of_them(use, step):
+    """Each step of a save or a load has a part of the text at hand."""
+    backend, store = use(backends.WinVault()), KeyringStore("app")
+    texts = ("marker" * 500, "marker" * 900, "marker")
+    for text in texts[: 1 + step % 3]:
+        store.save("k", text)
+    for act in (
+        lambda: store.load("k"),
+        lambda: store.save("k", "marker" * 600),
+        lambda: store.set_aside("k"),
+    ):
+        backend.die_at, backend.error = step, RuntimeError("marker")
+        try:
+            act()
+        except StoreUnavailable as error:
+            frames = traceback.walk_tb(error.__traceback__)
+            ours = [frame for frame, _ in frames if "hellojohn" in frame.f_globals["__name__"]]
+            assert not any("marker" in repr(frame.f_locals) for frame in ours)
+            assert ours
+        backend.die_at = -1
 
 
 def _acts(store: KeyringStore) -> list:

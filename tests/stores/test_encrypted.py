@@ -11,12 +11,9 @@ from hellojohn._errors import ConfigurationError, StoreCorrupt
 from hellojohn.stores import EncryptedStore, FileStore, MemoryStore, RedisStore
 from hellojohn.testing import TokenStoreContract
 from tests.stores.forking import in_forked_child
+from tests.stores.recipes import encrypted_file
 
 KEY, OTHER = b"k" * 32, b"o" * 32
-
-
-def _encrypted_file(path, key) -> EncryptedStore:
-    return EncryptedStore(FileStore(path), key)
 
 
 class TestEncryptedFileStore(TokenStoreContract):
@@ -28,11 +25,11 @@ class TestEncryptedFileStore(TokenStoreContract):
 
     def make_store(self) -> EncryptedStore:
         """Return a store of this test's folder."""
-        return _encrypted_file(self.path, KEY)
+        return encrypted_file(self.path, KEY)
 
     def recipe(self):
         """Spare the children this module's imports."""
-        return functools.partial(_encrypted_file, self.path, KEY)
+        return functools.partial(encrypted_file, self.path, KEY)
 
     def corrupt(self, key: str) -> None:
         """Write plain text, such as an earlier version of the app did."""
@@ -114,7 +111,7 @@ def test_what_the_right_key_reads_can_be_set_aside(inner):
 
 def test_damage_that_the_inner_store_finds_can_be_set_aside(tmp_path):
     """What is not even text is nobody's record, whatever the key."""
-    store = _encrypted_file(tmp_path / "sessions", KEY)
+    store = encrypted_file(tmp_path / "sessions", KEY)
     store.save("k", "text")
     store.inner._file("k").write_bytes(b"\xff")
     with pytest.raises(StoreCorrupt, match="not UTF-8"):

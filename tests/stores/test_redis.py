@@ -15,22 +15,15 @@ import valkey.asyncio
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn.stores import RedisStore
 from hellojohn.testing import TokenStoreContract
+from tests.stores import recipes
 from tests.stores.forking import in_forked_child
-
-
-def _redis_store(socket: str, prefix: str) -> RedisStore:
-    return RedisStore(redis.Redis(unix_socket_path=socket), prefix=prefix, lease=2.0)
-
-
-def _valkey_store(socket: str, prefix: str) -> RedisStore:
-    return RedisStore(valkey_py.Valkey(unix_socket_path=socket), prefix=prefix, lease=2.0)
 
 
 class TestRedisClient(TokenStoreContract):
     """It keeps the contract with redis-py."""
 
-    lease = 2.0
-    kind, store_in_child = redis.Redis, staticmethod(_redis_store)
+    lease = recipes.LEASE
+    kind, store_in_child = redis.Redis, staticmethod(recipes.with_redis)
 
     @pytest.fixture(autouse=True)
     def _connect(self, valkey, clients, request) -> None:
@@ -53,7 +46,7 @@ class TestRedisClient(TokenStoreContract):
 class TestValkeyClient(TestRedisClient):
     """It keeps the contract with valkey-py."""
 
-    kind, store_in_child = valkey_py.Valkey, staticmethod(_valkey_store)
+    kind, store_in_child = valkey_py.Valkey, staticmethod(recipes.with_valkey)
 
 
 @pytest.fixture(params=[redis.Redis, valkey_py.Valkey], ids=["redis-py", "valkey-py"])

@@ -2,7 +2,8 @@
 
 import inspect
 import ssl
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import ModuleType
@@ -15,6 +16,47 @@ from hellojohn import AsyncHelloJohn, HelloJohn
 
 TLS = ssl.create_default_context()
 """Shared: reading the certificates takes longer than most tests."""
+
+PATIENCE = 20.0
+"""Seconds after which something hangs."""
+
+
+class OneAtATime(httpx.HTTPTransport):
+    """A pool of one connection for the threads of an ``httpx.Client``.
+
+    httpcore's own (1.0.9) closes a connection that it has just given to another thread when more of them wait
+    than it may open: requests fail with "Bad file descriptor", whatever auth the client has.
+    """
+
+    def __init__(self, patience: float) -> None:
+        super().__init__(verify=TLS)
+        self._patience = patience
+        self._free = threading.Semaphore()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Wait for the connection, and keep it until the answer is read or closed."""
+        if not self._free.acquire(timeout=self._patience):
+            raise httpx.PoolTimeout("Nobody gave the connection back.", request=request)
+        try:
+            response = super().handle_request(request)
+        except BaseException:
+            self._free.release()
+            raise
+        response.stream = _GivenBack(response.stream, self._free)
+        return response
+
+
+class _GivenBack(httpx.SyncByteStream):
+    def __init__(self, stream: Any, free: threading.Semaphore) -> None:
+        self._stream = stream
+        self._free = free
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._stream)
+
+    def close(self) -> None:
+        self._stream.close()
+        self._free.release()
 
 
 async def settle(value: Any) -> Any:
@@ -46,6 +88,13 @@ class Kind:
     def bare(self, **options: Any) -> Any:
         """Make a client of this kind, with nothing attached."""
         return getattr(self.library, self.name)(**{"verify": TLS, "trust_env": False, **options})
+
+    def narrow(self, **timeouts: float) -> Any:
+        """Return the options of a client with a single connection, which whoever needs it waits for."""
+        timeout = self.library.Timeout(PATIENCE, **timeouts)
+        if self.is_async or self.library is httpx2:
+            return {"timeout": timeout, "limits": self.library.Limits(max_connections=1)}
+        return {"timeout": timeout, "transport": OneAtATime(timeout.pool)}
 
     def wrapped(self, hj: Any, *, origins: Any = (), **options: Any) -> Any:
         """Make a client of this kind whose requests carry the token."""

@@ -1,0 +1,95 @@
+"""``hellojohn emulator``: an emulator in the foreground, and what its user pastes into a client."""
+
+import signal
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
+
+from rich.console import Console
+
+from hellojohn._config import is_loopback
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+
+_ASIDE = "dim"
+_CODE = "cyan"
+
+
+def serve(emulator: Emulator, *, host: str, console: Console) -> None:
+    """Run ``emulator`` until the process is told to stop.
+
+    Raises:
+        ConfigurationError: It cannot listen on its address.
+    """
+    with _told_to_stop() as told, emulator:
+        _introduce(emulator, console)
+        if not is_loopback(host):
+            _warn(console)
+        _wait(told)
+    console.print("\nStopped.", style=_ASIDE)
+
+
+@contextmanager
+def _told_to_stop() -> Generator[SimpleQueue[int]]:
+    """Take Ctrl-C and SIGTERM as words, while the block lasts: they come into the queue."""
+    told: SimpleQueue[int] = SimpleQueue()
+    # A handler may interrupt any line of this thread: a queue of this kind takes that, an event may not.
+    before = {
+        number: signal.signal(number, lambda received, _: told.put(received))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait(told: SimpleQueue[int]) -> None:
+    while True:
+        with suppress(Empty):
+            told.get(timeout=1.0)  # on Windows, a thread that waits does not hear of Ctrl-C
+            return
+
+
+def _introduce(emulator: Emulator, console: Console) -> None:
+    sections = {
+        "A user to sign in with": f"{DEMO_EMAIL}\n{DEMO_PASSWORD}",
+        "Environment variables, the last one for servers only": _variables(emulator),
+        "Python": _python(emulator),
+    }
+    console.print("HelloJohn's v1 API is at", emulator.url, style="bold", highlight=False)
+    for title, text in sections.items():
+        console.print(f"\n{title}:\n", style=_ASIDE)
+        console.print(text, style=_CODE, highlight=False, markup=False, soft_wrap=True)
+    console.print("\nUsers and sessions are in memory and end with it: Ctrl-C.", style=_ASIDE)
+
+
+def _variables(emulator: Emulator) -> str:
+    return "\n".join(
+        (
+            f"export HELLOJOHN_API_URL={emulator.url}",
+            f"export HELLOJOHN_TENANT_ID={emulator.tenant_id}",
+            f"export HELLOJOHN_PUBLISHABLE_KEY={emulator.publishable_key}",
+            f"export HELLOJOHN_SECRET_KEY={emulator.secret_key}",
+        )
+    )
+
+
+def _python(emulator: Emulator) -> str:
+    return "\n".join(
+        (
+            "from hellojohn import HelloJohn",
+            f'hj = HelloJohn(api_url="{emulator.url}", tenant_id="{emulator.tenant_id}",',
+            f'               publishable_key="{emulator.publishable_key}")',
+            f'hj.auth.sign_in("{DEMO_EMAIL}", "{DEMO_PASSWORD}")',
+            f'print(hj.client(base_url="{emulator.url}").get("/resource").json())',
+        )
+    )
+
+
+def _warn(console: Console) -> None:
+    console.print(
+        "\nOther machines can reach it, with keys that everybody knows. There, the SDK takes https only:"
+        " put a TLS proxy before it.",
+        style="yellow",
+    )

@@ -14,13 +14,14 @@ import httpx
 from hellojohn._config import is_loopback
 from hellojohn._errors import ConfigurationError
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(rb"[a-z0-9._:-]+")
 
 
 class Origins:
     """A set of allowed origins, or with ``"*"`` every origin that is safe to send a token to."""
 
-    __slots__ = ("_all", "_pairs")
+    __slots__ = ("_all", "_pairs", "_shown")
 
     def __init__(self, origins: "Iterable[str] | Literal['*']", *, base_url: httpx.URL | None = None) -> None:
         """Allow ``origins`` and the origin of ``base_url``.
@@ -31,6 +32,9 @@ class Origins:
         self._all = isinstance(origins, str) and origins == "*"
         urls = [] if base_url is None or not base_url.raw_host else [base_url]
         urls += [] if self._all else [_read_origin(origin) for origin in _listed(origins)]
+        self._shown = (
+            '"*"' if self._all else sorted({f"{url.scheme}://{url.netloc.decode()}" for url in urls})
+        )
         self._pairs = {pair for url in urls for pair in _pairs_of(url)}
         if not self._pairs and not self._all:
             raise ConfigurationError(
@@ -46,8 +50,7 @@ class Origins:
 
     def __repr__(self) -> str:
         """Show the origins."""
-        shown = '"*"' if self._all else sorted(f"{scheme}://{host.decode()}" for scheme, host in self._pairs)
-        return f"Origins({shown})"
+        return f"Origins({self._shown})"
 
 
 def _listed(origins: object) -> list[object]:
@@ -79,10 +82,13 @@ def _pairs_of(url: httpx.URL) -> list[tuple[str, bytes]]:
         raise ConfigurationError(
             f"The token is not sent in cleartext to {_name(url)}: use https. (http is for this machine only.)"
         )
-    pairs = [(url.scheme, url.netloc)]
-    if url.scheme == "http" and url.port is None:
-        pairs.append(("https", url.netloc))
-    return pairs
+    default = _DEFAULT_PORTS[url.scheme]
+    if url.port not in (None, default):
+        return [(url.scheme, url.netloc)]
+    host = url.netloc.removesuffix(b":%d" % default)
+    schemes = ("http", "https") if url.scheme == "http" else ("https",)
+    # Both spellings of the port: httpx leaves it to an address that begins with HTTPS.
+    return [(scheme, host + port) for scheme in schemes for port in (b"", b":%d" % _DEFAULT_PORTS[scheme])]
 
 
 def _is_safe(url: httpx.URL) -> bool:

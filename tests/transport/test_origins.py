@@ -17,6 +17,7 @@ SAME = [
     "https://api.example.com/deep/path?query#fragment",
     "https://api.example.com:443/",
     "HTTPS://API.Example.COM/",
+    "HTTPS://api.example.com:443/",
     "https://user:password@api.example.com/",
     "https://evil.example@api.example.com/",
     "https://api.example.com:/",
@@ -114,6 +115,15 @@ def test_an_origin_is_recognised_however_it_is_spelled(library, url):
 def test_anything_else_is_foreign(library, url):
     """Another scheme, port or host is another origin, whatever trick makes it look alike."""
     assert not Origins([API]).allow(library.URL(url))
+
+
+@pytest.mark.parametrize("url", SAME)
+def test_the_list_may_spell_it_in_many_ways_too(url):
+    """A setting typed in capitals, or with the default port, means what it says."""
+    scheme, host = url.split("://")
+    origin = f"{scheme}://{host.rpartition('@')[2].partition('/')[0]}"
+    assert Origins([origin]).allow(httpx.URL(API))
+    assert Origins((), base_url=httpx.URL(url)).allow(httpx.URL(API))
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])

@@ -4,9 +4,12 @@ import os
 
 import pytest
 
+from tests.counts import reporter
 from tests.documents import collect
 
+pytest_plugins = ["tests.services"]
 pytest_collect_file = collect
+report = pytest.fixture(reporter)
 
 _EXCUSE = "only on "  # the reason of a test for another operating system or Python
 

@@ -10,7 +10,7 @@ from hellojohn._version import __version__
 
 if TYPE_CHECKING:
     from hellojohn._public import *  # noqa: F403
-    from hellojohn.stores import FileStore
+    from hellojohn.stores import EncryptedStore, FileStore, KeyringStore, RedisStore, default_store
 
 __all__ = [
     "AccountDisabled",
@@ -24,11 +24,13 @@ __all__ = [
     "ConfigurationError",
     "Conflict",
     "Diagnosis",
+    "EncryptedStore",
     "ExpiryReason",
     "FileStore",
     "HelloJohn",
     "HelloJohnError",
     "InvalidCredentials",
+    "KeyringStore",
     "MemoryStore",
     "MfaChallenge",
     "MfaRequired",
@@ -36,6 +38,7 @@ __all__ = [
     "NotSignedIn",
     "PermissionDenied",
     "RateLimited",
+    "RedisStore",
     "ServiceUnavailable",
     "Session",
     "SessionExpired",
@@ -54,6 +57,7 @@ __all__ = [
     "WrongAudience",
     "WrongIssuer",
     "__version__",
+    "default_store",
 ]
 
 

@@ -1,0 +1,24 @@
+"""How often a claim about concurrency or crashes is tested: in full by ``scripts/proof``, else a tenth."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+FULL = bool(os.environ.get("HELLOJOHN_PROOF"))
+
+
+def count(full: int) -> int:
+    """Return ``full`` for a proof, a tenth of it otherwise."""
+    return full if FULL else max(1, full // 10)
+
+
+def reporter() -> Callable[[str], None]:
+    """Return what notes a line of the proof's report, in the file that ``scripts/proof`` names."""
+    place = os.environ.get("HELLOJOHN_PROOF_REPORT")
+
+    def note(line: str) -> None:
+        if place:
+            with Path(place).open("a", encoding="utf-8") as file:
+                file.write(f"- {line}\n")
+
+    return note

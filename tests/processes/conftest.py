@@ -1,0 +1,48 @@
+"""The places where processes share a session, each a real one."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from hellojohn.emulator import Emulator
+from tests.processes.fleet import Place, SharedClock, World, world_of
+
+DEMO = ("demo@example.com", "correct horse battery staple")
+
+
+@pytest.fixture(params=["file", "keyring", "redis"])
+def place(request, tmp_path) -> Place:
+    """Return each durable store in turn."""
+    match request.param:
+        case "file":
+            return Place("file", str(tmp_path / "sessions"))
+        case "keyring":
+            environment = request.getfixturevalue("gnome_keyring")
+            return Place("keyring", f"hellojohn-{request.node.name}", environment)
+        case _:
+            server = request.getfixturevalue("own_valkey")
+            return Place("redis", str(server.unix_socket_path))
+
+
+@pytest.fixture
+def clock() -> SharedClock:
+    """Return a clock that children share."""
+    return SharedClock()
+
+
+@pytest.fixture
+def emulator(clock) -> Iterator[Emulator]:
+    """Return a running service on that clock."""
+    with Emulator(port=0, clock=clock) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def world(emulator, place, clock, monkeypatch) -> World:
+    """Return a world in which a session was signed in."""
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    world = world_of(emulator, place, clock)
+    with world.client() as hj:
+        hj.auth.sign_in(*DEMO, remember_me=True)
+    return world

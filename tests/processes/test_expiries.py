@@ -1,0 +1,27 @@
+"""One refresh across processes: invariant 1, over real stores."""
+
+import pytest
+
+from tests.counts import count
+from tests.processes.fleet import fleet
+
+PROCESSES = 8
+ROUNDS = count(200)
+TWO_HOURS = 7_200.0
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("cause", ["expiry", "refusal"])
+def test_an_expiry_costs_one_refresh_however_many_processes_share_the_session(world, emulator, cause, report):
+    """At most one request with a given refresh token is in flight, across processes that share a store."""
+    age = {"expiry": lambda: world.clock.advance(TWO_HOURS), "refusal": emulator.reject_access_tokens}[cause]
+    with fleet(world, PROCESSES) as ships:
+        assert ships.send_all() == [200] * PROCESSES
+        for done in range(1, ROUNDS + 1):
+            age()
+            assert ships.send_all() == [200] * PROCESSES
+            assert (emulator.rotations, emulator.reuses) == (done, 0)
+    report(
+        f"{PROCESSES} processes x {ROUNDS} times {cause}, {world.place.kind} store:"
+        f" {emulator.rotations} refreshes, {emulator.reuses} reused tokens, 0 callers failed"
+    )

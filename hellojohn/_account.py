@@ -7,7 +7,6 @@ The heart of the engine. An ``Account`` holds the current ``View`` and at most o
 import random
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hellojohn._errors import (
@@ -16,48 +15,20 @@ from hellojohn._errors import (
     ServiceUnavailable,
     SessionExpired,
 )
-from hellojohn._events import Events
 from hellojohn._flight import Flight, Kind, Landing, Steps, Wait, fresh
 from hellojohn._freshness import Freshness
 from hellojohn._models import AuthEvent, AuthEventType, Clock, Session
-from hellojohn._owner import Owner
 from hellojohn._record import Record
-from hellojohn._refresh import Refresher, Result
-from hellojohn._vault import Held, Vault
+from hellojohn._refresh import Result
+from hellojohn._services import Services
+from hellojohn._vault import Held
 from hellojohn._view import View
-from hellojohn.wire import Answer, Call, Dialect
 
 T = TypeVar("T")
-
-GOODBYE_DEADLINE = 5.0
 
 _ROUNDS = 4
 _QUIET = 5.0
 _LONGEST_QUIET = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all accounts of one client share."""
-
-    api_url: str
-    tenant_id: str
-    vault: Vault
-    dialect: Dialect
-    send: Callable[[Call, float], Answer]
-    refresher: Refresher
-    events: Events
-    clock: Clock
-    idle_timeout: float | None
-    background_refresh: bool
-    owner: Owner
-    flights: set[Flight] = field(default_factory=set[Flight])
-    closed: threading.Event = field(default_factory=threading.Event)
-
-    def say_goodbye(self, record: Record) -> None:
-        """Sign a session out at the service, best effort: here it is gone already."""
-        call = self.dialect.sign_out(record.refresh_token, record.access_token, everywhere=False)
-        self.send(call, GOODBYE_DEADLINE)
 
 
 class Account:
@@ -281,28 +252,31 @@ class Account:
         return flight
 
     def _carry_out(self, flight: Flight, operation: Callable[[], Landing]) -> None:
+        """Carry out, land, tell; whatever is raised on the way, nobody is left waiting."""
         landing = Landing()
         try:
-            landing = operation()
-        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
-            landing = Landing(error=fresh(error))
+            try:
+                landing = _landing_of(operation)
+            finally:
+                self._land(flight, landing)
+            self.services.events.deliver()
         finally:
-            self._land(flight, landing)
-        self.services.events.deliver()
-        flight.done.set_result(None)
+            flight.done.set_result(None)
         if landing.goodbye is not None:
             self.services.say_goodbye(landing.goodbye)
 
     def _land(self, flight: Flight, landing: Landing) -> None:
-        with self._lock:
-            if self._flight is flight:
-                self._flight = None
-            if flight.kind in ("refresh", "save"):
-                self.last_error = landing.error
-            if landing.error is not None and flight.kind in ("refresh", "save"):
-                self._quiet_until = self.clock() + _quiet_time(landing.error)
-        self.services.flights.discard(flight)
-        flight.landed.set_result(landing)
+        try:
+            with self._lock:
+                if self._flight is flight:
+                    self._flight = None
+                if flight.kind in ("refresh", "save"):
+                    self.last_error = landing.error
+                if landing.error is not None and flight.kind in ("refresh", "save"):
+                    self._quiet_until = self.clock() + _quiet_time(landing.error)
+        finally:
+            self.services.flights.discard(flight)
+            flight.landed.set_result(landing)
 
     # ------------------------------------------------------------------ operations of the flights
 
@@ -379,6 +353,13 @@ class Account:
             noticed=noticed or known,
             watched=self._unsaved is not None,
         )
+
+
+def _landing_of(operation: Callable[[], Landing]) -> Landing:
+    try:
+        return operation()
+    except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+        return Landing(error=fresh(error))
 
 
 def _told_of(before: Record, record: Record) -> bool:

@@ -10,12 +10,13 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 
-from hellojohn._account import Account, Services
+from hellojohn._account import Account
 from hellojohn._config import Settings, check_account
 from hellojohn._errors import StoreError
 from hellojohn._events import Events
 from hellojohn._owner import OWNER, Owner
 from hellojohn._refresh import Refresher
+from hellojohn._services import Services
 from hellojohn._timing import Timing
 from hellojohn._vault import Vault
 from hellojohn.stores._protocol import TokenStore
@@ -87,6 +88,7 @@ class Engine:
         self.services.closed.set()
         ends_at = time.monotonic() + self.services.vault.refresh_time
         for flight in tuple(self.services.flights):
+            flight.start(blocking=False)
             with suppress(TimeoutError):
                 flight.landed.result(max(ends_at - time.monotonic(), 0.0))
         for account in tuple(self._accounts.values()):

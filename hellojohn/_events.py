@@ -12,6 +12,25 @@ Callback = Callable[[AuthEvent], object]
 logger = logging.getLogger("hellojohn")
 
 
+class _Subscription:
+    """One call of ``on``: the same function may be registered twice."""
+
+    def __init__(self, callback: Callback) -> None:
+        self._callback = callback
+        self.ended = False
+
+    def tell(self, event: AuthEvent) -> None:
+        """Call the callback, unless the subscription has ended since the event."""
+        if self.ended:
+            return
+        try:
+            self._callback(event)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            logger.exception("An event callback failed on %s; the client goes on.", event.type)
+
+
 class Events:
     """A queue of events and those who want them.
 
@@ -21,8 +40,8 @@ class Events:
 
     def __init__(self) -> None:
         """Start with nobody listening."""
-        self._callbacks: tuple[Callback, ...] = ()
-        self._queue: deque[tuple[AuthEvent, tuple[Callback, ...]]] = deque()
+        self._subscriptions: tuple[_Subscription, ...] = ()
+        self._queue: deque[tuple[AuthEvent, tuple[_Subscription, ...]]] = deque()
         self.reset()
 
     def reset(self) -> None:
@@ -38,49 +57,33 @@ class Events:
                 " there, reach an event loop with loop.call_soon_threadsafe."
             )
             raise TypeError(msg)
-        entry = _Subscription(callback)
+        subscription = _Subscription(callback)
         with self._lock:
-            self._callbacks = (*self._callbacks, entry)
-        return lambda: self._off(entry)
+            self._subscriptions = (*self._subscriptions, subscription)
+        return lambda: self._off(subscription)
 
     def emit(self, event: AuthEvent) -> None:
         """Queue ``event`` for those who listen now."""
-        self._queue.append((event, self._callbacks))
+        self._queue.append((event, self._subscriptions))
 
     def deliver(self) -> None:
         """Deliver what is queued, unless another thread is at it already."""
         while (entry := self._take()) is not None:
-            event, callbacks = entry
+            event, subscriptions = entry
             try:
-                for callback in callbacks:
-                    _call(callback, event)
+                for subscription in subscriptions:
+                    subscription.tell(event)
             finally:
                 self._delivering = False
 
-    def _take(self) -> tuple[AuthEvent, tuple[Callback, ...]] | None:
+    def _take(self) -> tuple[AuthEvent, tuple[_Subscription, ...]] | None:
         with self._lock:
             if self._delivering or not self._queue:
                 return None
             self._delivering = True
             return self._queue.popleft()
 
-    def _off(self, entry: Callback) -> None:
+    def _off(self, subscription: _Subscription) -> None:
         with self._lock:
-            self._callbacks = tuple(callback for callback in self._callbacks if callback is not entry)
-
-
-class _Subscription:
-    """One call of ``on``: the same function may be registered twice."""
-
-    def __init__(self, callback: Callback) -> None:
-        self._callback = callback
-
-    def __call__(self, event: AuthEvent) -> None:
-        self._callback(event)
-
-
-def _call(callback: Callback, event: AuthEvent) -> None:
-    try:
-        callback(event)
-    except Exception:
-        logger.exception("An event callback failed on %s; the client goes on.", event.type)
+            self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
+        subscription.ended = True

@@ -48,7 +48,7 @@ class Landing:
 class Flight:
     """One operation in progress."""
 
-    __slots__ = ("_owner", "_ticket", "_work", "done", "kind", "landed")
+    __slots__ = ("_begun", "_owner", "_ticket", "_work", "done", "kind", "landed")
 
     def __init__(self, work: "Callable[[Flight], None]", kind: "Kind", owner: Owner) -> None:
         """Prepare ``work``, which must land the flight whatever happens.
@@ -61,6 +61,7 @@ class Flight:
         self._work = work
         self._owner = owner
         self._ticket = threading.Lock()
+        self._begun = False
         self.kind: Kind = kind
         self.landed: Future[Landing] = Future()
         self.landed.set_running_or_notify_cancel()
@@ -70,14 +71,21 @@ class Flight:
     def start(self, *, blocking: bool) -> None:
         """Have it carried out, unless that has begun: on an owner thread, or here if it only reads.
 
-        Everybody who waits calls this, so that one who made the flight and was interrupted strands nobody.
+        Everybody who waits calls this, and only who carries it out takes the ticket, so that a caller who is
+        interrupted before strands nobody.
         """
-        if not self._ticket.acquire(blocking=False):
+        if self._begun:
             return
         if blocking and self.kind == "load":
-            self._work(self)
+            self._begin()
         else:
-            self._owner.run(lambda: self._work(self))
+            self._owner.run(self._begin)
+            self._begun = True
+
+    def _begin(self) -> None:
+        if self._ticket.acquire(blocking=False):
+            self._begun = True
+            self._work(self)
 
 
 class Wait(Generic[T]):

@@ -32,7 +32,7 @@ class Owner:
         """Start anew, as a forked child must: its parent's threads are not here."""
         self._idle = threading.Condition()
         self._jobs: deque[Callable[[], None]] = deque()
-        self._threads = 0
+        self._busy = 0
 
     def run(self, work: Callable[[], T]) -> "Future[T]":
         """Carry ``work`` out; the future cannot be cancelled, so no caller takes it from another."""
@@ -44,14 +44,16 @@ class Owner:
     def wait(self, timeout: float) -> bool:
         """Wait until nothing is under way; return whether that came about in time."""
         with self._idle:
-            return self._idle.wait_for(lambda: self._threads == 0, timeout)
+            return self._idle.wait_for(lambda: not self._jobs and self._busy == 0, timeout)
 
     def _submit(self, job: Callable[[], None]) -> None:
         with self._idle:
             self._jobs.append(job)
-            if self._threads >= self._max_threads:
+            if self._busy >= self._max_threads:
                 return
-            self._threads += 1
+        self._start()
+
+    def _start(self) -> None:
         try:
             threading.Thread(target=self._work, name="hellojohn-owner", daemon=True).start()
         except RuntimeError:  # the interpreter is too far gone, or the system too full, for a new thread
@@ -60,18 +62,23 @@ class Owner:
     def _work(self) -> None:
         while (job := self._next()) is not None:
             job()
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
 
     def _next(self) -> Callable[[], None] | None:
+        """Take a job; only here is it counted, so that a caller interrupted before cannot upset the count."""
         with self._idle:
-            if self._jobs:
-                return self._jobs.popleft()
-            self._threads -= 1
-            self._idle.notify_all()
-            return None
+            if not self._jobs or self._busy >= self._max_threads:
+                return None
+            self._busy += 1
+            return self._jobs.popleft()
 
     def finish(self) -> None:
         """Tell the work under way that the interpreter ends, and give it the time of one refresh."""
         self.exiting = True
+        if self._jobs:  # whoever submitted them was interrupted before a thread was started
+            self._start()
         self.wait(EXIT_WAIT)
 
 

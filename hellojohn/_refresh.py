@@ -184,8 +184,8 @@ def _keep(held: Held, kept: Record, outcome: Outcome, *, ambiguous: bool) -> Res
     _save_quietly(held, kept)
     error = outcome.error
     if error is None or isinstance(error, ServiceUnavailable):
-        message = str(error or "The service gave no usable answer to a refresh.")
-        error = ServiceUnavailable(f"{message} The session is kept: try again later.", ambiguous=ambiguous)
+        message = str(error or "The service gave no usable answer to a refresh. Try again later.")
+        error = ServiceUnavailable(f"{message} The session is kept.", ambiguous=ambiguous)
     return Result(kept, error=error)
 
 
@@ -207,7 +207,7 @@ def _holds(held: Held, record: Record) -> bool:
 
 
 def _later(wait: float) -> ServiceUnavailable:
-    message = f"The service asked not to be called for {wait:.0f} s; the session is kept, try again then."
+    message = f"The service cannot refresh now. Try again in {wait:.0f} s. The session is kept."
     return ServiceUnavailable(message, retry_after=wait)
 
 

@@ -1,4 +1,4 @@
-"""What a child process does to a store while ``TokenStoreContract`` watches. Light: it is imported once a child."""
+"""What a child process does to a store while ``TokenStoreContract`` watches. Light: each child loads it."""
 
 import pickle
 import sys

@@ -22,6 +22,10 @@ from hellojohn.wire._reading import (
 )
 from hellojohn.wire._types import Grant, Reply
 
+# For an answer that names no life: to throw the tokens away would lose the session, and a token that dies
+# earlier is found out by the API's 401.
+_DOCUMENTED_LIFE = 3_600.0
+
 _USER_FIELDS = frozenset({"id", "email", "name", "username", "email_verified", "created_at"})
 
 
@@ -37,13 +41,10 @@ def grant_in(reply: Reply) -> Grant | None:
         return None
     known = claims(access_token)
     now = number(known.get("iat")) or _seconds(http_date(reply.headers.get("date")))
-    ttl = _access_token_life(told, known, now)
-    if ttl is None:
-        return None
     return Grant(
         access_token=access_token,
         refresh_token=refresh_token,
-        ttl=ttl,
+        ttl=_access_token_life(told, known, now) or _DOCUMENTED_LIFE,
         session_id=_session_id(session, told, known),
         user=_user(fields(document.get("user"))),
         session_ttl=_left(session.get("expires_at"), now) or _left(told.get("refresh_token_expires_at"), now),

@@ -6,13 +6,12 @@ import sys
 from benchmarks._bench import ratio
 
 _TIMED = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
-_ROUNDS = 25
 
 
-def measure() -> list[str]:
+def measure(rounds: int = 25) -> list[str]:
     """Return the ratio of the median times."""
     _time("hellojohn")
-    pairs = [(_time("hellojohn"), _time("httpx")) for _ in range(_ROUNDS)]
+    pairs = [(_time("hellojohn"), _time("httpx")) for _ in range(rounds)]
     return [f"import {ratio([pair[0] for pair in pairs], [pair[1] for pair in pairs])}"]
 
 

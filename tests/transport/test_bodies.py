@@ -15,6 +15,8 @@ from tests.transport.kinds import KINDS, settle
 
 CONTENT = bytes(range(256)) * 600
 """Longer than one chunk of httpx's."""
+CHUNKED = {"Transfer-Encoding": "chunked"}
+"""For files whose size the library cannot tell, or tells wrongly."""
 
 
 @pytest.fixture
@@ -88,6 +90,17 @@ class Tells(Bare):
 
     def seek(self, offset, whence=0):
         raise io.UnsupportedOperation
+
+
+class Stays(Tells):
+    """A file that says it went back, and did not."""
+
+    def __init__(self, content):
+        self._inner = io.BytesIO(content)
+        self.read, self.tell = self._inner.read, self._inner.tell
+
+    def seek(self, offset, whence=0):
+        return offset
 
 
 class AsyncFile:
@@ -166,12 +179,13 @@ ONE_SHOT_WHEN_BLOCKING = {
     "chain": lambda: {"content": itertools.chain([b"some"], [CONTENT])},
     "map": lambda: {"content": map(bytes, [b"some", CONTENT])},
     "own iterable": lambda: {"content": deque([b"some", CONTENT])},
-    "pipe": lambda: {"content": pipe(), "headers": {"Transfer-Encoding": "chunked"}},
+    "pipe": lambda: {"content": pipe(), "headers": CHUNKED},
     "one-way file": lambda: {"content": OneWay(CONTENT)},
     "bare file": lambda: {"content": Bare(CONTENT)},
     "file without tell": lambda: {"content": NoTell(CONTENT)},
     "odd file": lambda: {"content": Odd(CONTENT)},
     "file that cannot go back": lambda: {"content": Tells(CONTENT)},
+    "file that stays": lambda: {"content": Stays(CONTENT), "headers": CHUNKED},
     "file that closes itself": lambda: {"content": ClosesItself(CONTENT)},
 }
 ONE_SHOT_WHEN_AWAITING = {

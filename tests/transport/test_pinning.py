@@ -127,6 +127,32 @@ async def test_a_request_with_another_url_leaves_its_token_behind(kind, api, bac
     assert (len(backend.seen), stranger.tokens) == (1, [None])
 
 
+async def test_an_old_token_is_left_behind_as_well(kind, api, hj, backend, stranger):
+    """It was replaced since, and may be good for a while yet."""
+    request = api.build_request("GET", "/x")
+    await settle(api.send(request))
+    await settle(hj.auth.refresh())
+    request.url = kind.library.URL(stranger.url)
+    await settle(api.send(request))
+    assert (len(backend.seen), stranger.tokens) == (1, [None])
+
+
+@pytest.mark.parametrize(
+    "url", ["https://evil.example/", "http://api.example.com/", "https://api.example.com:1/"]
+)
+async def test_a_401_counts_for_the_url_that_said_it(kind, hj, emulator, url):
+    """Should a library or a transport ever carry the token elsewhere, no refresh goes after it."""
+    flow = kind.auth(hj, origins=["https://api.example.com"])
+    request = kind.library.Request("GET", "https://api.example.com/")
+    steps = flow.async_auth_flow(request) if kind.is_async else flow.sync_auth_flow(request)
+    sent = await settle(steps.__anext__() if kind.is_async else next(steps))
+    elsewhere = kind.library.Request("GET", url, headers=sent.headers)
+    refused = kind.library.Response(401, request=elsewhere)
+    with pytest.raises((StopIteration, StopAsyncIteration)):
+        await settle(steps.asend(refused) if kind.is_async else steps.send(refused))
+    assert emulator.calls("token/refresh") == 0
+
+
 async def test_headers_taken_from_a_sent_request_bring_no_token(api, backend, stranger):
     """An app that follows a page's link with the headers of the page before sends the token by accident."""
     response = await settle(api.get("/x"))

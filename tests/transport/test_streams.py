@@ -110,6 +110,31 @@ async def test_a_401_already_read_by_a_hook_is_healed(kind, hj, backend):
     await kind.close(api)
 
 
+async def test_a_401_half_read_by_a_hook_gives_its_connection_back(kind, hj, backend):
+    """A hook looked at the beginning and kept the rest for later: there is no later."""
+    kept = []
+
+    async def peek_async(response):
+        kept.append(response.aiter_raw())
+        await kept[-1].__anext__()
+
+    def peek(response):
+        kept.append(response.iter_raw())
+        next(kept[-1])
+
+    hooks = {"response": [peek_async if kind.is_async else peek]}
+    api = kind.wrapped(hj, base_url=backend.url, event_hooks=hooks, **kind.narrow(pool=0.5))
+    refuse_first(backend, Say(401, b"x" * 300_000))
+    async with kind.stream(api, "POST", "/x", content=one_shot(kind)) as response:
+        assert response.is_closed
+
+        api.event_hooks = {}
+        assert (await settle(api.get("/x"))).text == "fine"
+    for steps in kept:
+        await settle(steps.aclose() if kind.is_async else steps.close())
+    await kind.close(api)
+
+
 async def test_one_connection_serves_many_callers_through_a_401(kind, hj, api, backend, emulator):
     """Nobody waits for the new token while holding the connection that somebody else needs."""
     new = []

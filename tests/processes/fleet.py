@@ -13,7 +13,13 @@ from hellojohn import HelloJohn, TokenStore
 from hellojohn.emulator import Emulator
 
 CHILDREN = multiprocessing.get_context("forkserver")
-CHILDREN.set_forkserver_preload(["hellojohn._client", "hellojohn._retry", "hellojohn.stores.file", "valkey"])
+CHILDREN.set_forkserver_preload(
+    [
+        "pytest",  # every child imports the main module, which here is pytest's
+        *("hellojohn._public", "hellojohn._retry", "hellojohn.stores.file", "hellojohn.stores.keyring"),
+        *("httpcore", "keyring.backends.SecretService", "secretstorage", "tests.processes.dying", "valkey"),
+    ]
+)
 PATIENCE = 60.0
 
 
@@ -147,7 +153,7 @@ def _open_redis(where: str) -> TokenStore:
     return RedisStore(valkey.Valkey(unix_socket_path=where), lease=_LEASE)
 
 
-_LEASE = 0.5
+_LEASE = 0.3
 _OPENERS: dict[str, Callable[[str], TokenStore]] = {
     "file": _open_file,
     "keyring": _open_keyring,

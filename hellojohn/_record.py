@@ -80,7 +80,9 @@ class Record:
         return self.is_of_same_session(other) and self.generation < other.generation
 
     def ends_with(self, other: "Record") -> bool:
-        """Return whether both end at the same time; each answer tells it anew, to the second at best."""
+        """Return whether both are of one session and end at the same time, which is told to the second."""
+        if not self.is_of_same_session(other):
+            return False
         if self.over_at is None or other.over_at is None:
             return self.over_at == other.over_at
         return abs(self.over_at - other.over_at) <= _SLACK

@@ -183,14 +183,9 @@ class Bench:
             after_fork=lambda: None,
             timing=self.time.timing,
         )
+        self.account: Account = self.engine.account("default")
         self.events: list[AuthEvent] = []
         self.engine.events.on(self.events.append)
-
-    @property
-    def account(self) -> Account:
-        """The account, which lives as long as anybody holds it."""
-        self._held = self.engine.account("default")
-        return self._held
 
     def put(self, record: Record) -> Record:
         """Put a record into the store."""

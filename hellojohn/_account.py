@@ -15,11 +15,11 @@ from hellojohn._errors import (
     ServiceUnavailable,
     SessionExpired,
 )
-from hellojohn._flight import Flight, Kind, Landing, Steps, Wait, fresh
+from hellojohn._flight import Flight, Kind, Landing, Steps, Wait
 from hellojohn._freshness import Freshness
 from hellojohn._models import AuthEvent, AuthEventType, Clock, Session
 from hellojohn._record import Record
-from hellojohn._refresh import Result
+from hellojohn._refresh import Result, holds, is_behind
 from hellojohn._services import Services
 from hellojohn._vault import Held
 from hellojohn._view import View
@@ -49,6 +49,7 @@ class Account:
         "_flight",
         "_lock",
         "_quiet_until",
+        "_unlocked_at",
         "_unsaved",
         "clock",
         "epoch",
@@ -70,6 +71,7 @@ class Account:
         self.last_error: Exception | None = None
         self._ended: SessionExpired | None = None
         self._unsaved: Record | None = None
+        self._unlocked_at = 0
         self._quiet_until = 0.0
         self.reset()
 
@@ -100,11 +102,15 @@ class Account:
 
     def load(self) -> Steps[View | None]:
         """Get the view without asking the service; ``None`` when there is no session, or it is over."""
-        if self.view is None:
+        for _ in range(_ROUNDS):
+            if self.view is not None:
+                break
             wait = self._join_load()
             yield wait
             landing = wait.landing
-            if landing is not None and not landing.over:
+            if landing is not None and landing.over:
+                break
+            if landing is not None:
                 landing.check()
         view = self.view
         over = view is not None and view.schedule.state(self.clock()) is Freshness.OVER
@@ -145,12 +151,24 @@ class Account:
         with self._lock:
             self._ended = ended
             self._unsaved = record if unsaved else None
+            (self.services.unsaved.add if unsaved else self.services.unsaved.discard)(self)
             self.view = None if record is None else self._look(record)
 
-    def turn(self) -> None:
-        """Begin a new epoch: whatever was begun before has lost its say."""
+    def turn(self, *, locked: bool = True) -> None:
+        """Begin a new epoch: whatever was begun before has lost its say.
+
+        Args:
+            locked: Whether the store's lock will be had: if not, whoever has it must undo what it has saved.
+        """
         with self._lock:
             self.epoch += 1
+            if not locked:
+                self._unlocked_at = self.epoch
+
+    def forget(self) -> None:
+        """Show no session any more; a reader that was faster than the store's deletion has lost its say."""
+        self.turn()
+        self.show(None)
 
     def emit(self, kind: AuthEventType, record: Record | None, reason: SessionExpired | None = None) -> None:
         """Queue an event; it is delivered when the operation has landed."""
@@ -161,6 +179,7 @@ class Account:
     # ------------------------------------------------------------------ decisions
 
     def _usable(self, rejected: View | None, *, full: bool) -> Steps[View]:
+        brought: View | None = None
         for _ in range(_ROUNDS):
             step = self._decide(rejected)
             if isinstance(step, View):
@@ -168,8 +187,9 @@ class Account:
             step.full = full
             yield step
             view = self._landed(step)
-            if view is not None:
+            if view is not None and (brought is not None or not _same_token(view, rejected)):
                 return view
+            brought = view  # the rejected token once more, from a flight that began before: ask again, once
         raise ServiceUnavailable("The session changes faster than it can be used: try again.")
 
     def _landed(self, step: "Wait[View]") -> View | None:
@@ -178,8 +198,9 @@ class Account:
         failed = landing is None or landing.error is not None
         if failed and step.fallback is not None and not (landing and landing.over):
             return step.fallback
-        if landing is not None:
-            landing.check()
+        if landing is None or landing.overtaken:
+            return None
+        landing.check()
         return self.view if step.flight.kind == "refresh" else None
 
     def _decide(self, rejected: View | None) -> "View | Wait[View]":
@@ -247,16 +268,15 @@ class Account:
     def _make_flight(self, operation: Callable[[], Landing], kind: Kind = "operation") -> Flight:
         if self.services.closed.is_set():
             raise ConfigurationError("This client was closed: make a new one.")
-        flight = Flight(lambda this: self._carry_out(this, operation), kind, self.services.owner)
-        self.services.flights.add(flight)
-        return flight
+        services = self.services
+        return Flight(lambda this: self._carry_out(this, operation), kind, services.owner, services.flights)
 
     def _carry_out(self, flight: Flight, operation: Callable[[], Landing]) -> None:
         """Carry out, land, tell; whatever is raised on the way, nobody is left waiting."""
         landing = Landing()
         try:
             try:
-                landing = _landing_of(operation)
+                landing = Landing.of(operation)
             finally:
                 self._land(flight, landing)
             self.services.events.deliver()
@@ -275,8 +295,7 @@ class Account:
                 if landing.error is not None and flight.kind in ("refresh", "save"):
                     self._quiet_until = self.clock() + _quiet_time(landing.error)
         finally:
-            self.services.flights.discard(flight)
-            flight.landed.set_result(landing)
+            flight.land(landing)
 
     # ------------------------------------------------------------------ operations of the flights
 
@@ -294,18 +313,23 @@ class Account:
         return Landing()
 
     def _refresh(self, view: View) -> Landing:
-        epoch = self.epoch
         with self.services.vault.locked(self.key) as held:
+            if self.view is None:
+                return Landing(overtaken=True)
+            epoch = self.epoch
             self._save_into(held)
             result = self.services.refresher.refresh(
                 held, view.record, wanted=lambda: self.epoch == epoch and not self.services.owner.exiting
             )
-            return self._settle(result, epoch, view.record)
+            return self._settle(held, result, epoch, view.record)
 
     def _end(self, view: View) -> Landing:
-        epoch = self.epoch
         with self.services.vault.locked(self.key) as held:
-            return self._settle(self.services.refresher.end(held, view.record), epoch, view.record)
+            if self.view is None:
+                return Landing(overtaken=True)
+            epoch = self.epoch
+            result = self.services.refresher.end(held, view.record)
+            return self._settle(held, result, epoch, view.record)
 
     def _notice(self) -> Landing:
         view = self.view
@@ -323,17 +347,18 @@ class Account:
         unsaved = self._unsaved
         if unsaved is None:
             return
-        stored = held.load()
-        if stored is not None and stored.is_before(unsaved):
+        if is_behind(held, unsaved):
             held.save(unsaved)
             self.show(unsaved)
         else:
-            self.show(stored)
+            self.show(held.load())
 
-    def _settle(self, result: Result, epoch: int, before: Record) -> Landing:
+    def _settle(self, held: Held, result: Result, epoch: int, before: Record) -> Landing:
         """Show what a refresh brought, unless a sign-in or sign-out has overtaken it."""
         if self.epoch != epoch:
-            return Landing(goodbye=result.goodbye)
+            if self._unlocked_at > epoch:
+                self._take_back(held, result, before)
+            return Landing(goodbye=result.goodbye, overtaken=True)
         if result.record is None:
             self.show(None, ended=result.ended)
             self.emit(AuthEventType.SESSION_EXPIRED, before, result.ended)
@@ -343,9 +368,15 @@ class Account:
                 self.emit(AuthEventType.TOKEN_REFRESHED, result.record)
         return Landing(error=result.ended or result.error, goodbye=result.goodbye)
 
+    def _take_back(self, held: Held, result: Result, before: Record) -> None:
+        """Remove what was saved after a sign-out that did not wait for the lock."""
+        record = result.record
+        if record is not None and record.is_of_same_session(before) and holds(held, record):
+            held.delete()
+
     def _look(self, record: Record, *, noticed: bool = False) -> View:
         current = self.view
-        known = current is not None and current.noticed and _told_of(current.record, record)
+        known = current is not None and current.noticed and current.record.ends_with(record)
         return View(
             record,
             idle_timeout=self.services.idle_timeout,
@@ -353,18 +384,6 @@ class Account:
             noticed=noticed or known,
             watched=self._unsaved is not None,
         )
-
-
-def _landing_of(operation: Callable[[], Landing]) -> Landing:
-    try:
-        return operation()
-    except Exception as error:  # noqa: BLE001 - it belongs to those who wait
-        return Landing(error=fresh(error))
-
-
-def _told_of(before: Record, record: Record) -> bool:
-    """Return whether who was told of the one's end need not be told of the other's."""
-    return before.is_of_same_session(record) and before.ends_with(record)
 
 
 def _same_token(view: View, other: View | None) -> bool:

@@ -80,7 +80,7 @@ class _Steps:
         return sign_in(self.account, call, wish)
 
     def refresh(self) -> Steps[Session]:
-        view = self.account.view
+        view = yield from self.account.load()
         if view is None:
             view = yield from self.account.acquire()
         view = yield from self.account.acquire(view, full=True)

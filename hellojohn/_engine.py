@@ -76,10 +76,11 @@ class Engine:
 
     def account(self, name: str) -> Account:
         """Return the account of that name: the same one for as long as anybody holds it."""
+        check_account(name)
         with self._lock:
             account = self._accounts.get(name)
             if account is None:
-                key = f"{check_account(name)}@{self._settings.tenant_id}@{self._settings.host}"
+                key = f"{name}@{self._settings.tenant_id}@{self._settings.host}"
                 account = self._accounts[name] = Account(name, key, self.services)
             return account
 
@@ -88,7 +89,6 @@ class Engine:
         self.services.closed.set()
         ends_at = time.monotonic() + self.services.vault.refresh_time
         for flight in tuple(self.services.flights):
-            flight.start(blocking=False)
             with suppress(TimeoutError):
                 flight.landed.result(max(ends_at - time.monotonic(), 0.0))
         for account in tuple(self._accounts.values()):

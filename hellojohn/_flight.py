@@ -29,10 +29,20 @@ class Landing:
     Attributes:
         error: What its callers are to be told; ``None`` when it succeeded.
         goodbye: A session that is gone here and still has to be signed out at the service.
+        overtaken: Whether a sign-in or sign-out was faster: there is nothing to tell.
     """
 
     error: Exception | None = None
     goodbye: Record | None = None
+    overtaken: bool = False
+
+    @classmethod
+    def of(cls, operation: "Callable[[], Landing]") -> "Landing":
+        """Carry out ``operation`` and take what it raises for how it ended."""
+        try:
+            return operation()
+        except Exception as error:  # noqa: BLE001 - it belongs to those who wait
+            return cls(error=fresh(error))
 
     @property
     def over(self) -> bool:
@@ -48,18 +58,22 @@ class Landing:
 class Flight:
     """One operation in progress."""
 
-    __slots__ = ("_begun", "_owner", "_ticket", "_work", "done", "kind", "landed")
+    __slots__ = ("_begun", "_owner", "_ticket", "_under_way", "_work", "done", "kind", "landed")
 
-    def __init__(self, work: "Callable[[Flight], None]", kind: "Kind", owner: Owner) -> None:
+    def __init__(
+        self, work: "Callable[[Flight], None]", kind: "Kind", owner: Owner, under_way: "set[Flight]"
+    ) -> None:
         """Prepare ``work``, which must land the flight whatever happens.
 
         Args:
             work: The operation.
             kind: What it does; a blocking caller may carry a ``load`` out itself.
             owner: Whose threads carry it out.
+            under_way: Where to find the flight from its start until it lands.
         """
         self._work = work
         self._owner = owner
+        self._under_way = under_way
         self._ticket = threading.Lock()
         self._begun = False
         self.kind: Kind = kind
@@ -76,16 +90,24 @@ class Flight:
         """
         if self._begun:
             return
+        self._under_way.add(self)
         if blocking and self.kind == "load":
             self._begin()
         else:
             self._owner.run(self._begin)
             self._begun = True
 
+    def land(self, landing: Landing) -> None:
+        """Let those who wait go on."""
+        self._under_way.discard(self)
+        self.landed.set_result(landing)
+
     def _begin(self) -> None:
         if self._ticket.acquire(blocking=False):
             self._begun = True
             self._work(self)
+        elif self.landed.done():
+            self._under_way.discard(self)
 
 
 class Wait(Generic[T]):

@@ -26,7 +26,7 @@ from hellojohn._errors import (
 )
 from hellojohn._freshness import Freshness, Schedule
 from hellojohn._grants import refreshed
-from hellojohn._record import Record
+from hellojohn._record import NewerRecord, Record
 from hellojohn._timing import Timing, within_time
 from hellojohn._vault import Held
 from hellojohn.wire import Answer, Call, Dialect, Outcome, OutcomeKind
@@ -96,7 +96,7 @@ class Refresher:
         return self._end(held, record) if state is Freshness.OVER else Result(record)
 
     def _end(self, held: Held, record: Record) -> Result:
-        held.delete()
+        _delete_quietly(held)
         return Result(ended=_over(record, ExpiryReason.DURATION_ELAPSED), goodbye=record)
 
     def _ask(self, held: Held, record: Record, wanted: Callable[[], bool]) -> Result:
@@ -131,25 +131,26 @@ class Refresher:
     def _save(self, held: Held, record: Record, new: Record) -> Result:
         for attempt in range(_SAVES):
             try:
-                if _holds(held, record):
-                    held.save(new)
-                    return Result(new, rotated=True)
+                if not holds(held, record, new):
+                    return self._replaced(held, new)
+                held.save(new)
+                return Result(new, rotated=True)
             except StoreError as error:
                 logger.warning("The refreshed session was not saved (attempt %d): %s", attempt + 1, error)
                 self.timing.sleep(0.05 * 2**attempt)
-            else:
-                return self._replaced(held, new)._replace(goodbye=new)
         return Result(new, rotated=True, unsaved=True)
 
     def _replaced(self, held: Held, record: Record) -> Result:
         """The record was deleted or replaced while the service was asked: that wins."""
         other = held.load()
-        return Result(ended=_over(record, ExpiryReason.SIGNED_OUT)) if other is None else Result(other)
+        if other is None:
+            return Result(ended=_over(record, ExpiryReason.SIGNED_OUT), goodbye=record)
+        return Result(other, goodbye=None if other.is_of_same_session(record) else record)
 
     def _over(self, held: Held, record: Record, outcome: Outcome, *, open_question: bool) -> Result:
-        if not _holds(held, record):
-            return self._replaced(held, record)
-        held.delete()
+        if not holds(held, record):
+            return self._replaced(held, record)._replace(goodbye=None)
+        _delete_quietly(held)
         reason = self._reason(record, outcome, open_question=open_question)
         return Result(ended=_over(record, reason, outcome.code))
 
@@ -197,13 +198,37 @@ def _save_quietly(held: Held, record: Record) -> None:
         logger.warning("The outcome of a refresh was not noted in the store: %s", error)
 
 
-def _holds(held: Held, record: Record) -> bool:
-    """Return whether nobody has replaced the record; what turned corrupt was set aside, and is nobody."""
+def _delete_quietly(held: Held) -> None:
+    """Delete a session that is over; if that fails, whoever loads it is told so once more."""
+    try:
+        held.delete()
+    except StoreError as error:
+        logger.warning("A session that is over was not deleted from the store: %s", error)
+
+
+def holds(held: Held, *ours: Record) -> bool:
+    """Return whether the store holds what we know; what turned corrupt was set aside, and is nobody's.
+
+    A save that failed may have been carried out all the same: ``ours`` is what was there, and what was saved.
+    """
     try:
         stored = held.load()
+    except NewerRecord:
+        raise
     except StoreCorrupt:
         return True
-    return stored is not None and stored.refresh_token == record.refresh_token
+    return stored is not None and any(stored.refresh_token == record.refresh_token for record in ours)
+
+
+def is_behind(held: Held, unsaved: Record) -> bool:
+    """Return whether the store waits for a later generation; what turned corrupt was set aside, as above."""
+    try:
+        stored = held.load()
+    except NewerRecord:
+        raise
+    except StoreCorrupt:
+        return True
+    return stored is not None and stored.is_before(unsaved)
 
 
 def _later(wait: float) -> ServiceUnavailable:

@@ -32,6 +32,8 @@ class Services:
     background_refresh: bool
     owner: Owner
     flights: set[Flight] = field(default_factory=set[Flight])
+    unsaved: set[object] = field(default_factory=set[object])
+    """The accounts whose session is in memory only: nobody else may hold them."""
     closed: threading.Event = field(default_factory=threading.Event)
 
     def say_goodbye(self, record: Record) -> None:

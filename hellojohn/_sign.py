@@ -20,7 +20,7 @@ from hellojohn._errors import (
 from hellojohn._flight import Steps
 from hellojohn._grants import signed_in
 from hellojohn._models import AuthEventType, Session, User
-from hellojohn._record import Record
+from hellojohn._record import NewerRecord, Record
 from hellojohn._vault import Held
 from hellojohn._view import View
 from hellojohn.wire import Answer, Call, Grant
@@ -116,39 +116,56 @@ def _granted(account: Account, answer: Answer, wish: Wish) -> Grant:
 
 def _sign_out(account: Account, *, everywhere: bool) -> None:
     account.turn()
-    shown = account.view
-    stored, failure = _forget(account)
-    record = _newest(stored, None if shown is None else shown.record)
+    record, failure = _forget(account)
+    refusal = None
     if record is not None:
         account.emit(AuthEventType.SIGNED_OUT, record)
-        _tell(account, record, everywhere=everywhere)
-    if failure is not None:
-        raise failure
+        refusal = _tell(account, record, everywhere=everywhere)
+    problem = failure or refusal
+    if problem is not None:
+        raise problem
 
 
 def _forget(account: Account) -> tuple[Record | None, StoreError | None]:
     """Delete the session from the store, under its lock if that can be had; return what it was."""
-    vault = account.services.vault
+    vault, shown = account.services.vault, account.view
+    record = None if shown is None else shown.record
     try:
         with vault.locked(account.key) as held:
-            record = _stored(held)
+            record = _newest(_stored(held), record)
             held.delete()
-            account.show(None)
+            account.forget()
             return record, None
     except StoreLocked:
-        pass
+        stored, failure = _delete_unlocked(account)
+        record = _newest(stored, record)
     except StoreError as error:
-        account.show(None)
-        return None, error.with_traceback(None)
-    vault.delete(account.key)
-    account.show(None)
-    return None, None
+        failure = error.with_traceback(None)
+    account.forget()
+    return record, failure
+
+
+def _delete_unlocked(account: Account) -> tuple[Record | None, StoreError | None]:
+    """Delete the session in the face of a stuck lock; its holder will find it gone and save nothing."""
+    vault = account.services.vault
+    account.turn(locked=False)
+    record = None
+    try:
+        record = vault.read(account.key)
+        vault.delete(account.key)
+    except StoreCorrupt:  # no session, and whoever has the lock may be about to set it aside
+        return None, None
+    except StoreError as error:
+        return record, error.with_traceback(None)
+    return record, None
 
 
 def _stored(held: Held) -> Record | None:
-    """Return the record; something corrupt has been set aside by now."""
+    """Return the record; something corrupt has been set aside by now. A newer version's is left alone."""
     try:
         return held.load()
+    except NewerRecord:
+        raise
     except StoreCorrupt:
         return None
 
@@ -160,9 +177,13 @@ def _newest(stored: Record | None, shown: Record | None) -> Record | None:
     return shown if stored.is_before(shown) else stored
 
 
-def _tell(account: Account, record: Record, *, everywhere: bool) -> None:
+def _tell(account: Account, record: Record, *, everywhere: bool) -> HelloJohnError | None:
+    """Tell the service; whether it heard matters to the other sessions only."""
     dialect = account.services.dialect
     call = dialect.sign_out(record.refresh_token, record.access_token, everywhere=everywhere)
     answer = account.services.send(call, SIGN_OUT_DEADLINE)
-    if everywhere:
+    try:
         dialect.read_done(answer)
+    except HelloJohnError as error:
+        return error.with_traceback(None) if everywhere else None
+    return None

@@ -29,6 +29,7 @@ STALE = TTL - TTL / 5 + 1
 EXPIRING = TTL - 29
 DEAD = TTL + 1
 
+HTML = b"<html><body>Forbidden by the company proxy</body></html>"
 NOT_SENT = Lost(Fault.NOT_SENT, "ConnectError: the call was not sent")
 UNKNOWN = Lost(Fault.UNKNOWN, "ReadTimeout: no whole answer came to the sent call")
 
@@ -214,6 +215,22 @@ class Bench:
     def told(self) -> list[str]:
         """Return the events so far: their types, and the reasons where there are any."""
         return [":".join(filter(None, (event.type, event.reason))) for event in self.events]
+
+
+def dead(*steps: Step, **options: Any) -> Bench:
+    """Make a bench whose stored access token has no life left."""
+    bench = Bench(*steps, **options)
+    bench.put(a_record())
+    return bench.at(DEAD)
+
+
+def kept(bench: Bench, **expected: Any) -> None:
+    """Check that the session is in the store as it was, but for what is expected."""
+    record = bench.stored()
+    assert record is not None
+    same = {"generation": 1, "refresh_token": Secret("rt_1"), "intent_at": None, "retry_at": None}
+    wanted = {**same, **expected}
+    assert {name: getattr(record, name) for name in wanted} == wanted
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def read_failure(reply: Reply) -> Failure | None:
         shown=code if code in _BY_CODE or not _echoes(code, reply.secrets) else None,
         message=_words(said, reply.secrets),
         request_id=_request_id(told.get("request_id"), reply),
-        challenge=_challenge(told),
+        challenge=_challenge(told, reply.secrets),
     )
 
 
@@ -181,13 +181,14 @@ def _message(status: int, failure: Failure | None) -> str:
     return f"{words} {_ADVICE.get(failure.code, '')}".rstrip()
 
 
-def _challenge(told: Fields) -> MfaChallenge | None:
+def _challenge(told: Fields, secrets: tuple[Secret, ...]) -> MfaChallenge | None:
     challenge_id, factors = text(told.get("challenge_id")), told.get("available_factors")
-    if challenge_id is None:
+    if challenge_id is None or _echoes(challenge_id, secrets):
         return None
     listed = cast("list[object]", factors) if isinstance(factors, list) else []
     ids = [text(fields(factor).get("id", factor)) for factor in listed]
-    return MfaChallenge(challenge_id, tuple(name for name in ids if name is not None))
+    known = (name for name in ids if name is not None and not _echoes(name, secrets))
+    return MfaChallenge(challenge_id, tuple(known))
 
 
 def _request_id(told: object, reply: Reply) -> str | None:

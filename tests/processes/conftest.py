@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import keyring.backend
+import keyring.core
 import pytest
 
 from hellojohn.emulator import Emulator
@@ -18,10 +20,23 @@ def place(request, tmp_path) -> Place:
             return Place("file", str(tmp_path / "sessions"))
         case "keyring":
             environment = request.getfixturevalue("gnome_keyring")
+            request.getfixturevalue("fresh_keyring_library")
             return Place("keyring", f"hellojohn-{request.node.name}", environment)
         case _:
             server = request.getfixturevalue("own_valkey")
             return Place("redis", str(server.unix_socket_path))
+
+
+@pytest.fixture
+def fresh_keyring_library(monkeypatch) -> Iterator[None]:
+    """Let the keyring library look for backends anew: it asks once a process, and other tests have other buses."""
+    cached = vars(keyring.backend.get_all_keyring)
+    before = cached.pop("saved_result", None)
+    monkeypatch.setattr(keyring.core, "_keyring_backend", None)
+    yield
+    cached.pop("saved_result", None)
+    if before is not None:
+        cached["saved_result"] = before
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 The only caller of a ``TokenStore``. Whatever a store raises leaves here as a ``StoreError``.
 """
 
-import inspect
 import logging
 import math
 from collections.abc import Callable, Generator, Mapping
@@ -13,7 +12,9 @@ from typing import TypeVar
 from hellojohn._errors import StoreCorrupt, StoreError, StoreUnavailable
 from hellojohn._models import Clock
 from hellojohn._record import NewerRecord, Record
+from hellojohn._secret import Secret
 from hellojohn._timing import within_time
+from hellojohn.stores._extras import describe, lease_of, saver, set_aside
 from hellojohn.stores._protocol import TokenStore
 
 T = TypeVar("T")
@@ -39,8 +40,8 @@ class Vault:
         self._api_url = api_url
         self._tenant_id = tenant_id
         self._clock = clock
-        self._expires = "expires_in" in inspect.signature(store.save).parameters
-        lease: float = getattr(store, "lease", None) or math.inf
+        self._save = saver(store)
+        lease = lease_of(store) or math.inf
         self.refresh_time: float = min(_LONGEST_REFRESH, lease * 2 / 3)
         self.lock_wait: float = _SPARE + (_LONGEST_REFRESH if math.isinf(lease) else lease)
 
@@ -80,24 +81,25 @@ class Vault:
 
     def save(self, key: str, record: Record) -> None:
         """Write a record. Call it through ``Held``."""
-        over_at = record.over_at if self._expires else None
-        if over_at is None:
-            _guard(lambda: self._store.save(key, record.dumps()))
-            return
-        left = math.ceil(max(over_at - within_time(self._clock()), 0.0) + _KEPT_AFTER_END)
-        _guard(lambda: self._store.save(key, record.dumps(), expires_in=left))
+        over_at, left = record.over_at, None
+        if over_at is not None:
+            left = math.ceil(max(over_at - within_time(self._clock()), 0.0) + _KEPT_AFTER_END)
+        _guard(lambda: self._save(key, Secret(record.dumps()), left))
 
     def set_aside(self, key: str, problem: StoreCorrupt) -> StoreCorrupt:
         """Move what is under ``key`` out of the way, and say where to. Call it under the lock."""
-        where = _guard(lambda: self._move_aside(key))
-        logger.error("%s It was set aside as %s.", problem, where)
-        return StoreCorrupt(f"{problem} It was set aside as {where}; sign in again.")
+        where = _guard(lambda: set_aside(self._store, key))
+        done = f"It was set aside as {where}" if where else "It is gone by now"
+        logger.error("%s %s.", problem, done)
+        return StoreCorrupt(f"{problem} {done}; sign in again.")
 
     def describe(self) -> Mapping[str, str]:
-        """Return facts about the store, in words: its kind, and what its optional ``describe()`` tells."""
-        tell: Callable[[], Mapping[str, str]] | None = getattr(self._store, "describe", None)
-        facts = {} if tell is None else _guard(tell)
-        return {"store": type(self._store).__name__, **facts}
+        """Return facts about the store, in words: its kind, and what it tells about itself."""
+        kind = {"store": type(self._store).__name__}
+        try:
+            return _guard(lambda: {**kind, **describe(self._store)})
+        except StoreError as error:
+            return {**kind, "advice": str(error)}
 
     def read(self, key: str) -> Record | None:
         """Read a record; raise ``StoreCorrupt`` at what is not one, and leave it there."""
@@ -108,15 +110,6 @@ class Vault:
         if (record.api_url, record.tenant_id) != (self._api_url, self._tenant_id):
             raise StoreCorrupt("The stored session belongs to another service or tenant.")
         return record
-
-    def _move_aside(self, key: str) -> str:
-        move: Callable[[str], str | None] | None = getattr(self._store, "set_aside", None)
-        if move is not None:
-            return move(key) or key
-        aside = f"{key}.corrupt"
-        self._store.save(aside, self._store.load(key) or "")
-        self._store.delete(key)
-        return aside
 
 
 class Held:

@@ -38,6 +38,11 @@ class Cipher:
 class Key(Protocol):
     """Where a cipher comes from."""
 
+    @property
+    def name(self) -> str:
+        """What to call it without giving it away."""
+        ...
+
     def fresh(self) -> tuple[str, Cipher]:
         """Return what to encrypt with: a salt and its cipher."""
         ...
@@ -53,6 +58,11 @@ class DirectKey:
     def __init__(self, key: bytes) -> None:
         """Take 32 bytes."""
         self._cipher = Cipher(key)
+
+    @property
+    def name(self) -> str:
+        """The key's id."""
+        return f"key {self._cipher.id}"
 
     def fresh(self) -> tuple[str, Cipher]:
         """Return no salt and the one cipher."""
@@ -70,6 +80,11 @@ class PassPhrase:
         """Note the phrase."""
         self._phrase = phrase
         self._ciphers: dict[str, Cipher] = {}
+
+    @property
+    def name(self) -> str:
+        """The same for all: a digest of a phrase could be guessed."""
+        return "a pass phrase"
 
     def fresh(self) -> tuple[str, Cipher]:
         """Return a salt that was met before, so that processes agree on one, and its cipher."""

@@ -57,6 +57,11 @@ class Entries:
         """The backend's name."""
         return f"{type(self._backend).__module__}.{type(self._backend).__name__}"
 
+    @property
+    def secure(self) -> bool:
+        """Whether the backend keeps secrets."""
+        return _asked(lambda: _is_secure(cast("KeyringBackend", self._backend)))
+
     def get(self, name: str) -> str | None:
         """Return the text of an entry, or ``None``."""
         text = self._get(name)

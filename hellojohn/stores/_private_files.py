@@ -116,6 +116,25 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def permissions(folder: Path) -> str:
+    """Say in words who can reach ``folder`` and the files in it. It refuses nothing and changes nothing."""
+    if sys.platform == "win32":
+        return "the access lists of the user's profile"
+    try:
+        modes = {_mode(file) for file in folder.iterdir()}
+        return f"folder {_mode(folder)}, files {', '.join(sorted(filter(None, modes))) or 'none yet'}"
+    except FileNotFoundError:
+        return "not created yet"
+    except OSError as error:
+        return f"unknown ({error.strerror})"
+
+
+def _mode(path: Path) -> str:
+    with contextlib.suppress(FileNotFoundError):
+        return f"{stat.S_IMODE(path.lstat().st_mode):04o}"
+    return ""
+
+
 def _check_regular(status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EISDIR, "it is no regular file")

@@ -11,6 +11,18 @@ class TokenStore(Protocol):
     number of threads and processes may use it at once. Every method raises ``StoreError`` or a subclass, and
     nothing else. The text holds tokens: no error, ``repr`` or log line may show it.
     ``hellojohn.testing.TokenStoreContract`` is the test that a store must pass.
+
+    These four methods are all that a store needs. It may have more, which the SDK uses where it finds it:
+
+    - ``save(key, text, *, expires_in=None)``: the seconds after which the text is worthless. A store that
+      can forget what it keeps does so then. Without it, texts stay until they are replaced or deleted.
+    - ``set_aside(key) -> str | None``: move what is under ``key`` out of the way, because it is no record of
+      the SDK's, and say in words where it is now; ``None`` when nothing was there. The SDK calls it with the
+      lock held. Without it, the SDK loads the text and saves it under the next free key ``key.corrupt-N``:
+      so a store whose ``load`` raises ``StoreCorrupt`` needs a way of its own.
+    - ``lease``: for how many seconds a killed holder keeps a lock. Without it, a lock dies with its holder.
+    - ``describe() -> Mapping[str, str]``: facts for ``doctor``, in words and without a secret: ``where`` the
+      texts are, its ``lock``, and ``advice`` if there is any.
     """
 
     def load(self, key: str) -> str | None:
@@ -18,19 +30,13 @@ class TokenStore(Protocol):
 
         Raises:
             StoreCorrupt: What is there cannot be a text that was saved here, or was saved with another key.
-                Nothing was changed: ``set_aside`` moves it out of the way.
+                Nothing was changed.
             StoreUnavailable: The store cannot be read now.
         """
         ...
 
-    def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
+    def save(self, key: str, text: str) -> None:
         """Put ``text`` under ``key``: durable on return, and never seen half-written.
-
-        Args:
-            key: Where to put it.
-            text: What to put there.
-            expires_in: Seconds after which the text is worthless, or ``None``. A store that can expire what
-                it keeps does so; any other ignores this.
 
         Raises:
             StoreLocked: It was called inside a lock that was lost meanwhile. Nothing was written.
@@ -50,8 +56,7 @@ class TokenStore(Protocol):
         """Lock ``key`` against every other thread and process that shares the store.
 
         The lock belongs to the thread that took it, and is not re-entrant. It is advisory: ``load``, ``save``
-        and ``delete`` work without it. A holder that was killed delays the others for a bounded time at most:
-        a store whose locks outlive their holders tells for how long, in seconds, in its attribute ``lease``.
+        and ``delete`` work without it. A holder that was killed delays the others for a bounded time at most.
 
         Args:
             key: What to lock. Locks of different keys do not wait for each other.
@@ -60,19 +65,5 @@ class TokenStore(Protocol):
         Raises:
             StoreLocked: Somebody else held it for the whole wait.
             StoreUnavailable: The lock cannot be had at all.
-        """
-        ...
-
-    def set_aside(self, key: str) -> str | None:
-        """Move what is under ``key`` out of the way without losing it, because it is no record of ours.
-
-        Call it with the lock held, after a second look there. ``key`` is empty afterwards.
-
-        Returns:
-            Where it is now, in words for an error message, or ``None`` when nothing was there.
-
-        Raises:
-            StoreCorrupt: It is a record that another encryption key can read. It was left as it is.
-            StoreUnavailable: The store cannot be written now.
         """
         ...

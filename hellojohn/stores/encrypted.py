@@ -4,13 +4,14 @@ import os
 import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt
 from hellojohn._secret import Secret
+from hellojohn.stores._extras import describe, lease_of, saver, set_aside
 from hellojohn.stores._protocol import TokenStore
 from hellojohn.stores._text import refuse_unfit
 
@@ -45,6 +46,7 @@ class EncryptedStore:
         """Check the key; the store is not touched yet."""
         _require_cryptography()
         self._inner = inner
+        self._save = saver(inner)
         self._keys = _keys_of(os.environ.get(_VARIABLE, "") if key is None else key)
         del key
         if not self._keys:
@@ -67,8 +69,7 @@ class EncryptedStore:
     @property
     def lease(self) -> float | None:
         """Seconds the inner store's lock lasts, or ``None`` when it lasts as long as its holder."""
-        lease: float | None = getattr(self._inner, "lease", None)
-        return lease
+        return lease_of(self._inner)
 
     def __repr__(self) -> str:
         """Show the inner store, and no key."""
@@ -107,7 +108,7 @@ class EncryptedStore:
         salt, cipher = self._keys[0].fresh()
         head = f"{_KIND}:{cipher.id}:{salt}:"
         body = urlsafe_b64encode(cipher.encrypt(secret, f"{head}{key}")).decode()
-        self._inner.save(key, f"{head}{body}", expires_in=expires_in)
+        self._save(key, Secret(f"{head}{body}"), expires_in)
 
     def delete(self, key: str) -> None:
         """Remove what is under ``key``."""
@@ -129,7 +130,21 @@ class EncryptedStore:
             match = _RECORD.fullmatch(self._inner.load(key) or "")
         if match:
             self._cipher(key, match[2], match[3])
-        return self._inner.set_aside(key)
+        return set_aside(self._inner, key)
+
+    def describe(self) -> Mapping[str, str]:
+        """Return facts for ``doctor``: those of the inner store, and which keys there are, by their ids.
+
+        Raises:
+            StoreError: The inner store failed.
+        """
+        first, *others = [key.name for key in self._keys]
+        reads = f"; {', '.join(others)} can be read" if others else ""
+        return {
+            "inside": type(self._inner).__name__,
+            **describe(self._inner),
+            "encrypted": f"AES-256-GCM with {first}{reads}",
+        }
 
     def _decrypted(self, key: str, match: re.Match[str]) -> str | None:
         head, id_, salt, body = match.groups()

@@ -3,7 +3,7 @@
 import os
 import secrets
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path, PurePath
@@ -21,6 +21,7 @@ from hellojohn.stores._private_files import (
     make_private_folder,
     open_private,
     patiently,
+    permissions,
     sync_folder,
     write_new,
 )
@@ -134,6 +135,15 @@ class FileStore:
             patiently(lambda: file.rename(aside))
             sync_folder(self._folder)
         return str(aside)
+
+    def describe(self) -> Mapping[str, str]:
+        """Return facts for ``doctor``: where the files are, and how they are protected."""
+        return {
+            "where": str(self._folder),
+            "permissions": permissions(self._folder),
+            "lock": "a file beside each session's; the system frees it when its holder dies",
+            "encrypted": "no",
+        }
 
     def _file(self, key: str) -> Path:
         return self._folder / f"{name_of(key)}.session"

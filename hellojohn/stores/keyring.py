@@ -1,9 +1,10 @@
 """Sessions in the system's keyring: for desktop apps and command-line tools of one user."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 
 from platformdirs import user_state_path
 
@@ -15,6 +16,8 @@ from hellojohn.stores._keyring_entries import Entries, secure_backend
 from hellojohn.stores._names import name_of
 from hellojohn.stores._private_files import explained, make_private_folder
 from hellojohn.stores._text import refuse_unfit
+
+_INSECURE = "This keyring keeps its entries in plain text: install a secure one."
 
 
 class KeyringStore:
@@ -98,7 +101,7 @@ class KeyringStore:
             StoreLocked: Somebody else held it for the whole wait.
             StoreUnavailable: The user's state folder refuses, or others can reach it.
         """
-        folder = user_state_path("hellojohn", appauthor=False) / "locks"
+        folder = _lock_folder()
         file = folder / f"{name_of(f'{self._service}/{key}')}.lock"
         with explained("lock", file):
             make_private_folder(folder)
@@ -122,7 +125,27 @@ class KeyringStore:
         _chunks.erase(entries, name)
         return f"{self._service}/{place} in the keyring"
 
+    def describe(self) -> Mapping[str, str]:
+        """Return facts for ``doctor``: the entries' service, and which keyring keeps them.
+
+        Raises:
+            StoreUnavailable: No fit keyring is there. The message says what to install.
+        """
+        entries = self._entries()
+        facts = {
+            "where": f"the system keyring, service {self._service!r}",
+            "backend": entries.backend,
+            "lock": f"a file in {_lock_folder()}; the system frees it when its holder dies",
+        }
+        if entries.secure:
+            return facts | {"encrypted": "by the keyring"}
+        return facts | {"encrypted": "no", "advice": _INSECURE}
+
     def _entries(self) -> Entries:
         if self._opened is None:
             self._opened = Entries(secure_backend(allow_insecure=self._allow_insecure), self._service)
         return self._opened
+
+
+def _lock_folder() -> Path:
+    return user_state_path("hellojohn", appauthor=False) / "locks"

@@ -1,7 +1,7 @@
 """Sessions in this process's memory, gone when it ends. Shared by its threads, never with another process."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from weakref import WeakValueDictionary
@@ -80,6 +80,14 @@ class MemoryStore:
         aside = next(name for n in count(1) if (name := f"{key}.corrupt-{n}") not in self._texts)
         self._texts[aside] = text
         return aside
+
+    def describe(self) -> Mapping[str, str]:
+        """Return facts for ``doctor``."""
+        return {
+            "where": "this process's memory",
+            "lock": "among this process's threads",
+            "advice": "Sessions end with this process: to keep them, use a store such as FileStore().",
+        }
 
     def _disinherit(self) -> None:
         """In a forked child: note what came along, and forget locks whose holders stayed behind."""

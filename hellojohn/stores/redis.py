@@ -9,14 +9,15 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, Protocol
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn._secret import Secret
 from hellojohn.stores._held import HeldLocks
+from hellojohn.stores._redis_facts import address_of, server_facts
 from hellojohn.stores._text import decoded, refuse_unfit
 
 logger = logging.getLogger("hellojohn")
@@ -161,6 +162,21 @@ class RedisStore:
             place = next(places)
             answer = self._write(key, _MOVE, place=place)
         return place if answer == _MOVED else None
+
+    def describe(self) -> Mapping[str, str]:
+        """Return facts for ``doctor``: which server, and whether it can be trusted to keep sessions."""
+        info = self._asked("INFO")
+        return {
+            "where": f"{address_of(self._client)}, keys that begin with {self._prefix!r}",
+            **server_facts(info, info and self._asked("CONFIG GET", "save")),
+            "lock": f"a lease of {self._lease:g} s in the server",
+            "encrypted": "no",
+        }
+
+    def _asked(self, command: str, *arguments: str) -> object:
+        with suppress(StoreUnavailable):  # many a server allows its clients no such question
+            return self._send(command, *arguments)
+        return None
 
     def _record(self, key: str) -> str:
         # The braces keep a session and its lock on one node of a cluster.

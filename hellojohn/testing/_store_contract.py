@@ -15,7 +15,9 @@ from typing import ClassVar, Self
 import pytest
 
 from hellojohn._errors import StoreCorrupt, StoreLocked
+from hellojohn._secret import Secret
 from hellojohn.stores import TokenStore
+from hellojohn.stores._extras import describe, saver, set_aside
 from hellojohn.testing._store_child import (
     count_up,
     count_up_when_told,
@@ -66,7 +68,7 @@ class InProcessStoreContract:
         """Nothing there is an answer, not an error."""
         store = self.make_store()
         store.delete("nobody")
-        assert store.set_aside("nobody") is None
+        assert set_aside(store, "nobody") is None
         assert store.load("nobody") is None
 
     @pytest.mark.parametrize("text", _TEXTS.values(), ids=_TEXTS.keys())
@@ -91,9 +93,9 @@ class InProcessStoreContract:
             assert self.make_store().load("key") == text
 
     def test_an_expiry_far_away_changes_nothing(self) -> None:
-        """``expires_in`` is a hint; the text is there until then."""
+        """``expires_in``, where a store takes it, is a hint; the text is there until then."""
         store = self.make_store()
-        store.save("key", "text", expires_in=3600.0)
+        saver(store)("key", Secret("text"), 3600.0)
         assert store.load("key") == "text"
 
     def test_a_deleted_text_is_gone(self) -> None:
@@ -110,7 +112,7 @@ class InProcessStoreContract:
         for text in ("first-marker", "second-marker"):
             store.save("key", text)
             with store.lock("key", 5):
-                place = store.set_aside("key")
+                place = set_aside(store, "key")
             assert place, "set_aside must say where it put the text"
             assert "marker" not in place, "set_aside must not show the text"
             assert store.load("key") is None
@@ -126,7 +128,7 @@ class InProcessStoreContract:
             with suppress(StoreCorrupt):
                 assert store.load("key") is not None, "corrupt data must not be dropped silently"
         with store.lock("key", 5):
-            assert store.set_aside("key"), "set_aside must say where it put the data"
+            assert set_aside(store, "key"), "set_aside must say where it put the data"
         assert store.load("key") is None
         store.save("key", "fresh")
         assert store.load("key") == "fresh"
@@ -136,6 +138,14 @@ class InProcessStoreContract:
         store = self.make_store()
         store.save("key", "marker-text")
         assert "marker-text" not in f"{store!r} {store} {getattr(store, '__dict__', '')}"
+
+    def test_what_it_tells_about_itself_is_words(self) -> None:
+        """``describe``, where a store has it, goes into reports that people send around."""
+        store = self.make_store()
+        store.save("key", "marker-text")
+        facts = describe(store)
+        assert {type(part) for fact in facts.items() for part in fact} <= {str}, "facts must be texts"
+        assert "marker-text" not in str(facts), "facts must not show what the store keeps"
 
     def test_a_lock_that_stays_taken_raises_after_the_timeout(self) -> None:
         """Neither at once nor for ever, and not for its own handle either."""

@@ -29,7 +29,7 @@ def place(request, tmp_path) -> Place:
 
 @pytest.fixture
 def fresh_keyring_library(monkeypatch) -> Iterator[None]:
-    """Let the keyring library look for backends anew: it asks once a process, and other tests have other buses."""
+    """Let the keyring library look for backends anew: it asks once a process, whatever bus that is on."""
     cached = vars(keyring.backend.get_all_keyring)
     before = cached.pop("saved_result", None)
     monkeypatch.setattr(keyring.core, "_keyring_backend", None)

@@ -1,0 +1,120 @@
+"""A web back end: each browser has a session of its own, in Redis or Valkey, for all workers and hosts.
+
+It runs as it is, with a Redis or Valkey on this machine, and an emulator of the service inside this process:
+
+    pip install 'hellojohn[redis,emulator]' fastapi python-multipart && python examples/web_backend.py
+
+In production, set ``HELLOJOHN_TENANT_ID``, ``HELLOJOHN_PUBLISHABLE_KEY``, ``REDIS_URL`` and ``API_URL``, the
+address of your API, and run ``uvicorn --workers 4 web_backend:app`` behind something that speaks https.
+"""
+
+import os
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from html import escape
+from typing import Annotated, TypeAlias
+
+import httpx
+import redis
+import uvicorn
+from fastapi import Depends, FastAPI, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from hellojohn import ApiError, AsyncHelloJohn, RedisStore, ServiceUnavailable, SignInRequired, StoreError
+
+COOKIE = "__Host-session"  # the prefix has browsers insist on https and on this very host
+WORDS = {"expired": "Your time is up.", "revoked": "Your session was ended elsewhere."}
+FORM = """<h1>Sign in</h1>{}<form method="post"><input name="email"><input name="password" type="password">
+<label><input name="remember" type="checkbox">Remember me</label><button>Sign in</button></form>"""
+HOME = """<h1>Hello {}</h1>Status {}<form method="post" action="/sign-out"><button>Sign out</button></form>"""
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, object]]:
+    """Open what all requests of this worker share."""
+    with redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://localhost"), socket_timeout=5) as server:
+        async with AsyncHelloJohn(store=RedisStore(server)) as hj, httpx.AsyncClient() as api:
+            yield {"hj": hj, "api": api}
+
+
+async def visitor(request: Request) -> AsyncHelloJohn:
+    """Return a client for this browser's session. Its name is a hash, since names of accounts are logged."""
+    if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
+        raise HTTPException(403)  # another site's form; where browsers do not say, SameSite keeps the cookie
+    hj: AsyncHelloJohn = request.state.hj
+    return hj.for_account(sha256(request.cookies.get(COOKIE, "").encode()).hexdigest())
+
+
+def page(text: str, status: int = 200, **headers: str) -> Response:
+    """Make a page that nobody may keep."""
+    return HTMLResponse(text, status, {"Cache-Control": "no-store", **headers})
+
+
+app = FastAPI(lifespan=lifespan, openapi_url=None)
+Visitor: TypeAlias = Annotated[AsyncHelloJohn, Depends(visitor)]
+Field: TypeAlias = Annotated[str, Form()]
+
+
+@app.get("/")
+async def home(request: Request, user: Visitor) -> Response:
+    """Call the API for the user. What can go wrong is for the handlers at the end."""
+    address, api = os.environ["API_URL"], request.state.api
+    answer = await api.get(f"{address}/resource", auth=user.httpx_auth(origins=[address]))
+    session = await user.auth.session()
+    name = session.user.email if session and session.user else None
+    return page(HOME.format(escape(name or "you"), answer.status_code))
+
+
+@app.get("/sign-in")
+async def ask(reason: str = "") -> Response:
+    """Show the form, and why it is there."""
+    return page(FORM.format(WORDS.get(reason, "")))
+
+
+@app.post("/sign-in")
+async def sign_in(request: Request, email: Field, password: Field, remember: Field = "") -> Response:
+    """Start a session under a new cookie: one that was in the browser may have been planted there."""
+    request.cookies[COOKIE] = cookie = secrets.token_urlsafe(32)
+    try:
+        session = await (await visitor(request)).auth.sign_in(email, password, remember_me=bool(remember))
+    except ApiError as refused:
+        return page(FORM.format(escape(str(refused))), 401)
+    answer, end = RedirectResponse("/", 303), session.expires_at if remember else None
+    answer.set_cookie(COOKIE, cookie, expires=end, secure=True, httponly=True, samesite="lax")
+    return answer
+
+
+@app.post("/sign-out")
+async def sign_out(user: Visitor) -> Response:
+    """End the session, here and at the service."""
+    await user.auth.sign_out()
+    answer = RedirectResponse("/sign-in", 303)
+    answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
+    return answer
+
+
+@app.exception_handler(SignInRequired)
+async def to_sign_in(_: Request, over: SignInRequired) -> Response:
+    """Wherever a session turns out to be over, the user signs in again."""
+    return RedirectResponse(f"/sign-in?reason={getattr(over, 'reason', '')}", 303)
+
+
+@app.exception_handler(ServiceUnavailable)
+@app.exception_handler(StoreError)
+async def try_later(_: Request, trouble: Exception) -> Response:
+    """Keep the cookie and the session: an outage signs nobody out."""
+    wait = getattr(trouble, "retry_after", None) or 5
+    return page("<h1>Please try again</h1>Nobody is signed out.", 503, **{"Retry-After": f"{wait:.0f}"})
+
+
+if __name__ == "__main__":
+    from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+
+    with Emulator() as emulator:
+        os.environ["API_URL"] = os.environ["HELLOJOHN_API_URL"] = emulator.url
+        os.environ["HELLOJOHN_TENANT_ID"] = emulator.tenant_id
+        os.environ["HELLOJOHN_PUBLISHABLE_KEY"] = emulator.publishable_key
+        print(f"Sign in as {DEMO_EMAIL} with the password {DEMO_PASSWORD!r}.")
+        uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

@@ -1,0 +1,205 @@
+"""The web back end serves browsers over real sockets: two workers, sessions in Valkey, an emulator behind."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ADA = {"email": "ada@example.com", "password": "correct horse"}
+COOKIE = "__Host-session"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """Return the service, with a user of this test's."""
+    with Emulator() as emulator:
+        emulator.add_user(**ADA)
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def site(emulator, valkey) -> Iterator[str]:
+    """Return the address of the example, run as in production: by uvicorn, in two processes."""
+    settings = {
+        "API_URL": emulator.url,
+        "HELLOJOHN_API_URL": emulator.url,
+        "HELLOJOHN_TENANT_ID": emulator.tenant_id,
+        "HELLOJOHN_PUBLISHABLE_KEY": emulator.publishable_key,
+        "REDIS_URL": f"unix://{valkey.unix_socket_path}",
+    }
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        command = ("-m", "uvicorn", "--workers", "2", "--fd", str(listener.fileno()), "web_backend:app")
+        with _running(*command, settings=settings, pass_fds=(listener.fileno(),)):
+            yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def _running(*arguments: str, settings: dict[str, str], **options: object) -> Iterator[subprocess.Popen]:
+    rest = {name: value for name, value in os.environ.items() if not name.startswith("HELLOJOHN_")}
+    process = subprocess.Popen(
+        [sys.executable, *arguments], cwd=EXAMPLES, env={**rest, **settings}, text=True, **options
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+class HttpsInFront(httpx.HTTPTransport):
+    """Stands in for the proxy that speaks https to browsers, and cleartext to the workers behind it."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass a request on."""
+        url = request.url.copy_with(scheme="http")
+        return super().handle_request(
+            httpx.Request(request.method, url, headers=request.headers, stream=request.stream)
+        )
+
+
+@pytest.fixture
+def browsers(site) -> Iterator[Callable[[], httpx.Client]]:
+    """Return what opens a browser."""
+    opened = []
+
+    def browser() -> httpx.Client:
+        opened.append(httpx.Client(base_url=site, transport=HttpsInFront(), timeout=30))
+        return opened[-1]
+
+    yield browser
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture
+def browser(browsers) -> httpx.Client:
+    """Return a browser in which Ada is signed in."""
+    client = browsers()
+    assert client.post("/sign-in", data=ADA).headers["location"] == "/"
+    return client
+
+
+def test_a_stranger_is_sent_to_sign_in(browsers):
+    """The protected page leads to the form, which says nothing of a session that never was."""
+    answer = browsers().get("/", follow_redirects=True)
+    assert (answer.status_code, answer.url.path) == (200, "/sign-in")
+    assert "Your" not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_wrong_password_shows_the_form_again(browsers):
+    """No cookie is set, and the password does not come back in the page."""
+    answer = browsers().post("/sign-in", data={**ADA, "password": "a bad guess"})
+    assert answer.status_code == 401
+    assert "password is wrong" in answer.text
+    assert "guess" not in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(("form", "lasts"), [({}, False), ({"remember": "on"}, True)], ids=["no", "yes"])
+def test_the_cookie_is_random_guarded_and_lasts_if_the_user_wants(browsers, form, lasts):
+    """Scripts, other hosts, cleartext and other sites' forms do not get it."""
+    cookies = [browsers().post("/sign-in", data={**ADA, **form}).headers["set-cookie"] for _ in range(2)]
+    assert cookies[0] != cookies[1]
+    for flag in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
+        assert flag in cookies[0]
+    assert "Domain" not in cookies[0]
+    assert ("expires=" in cookies[0]) is lasts
+
+
+def test_every_worker_knows_the_session(browser):
+    """Whichever process a request reaches, the session is there."""
+    for _ in range(20):
+        assert "Hello ada@example.com" in browser.get("/", headers={"Connection": "close"}).text
+
+
+def test_browsers_do_not_share_a_session(browser, browsers):
+    """One user's sign-out is not another's."""
+    other = browsers()
+    other.post("/sign-in", data={"email": DEMO_EMAIL, "password": DEMO_PASSWORD})
+    assert "Hello demo@example.com" in other.get("/").text
+    other.post("/sign-out")
+    assert "Hello ada@example.com" in browser.get("/").text
+    assert other.get("/").status_code == 303
+
+
+def test_a_planted_cookie_is_not_signed_in(browsers):
+    """Who put a cookie into somebody's browser must not share the session that follows."""
+    victim, thief = browsers(), browsers()
+    for client in (victim, thief):
+        client.cookies.set(COOKIE, "planted", domain="127.0.0.1")
+    assert victim.post("/sign-in", data=ADA).status_code == 303
+    assert thief.get("/").headers["location"].startswith("/sign-in")
+
+
+def test_a_refresh_is_not_noticed(browser, emulator):
+    """The user sees the page, whatever happened to the token."""
+    before = emulator.rotations
+    emulator.reject_access_tokens()
+    assert "Status 200" in browser.get("/").text
+    assert (emulator.rotations, emulator.reuses) == (before + 1, 0)
+
+
+def test_the_end_of_a_session_leads_to_sign_in_and_says_why(browser, browsers, emulator):
+    """The session was revoked; a new sign-in goes on in the same browser."""
+    emulator.configure(max_sessions_per_user=1)
+    browsers().post("/sign-in", data=ADA)
+    emulator.configure(max_sessions_per_user=None)
+    emulator.reject_access_tokens()
+    answer = browser.get("/", follow_redirects=True)
+    assert (answer.url.path, answer.status_code) == ("/sign-in", 200)
+    assert "Your session was ended elsewhere." in answer.text
+    browser.post("/sign-in", data=ADA)
+    assert "Hello ada@example.com" in browser.get("/").text
+
+
+def test_an_outage_is_a_page_that_keeps_the_session(browser, emulator):
+    """The cookie survives, and so does what it stands for."""
+    emulator.reject_access_tokens()
+    emulator.fail("token/refresh", status=502, times=2)
+    answer = browser.get("/")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert "set-cookie" not in answer.headers
+    assert "Status 200" in browser.get("/").text
+
+
+def test_another_sites_forms_are_refused(browser, emulator):
+    """Neither a sign-out nor a sign-in can be forced upon a visitor of another site."""
+    for path, site in (("/sign-in", "cross-site"), ("/sign-out", "same-site")):
+        assert browser.post(path, data=ADA, headers={"Sec-Fetch-Site": site}).status_code == 403
+    own = browser.post("/sign-out", headers={"Sec-Fetch-Site": "same-origin"})
+    assert own.headers["location"] == "/sign-in"
+
+
+def test_a_sign_out_reaches_the_service_and_the_browser(browser, emulator):
+    """The cookie is gone, and what it stood for as well."""
+    cookie, before = browser.cookies[COOKIE], emulator.calls("auth/sign-out")
+    browser.post("/sign-out")
+    assert (COOKIE in browser.cookies, emulator.calls("auth/sign-out")) == (False, before + 1)
+    browser.cookies.set(COOKIE, cookie, domain="127.0.0.1")
+    assert browser.get("/").headers["location"].startswith("/sign-in")
+
+
+def test_it_runs_out_of_the_box_and_outlives_its_store(own_valkey):
+    """A reader who starts it can sign in; without Redis the page asks for patience, and signs nobody out."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    settings = {"PORT": port, "REDIS_URL": f"unix://{own_valkey.unix_socket_path}", "PYTHONUNBUFFERED": "1"}
+    with _running("-W", "error", "web_backend.py", settings=settings, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while "running on" not in (line := process.stderr.readline()):
+            assert line, "it did not start"
+        with httpx.Client(base_url=f"https://127.0.0.1:{port}", transport=HttpsInFront()) as browser:
+            browser.post("/sign-in", data={"email": DEMO_EMAIL, "password": DEMO_PASSWORD})
+            assert "Hello demo@example.com" in browser.get("/").text
+            own_valkey.stop()
+            assert (browser.get("/").status_code, COOKIE in browser.cookies) == (503, True)

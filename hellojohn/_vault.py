@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
-from hellojohn._errors import StoreCorrupt, StoreError, StoreUnavailable
+from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
 from hellojohn._models import Clock
 from hellojohn._record import NewerRecord, Record
 from hellojohn._secret import Secret
@@ -20,6 +20,7 @@ from hellojohn.stores._protocol import TokenStore
 T = TypeVar("T")
 logger = logging.getLogger("hellojohn")
 
+_KINDS = (StoreLocked, StoreCorrupt, StoreUnavailable, StoreError)
 _KEPT_AFTER_END = 86_400.0
 _LONGEST_REFRESH = 20.0
 _SPARE = 5.0
@@ -157,10 +158,20 @@ def _guard(call: Callable[[], T]) -> T:
     try:
         return call()
     except StoreError as error:
-        failure = error.with_traceback(None)
+        failure = _discreet(error.with_traceback(None))
     except Exception as error:  # noqa: BLE001 - a store is somebody's plug-in
         failure = StoreUnavailable(
             f"The token store raised {type(error).__name__}: let it raise a StoreError."
         )
     failure.__cause__ = failure.__context__ = None
     raise failure
+
+
+def _discreet(error: StoreError) -> StoreError:
+    """Return the error, or no more than its kind if the store repeats a record in it."""
+    if "_token" not in repr((error.args, vars(error))):
+        return error
+    kind = next(kind for kind in _KINDS if isinstance(error, kind))
+    return kind(
+        f"The token store raised {type(error).__name__} with a session in it: let it say what failed."
+    )

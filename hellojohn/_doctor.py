@@ -6,11 +6,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from hellojohn._account import Account
-from hellojohn._errors import HelloJohnError
+from hellojohn._errors import ApiError, HelloJohnError
 from hellojohn._record import Record
-from hellojohn.wire import Call, Lost, Reply
+from hellojohn._timing import as_moment
+from hellojohn.wire import Answer, Call, Lost
 
 _DEADLINE = 10.0
+_CLOCK_GRAIN = 1.5
 _CLOCK_SLACK = 30.0
 
 
@@ -37,13 +39,12 @@ class Diagnosis:
 
     def __str__(self) -> str:
         """Return the report."""
-        clock = "unknown" if self.clock_offset is None else f"{self.clock_offset:+.0f} s against the service"
         facts = {
             "account": self.account,
             **self.store,
             **self.session,
             "service": self.service,
-            "clock": clock,
+            "clock": _clock_in_words(self.clock_offset),
         }
         lines = [f"{name:14} {fact}" for name, fact in facts.items()]
         lines += [f"advice         {sentence}" for sentence in self.advice or ("none: all is well.",)]
@@ -52,76 +53,130 @@ class Diagnosis:
 
 def diagnose(account: Account) -> Diagnosis:
     """Look at the store, the session and the service. It blocks: run it on an owner thread."""
-    advice: list[str] = []
-    record = _stored(account, advice)
+    record, trouble = _stored(account)
+    store = dict(account.services.vault.describe())
     answer = account.services.send(Call("GET", "/auth/me"), _DEADLINE)
-    offset = _clock_offset(answer, account.clock) if isinstance(answer, Reply) else None
-    if isinstance(answer, Lost):
-        advice.append("The service does not answer: check api_url, the proxy settings and the network.")
-    if offset is not None and abs(offset) > _CLOCK_SLACK:
-        advice.append("This machine's clock is wrong: set it, or session ends will be shown wrongly.")
-    if record is not None:
-        advice += _advice_on(record, account)
-    store = account.services.vault.describe()
+    offset = _clock_offset(answer, account.clock)
+    silence = _silence(account, answer)
+    advice = [*trouble, store.pop("advice", ""), *_advice_on(record, account)]
+    advice += _advice_on_service(answer, silence, offset)
     return Diagnosis(
         account=account.name,
-        store={name: fact for name, fact in store.items() if name != "advice"},
+        store=store,
         session={} if record is None else _facts(record, account),
-        service="answers" if isinstance(answer, Reply) else answer.detail,
+        service=account.services.api_url + (f": {silence}" if silence else " answers"),
         clock_offset=offset,
-        advice=(*advice, *filter(None, [store.get("advice")])),
+        advice=tuple(dict.fromkeys(filter(None, advice))),
     )
 
 
-def _stored(account: Account, advice: list[str]) -> Record | None:
+def _stored(account: Account) -> tuple[Record | None, list[str]]:
     try:
         record = account.services.vault.read(account.key)
     except HelloJohnError as error:
-        advice.append(str(error))
-        return None
+        return None, [str(error)]
     if record is None:
-        advice.append(f"Nobody is signed in as {account.name!r}: call sign_in.")
-    return record
+        return None, [f"Nobody is signed in as {account.name!r}: call sign_in."]
+    return record, []
 
 
-def _clock_offset(answer: Reply, clock: Callable[[], float]) -> float | None:
+def _silence(account: Account, answer: Answer) -> str:
+    """Return why the answer is not the service's own; a call without a token is refused, and rightly so."""
+    if isinstance(answer, Lost):
+        return f"no answer ({answer.detail})"
     try:
-        return clock() - parsedate_to_datetime(answer.headers["date"]).timestamp()
-    except (KeyError, ValueError, OverflowError):
+        account.services.dialect.read_user(answer)
+    except HelloJohnError as error:
+        understood = isinstance(error, ApiError) and error.code is not None
+        return "" if understood else str(error)
+    return ""
+
+
+def _clock_offset(answer: Answer, clock: Callable[[], float]) -> float | None:
+    if isinstance(answer, Lost):
+        return None
+    try:
+        told = parsedate_to_datetime(answer.headers["date"])
+        return clock() - told.replace(tzinfo=told.tzinfo or UTC).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
 def _facts(record: Record, account: Account) -> dict[str, str]:
     now = account.clock()
-    session = account.public(record)
     return {
         "session": f"{record.session_id or 'without an id'}, generation {record.generation}",
-        "session ends": "unknown" if session.expires_at is None else _moment(session.expires_at),
-        "last refresh": f"{_ago(now - record.refreshed_at)}: {_outcome(record, account, now)}",
-        "access token": f"lives until {_moment(session.access_token_expires_at)}",
+        "session ends": "unknown" if record.over_at is None else _moment(as_moment(record.over_at)),
+        "last refresh": _last_refresh(record, account, now),
+        "access token": f"lives until {_moment(as_moment(record.refreshed_at + record.ttl))}",
     }
 
 
-def _outcome(record: Record, account: Account, now: float) -> str:
+def _last_refresh(record: Record, account: Account, now: float) -> str:
+    when = _ago(now - record.refreshed_at)
+    last = f"none since the sign-in {when}" if record.generation == 1 else f"{when}: succeeded"
     if record.intent_at is not None:
-        return f"succeeded; one begun {_ago(now - record.intent_at)} has no known outcome"
+        return f"{last}; one begun {_ago(now - record.intent_at)} has no known outcome"
     if account.last_error is not None:
-        return f"succeeded; one since then failed ({type(account.last_error).__name__})"
-    return "succeeded"
+        return f"{last}; one since then failed ({type(account.last_error).__name__})"
+    return last
 
 
-def _advice_on(record: Record, account: Account) -> list[str]:
-    advice: list[str] = []
-    idle = account.services.idle_timeout
-    if record.intent_at is not None:
-        advice.append("A refresh was cut off: the next one tells whether the session has survived.")
-    if record.retry_at is not None and record.retry_at > account.clock():
-        advice.append(
-            "The service asked for a pause between refreshes: too many processes without a shared store?"
-        )
-    if idle is not None and record.ttl > idle and not account.services.background_refresh:
-        advice.append("The access token outlives the idle timeout: switch background_refresh on.")
-    return advice
+def _advice_on(record: Record | None, account: Account) -> list[str]:
+    """Return what to do about the session."""
+    if record is None:
+        return []
+    services, now = account.services, account.clock()
+    idle, until = services.idle_timeout, record.retry_at or now
+    rules = (
+        (
+            record.over_at is not None and record.over_at <= now,
+            "The session is over: sign in again.",
+        ),
+        (
+            record.intent_at is not None,
+            "A refresh was cut off: the next one tells whether the session has survived.",
+        ),
+        (
+            account in services.unsaved,
+            "The session is in memory only, as the store failed: mend the store before the process ends.",
+        ),
+        (
+            until > now,
+            f"The service wants no refresh until {_moment(as_moment(until))}: do processes share the store?",
+        ),
+        (
+            idle is not None and record.ttl > idle and not services.background_refresh,
+            "The access token outlives the idle timeout: switch background_refresh on.",
+        ),
+    )
+    return [sentence for applies, sentence in rules if applies]
+
+
+def _advice_on_service(answer: Answer, silence: str, offset: float | None) -> list[str]:
+    rules = (
+        (
+            isinstance(answer, Lost),
+            "The service cannot be reached: check api_url, the proxy settings and the network.",
+        ),
+        (
+            bool(silence) and not isinstance(answer, Lost),
+            "Something else than HelloJohn answers, or it is out of order: check api_url and the proxies.",
+        ),
+        (
+            offset is not None and abs(offset) > _CLOCK_SLACK,
+            "This machine's clock is wrong: set it, or the ends of sessions show wrongly.",
+        ),
+    )
+    return [sentence for applies, sentence in rules if applies]
+
+
+def _clock_in_words(offset: float | None) -> str:
+    if offset is None:
+        return "unknown"
+    if abs(offset) <= _CLOCK_GRAIN:
+        return "agrees with the service's"
+    return f"{abs(offset):.0f} s {'ahead of' if offset > 0 else 'behind'} the service's"
 
 
 def _moment(moment: datetime) -> str:
@@ -129,7 +184,8 @@ def _moment(moment: datetime) -> str:
 
 
 def _ago(seconds: float) -> str:
+    side = "ago" if seconds >= 0 else "ahead of this machine's clock"
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if abs(seconds) >= size:
-            return f"{seconds / size:.1f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+            return f"{abs(seconds) / size:.1f} {unit} {side}"
+    return f"{abs(seconds):.0f} s {side}"

@@ -2,9 +2,10 @@
 
 import json
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from hellojohn._account import Account
@@ -12,9 +13,11 @@ from hellojohn._config import read_settings
 from hellojohn._engine import Engine
 from hellojohn._errors import StoreUnavailable
 from hellojohn._flight import drive
-from hellojohn._models import AuthEvent
+from hellojohn._models import AuthEvent, Session
+from hellojohn._owner import Owner
 from hellojohn._record import Record
 from hellojohn._secret import Secret
+from hellojohn._sign import Wish, sign_in, sign_out
 from hellojohn._timing import Timing
 from hellojohn.stores import MemoryStore
 from hellojohn.wire import Answer, Call, Fault, Lost, Reply
@@ -25,7 +28,7 @@ API = "https://api.example.com/v1"
 TENANT = "tnt_1"
 KEY = f"default@{TENANT}@api.example.com"
 TTL = 1_000.0
-STALE = TTL - TTL / 5 + 1
+STALE = TTL * 0.85
 EXPIRING = TTL - 29
 DEAD = TTL + 1
 
@@ -165,11 +168,12 @@ class Bench:
     """One engine on a scripted service and a virtual time, with the events it told."""
 
     def __init__(
-        self, *steps: Step, store: MemoryStore | None = None, time: VirtualTime | None = None, **settings: Any
+        self, *steps: Step, store: MemoryStore | None = None, at: VirtualTime | None = None, **settings: Any
     ) -> None:
-        self.time = time or VirtualTime()
+        self.time = at or VirtualTime()
         self.store = MemoryStore() if store is None else store
         self.script = Script(*steps)
+        self.owner = Owner()
         self.engine = Engine(
             read_settings(
                 tenant_id=TENANT,
@@ -183,20 +187,38 @@ class Bench:
             send=self.script,
             after_fork=lambda: None,
             timing=self.time.timing,
+            owner=self.owner,
         )
         self.account: Account = self.engine.account("default")
         self.events: list[AuthEvent] = []
         self.engine.events.on(self.events.append)
 
     def put(self, record: Record) -> Record:
-        """Put a record into the store."""
-        self.store.save(KEY, record.dumps())
+        """Put a record into the store, as another process would."""
+        MemoryStore.save(self.store, KEY, record.dumps())
         return record
 
     def stored(self) -> Record | None:
         """Return what the store holds."""
-        text = self.store.load(KEY)
+        text = MemoryStore.load(self.store, KEY)
         return None if text is None else Record.loads(text)
+
+    def sign_in(self, **changes: Any) -> Session:
+        """Sign in; the service answers with the first pair of tokens."""
+        self.script.steps.appendleft(granted(1, session_id="ses_1", **changes))
+        call = self.engine.services.dialect.sign_in(
+            "ada@example.com", Secret("correct horse"), duration=None, captcha_token=None
+        )
+        return drive(sign_in(self.account, call, Wish()))
+
+    def sign_out(self, *, everywhere: bool = False) -> None:
+        """Sign out."""
+        drive(sign_out(self.account, everywhere=everywhere))
+
+    def session(self) -> Session | None:
+        """Get the session, without asking the service."""
+        view = drive(self.account.load())
+        return None if view is None else self.account.public(view.record)
 
     def token(self) -> str:
         """Get a token that can be sent."""
@@ -206,6 +228,11 @@ class Bench:
         """Get another token than the one in use, as after a 401."""
         view = self.account.view or drive(self.account.acquire())
         return drive(self.account.acquire(view, full=True)).record.access_token.reveal()
+
+    def settle(self) -> "Bench":
+        """Wait until nothing is under way."""
+        assert self.owner.wait(10)
+        return self
 
     def at(self, seconds: float) -> "Bench":
         """Move the time to so many seconds after the sign-in."""
@@ -233,23 +260,29 @@ def kept(bench: Bench, **expected: Any) -> None:
     assert {name: getattr(record, name) for name in wanted} == wanted
 
 
-@contextmanager
-def threads(count: int, work: Callable[[int], object]) -> Generator[list[object]]:
-    """Run ``work`` on so many threads at once; leaving the block waits for their results."""
-    results: list[object] = [None] * count
-    barrier = threading.Barrier(count)
+def until(condition: Callable[[], object], *, patience: float = 10.0) -> None:
+    """Wait until another thread has brought ``condition`` about."""
+    ends_at = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < ends_at, "it never came about"
+        time.sleep(0.001)
 
-    def run(index: int) -> None:
-        barrier.wait(10)
+
+def in_thread(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Begin ``work`` on a thread; the returned function waits for its result, or the error it raised."""
+    results: list[Any] = []
+
+    def run() -> None:
         try:
-            results[index] = work(index)
+            results.append(work())
         except Exception as error:  # noqa: BLE001 - the test looks at it
-            results[index] = error
+            results.append(error)
 
-    crowd = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(count)]
-    for thread in crowd:
-        thread.start()
-    yield results
-    for thread in crowd:
+    def join() -> object:
         thread.join(30)
-        assert not thread.is_alive(), "a thread hangs"
+        assert results, "the thread hangs"
+        return results[0]
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return join

@@ -210,6 +210,8 @@ class _Client:
 
     def __repr__(self) -> str:
         """Show the settings that are no secret."""
+        if not hasattr(self, "_account"):  # in the traceback of a wrong setting
+            return f"<{type(self).__name__}>"
         where = f"{self._settings.tenant_id} at {self._settings.api_url}"
         return f"<{type(self).__name__} account {self.account!r} of {where}>"
 

@@ -272,7 +272,7 @@ class Emulator:
 
     def __repr__(self) -> str:
         """Show where it is, and no key."""
-        return f"<Emulator at {self.url if self._port else 'no address yet'}>"
+        return f"<Emulator at {self.url if getattr(self, '_port', 0) else 'no address yet'}>"
 
     def _listen(self) -> BackgroundServer:
         try:

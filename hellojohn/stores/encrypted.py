@@ -73,7 +73,7 @@ class EncryptedStore:
 
     def __repr__(self) -> str:
         """Show the inner store, and no key."""
-        return f"EncryptedStore({self._inner!r})"
+        return f"EncryptedStore({getattr(self, '_inner', None)!r})"
 
     def load(self, key: str) -> str | None:
         """Return the text last saved under ``key``, decrypted, or ``None``.

@@ -55,7 +55,7 @@ class FileStore:
 
     def __repr__(self) -> str:
         """Show the folder."""
-        return f"FileStore({str(self._folder)!r})"
+        return f"FileStore({str(getattr(self, '_folder', None))!r})"
 
     def load(self, key: str) -> str | None:
         """Return the text last saved under ``key``, or ``None``.

@@ -58,7 +58,7 @@ class KeyringStore:
 
     def __repr__(self) -> str:
         """Show the service."""
-        return f"KeyringStore({self._service!r})"
+        return f"KeyringStore({getattr(self, '_service', None)!r})"
 
     def load(self, key: str) -> str | None:
         """Return the text last saved under ``key``, or ``None``.

@@ -96,7 +96,7 @@ class RedisStore:
 
     def __repr__(self) -> str:
         """Show the prefix."""
-        return f"RedisStore(prefix={self._prefix!r})"
+        return f"RedisStore(prefix={getattr(self, '_prefix', None)!r})"
 
     def load(self, key: str) -> str | None:
         """Return the text last saved under ``key``, or ``None`` when there is none or it has expired.

@@ -50,7 +50,7 @@ class Origins:
 
     def __repr__(self) -> str:
         """Show the origins."""
-        return f"Origins({self._shown})"
+        return f"Origins({getattr(self, '_shown', None)})"
 
 
 def _listed(origins: object) -> list[object]:

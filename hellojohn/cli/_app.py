@@ -8,6 +8,7 @@ from rich.console import Console
 
 from hellojohn import ConfigurationError, __version__
 from hellojohn.cli._demo import play
+from hellojohn.cli._doctor import doctor
 from hellojohn.cli._serve import serve
 from hellojohn.emulator import Emulator
 from hellojohn.emulator.policy import Policy
@@ -110,6 +111,9 @@ def demo(*, fast: FastFlag = False) -> None:
     console = Console(highlight=False)
     if not play(console, pause=0.0 if fast or not console.is_terminal else 0.4):
         raise typer.Exit(1)
+
+
+app.command()(doctor)
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,0 +1,127 @@
+"""``hellojohn doctor``: it finds the session that another program keeps, and its exit code is its verdict."""
+
+import keyring.core
+import pytest
+from keyring.backends import fail
+
+from hellojohn import FileStore, HelloJohn, KeyringStore
+from hellojohn.testing._settings import settings_for
+from tests.stores import backends
+
+USER = ("demo@example.com", "correct horse battery staple")
+BOUND_TO = {
+    "HELLOJOHN_API_URL": "url",
+    "HELLOJOHN_TENANT_ID": "tenant_id",
+    "HELLOJOHN_PUBLISHABLE_KEY": "publishable_key",
+}
+
+
+@pytest.fixture(autouse=True)
+def emulator(hellojohn_emulator, monkeypatch, tmp_path):
+    """Return the service that the environment names; without a keyring, and with a home of the test's."""
+    for variable, name in BOUND_TO.items():
+        monkeypatch.setenv(variable, getattr(hellojohn_emulator, name))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / name.lower()))
+    monkeypatch.setattr(keyring.core, "_keyring_backend", fail.Keyring())
+    return hellojohn_emulator
+
+
+@pytest.fixture
+def desktop(monkeypatch):
+    """Provide a keyring."""
+    monkeypatch.setattr(keyring.core, "_keyring_backend", backends.SecretService())
+
+
+@pytest.fixture
+def sign_in(emulator):
+    """Return what keeps a session in a store, as a program would."""
+
+    def keep(store, account="default"):
+        with HelloJohn(**settings_for(emulator), store=store, account=account) as hj:
+            return hj.auth.sign_in(*USER)
+
+    return keep
+
+
+def test_a_session_in_good_order_exits_with_0(run, sign_in, tmp_path, emulator):
+    """The report is the one of ``doctor()``, and a script can go by the exit code."""
+    session = sign_in(FileStore(tmp_path / "sessions"))
+    result = run("doctor", "--path", str(tmp_path / "sessions"))
+    assert result.exit_code == 0, result.output
+    assert f"session        {session.id}, generation 1" in result.output
+    assert f"service        {emulator.url}/v1 answers" in result.output
+    assert result.output.endswith("advice         none: all is well.\n")
+
+
+def test_advice_exits_with_1(run):
+    """So does a session that is not there."""
+    result = run("doctor", "--store", "file")
+    assert result.exit_code == 1
+    assert result.output.endswith("advice         Nobody is signed in as 'default': call sign_in.\n")
+
+
+def test_it_finds_another_account(run, sign_in, tmp_path):
+    """A store has many."""
+    session = sign_in(FileStore(tmp_path), account="work")
+    output = run("doctor", "--store", "file", "--path", str(tmp_path), "--account", "work").output
+    assert "account        work" in output
+    assert session.id in output
+
+
+def test_files_of_an_app_are_found_by_its_name(run, sign_in):
+    """It is what the program calls ``FileStore(app=...)`` with."""
+    session = sign_in(FileStore(app="my-app"))
+    assert session.id in run("doctor", "--store", "file", "--service", "my-app").output
+
+
+def test_a_keyring_s_entries_are_found_by_their_service(run, sign_in, desktop):
+    """It is what the program calls ``KeyringStore(...)`` with."""
+    session = sign_in(KeyringStore("my-app"))
+    output = run("doctor", "--store", "keyring", "--service", "my-app").output
+    assert "store          KeyringStore" in output
+    assert session.id in output
+
+
+def test_by_default_it_looks_where_default_store_keeps_sessions(run, sign_in, desktop):
+    """The keyring, where there is one."""
+    session = sign_in(KeyringStore("hellojohn"))
+    assert session.id in run("doctor").output
+
+
+def test_by_default_it_looks_into_files_where_there_is_no_keyring(run, sign_in):
+    """As ``default_store`` does."""
+    session = sign_in(FileStore())
+    assert session.id in run("doctor").output
+
+
+def test_a_missing_keyring_is_a_finding(run):
+    """Asked for a keyring, it does not look elsewhere."""
+    result = run("doctor", "--store", "keyring")
+    assert result.exit_code == 1
+    assert "advice         No system keyring keeps secrets here" in result.output
+
+
+def test_a_keyring_has_no_folder(run, tmp_path):
+    """One of the two options is a mistake."""
+    result = run("doctor", "--store", "keyring", "--path", str(tmp_path))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "hellojohn: --path names the folder of --store file: a keyring has none.\n"
+
+
+def test_a_missing_setting_is_named(run, monkeypatch):
+    """Without it there is nothing to look at."""
+    monkeypatch.delenv("HELLOJOHN_TENANT_ID")
+    result = run("doctor", "--store", "file")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "hellojohn: tenant_id is missing: pass tenant_id=... or set HELLOJOHN_TENANT_ID.\n"
+    )
+
+
+def test_help_names_the_options_and_the_variables(run):
+    """Nobody has to look further."""
+    words = ("--store", "file|keyring", "--path", "--service", "--account", "HELLOJOHN_*", "exits with 1")
+    output = " ".join(run("doctor", "--help", env={"COLUMNS": "200"}).output.split())
+    assert [word for word in words if word not in output] == []

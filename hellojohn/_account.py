@@ -281,7 +281,7 @@ class Account:
                 self._land(flight, landing)
             self.services.events.deliver()
         finally:
-            flight.done.set_result(None)
+            flight.finish()
         if landing.goodbye is not None:
             self.services.say_goodbye(landing.goodbye)
 

@@ -50,7 +50,7 @@ class Engine:
             timing: How operations measure and spend time; the settings' clock and the real one if not given.
             owner: Whose threads carry operations out.
         """
-        self._settings = settings
+        self._place = f"@{settings.tenant_id}@{settings.host}"
         idle = settings.idle_timeout
         timing = timing or Timing(clock=settings.clock)
         self._after_fork = after_fork
@@ -80,7 +80,7 @@ class Engine:
         with self._lock:
             account = self._accounts.get(name)
             if account is None:
-                key = f"{name}@{self._settings.tenant_id}@{self._settings.host}"
+                key = f"{name}{self._place}"
                 account = self._accounts[name] = Account(name, key, self.services)
             return account
 

@@ -55,10 +55,38 @@ class Landing:
             raise fresh(self.error)
 
 
+class _Signal(Generic[T]):
+    """A value that is given once. A future is made for who has to wait: most flights land unwatched."""
+
+    __slots__ = ("_future", "_lock", "value")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._future: Future[T] | None = None
+        self.value: T | None = None
+
+    def give(self, value: T) -> None:
+        with self._lock:
+            self.value = value
+            future = self._future
+        if future is not None:
+            future.set_result(value)
+
+    @property
+    def future(self) -> "Future[T]":
+        with self._lock:
+            if self._future is None:
+                self._future = Future()
+                self._future.set_running_or_notify_cancel()
+                if self.value is not None:
+                    self._future.set_result(self.value)
+            return self._future
+
+
 class Flight:
     """One operation in progress."""
 
-    __slots__ = ("_begun", "_owner", "_ticket", "_under_way", "_work", "done", "kind", "landed")
+    __slots__ = ("_begun", "_done", "_landed", "_owner", "_ticket", "_under_way", "_work", "kind")
 
     def __init__(
         self, work: "Callable[[Flight], None]", kind: "Kind", owner: Owner, under_way: "set[Flight]"
@@ -77,10 +105,23 @@ class Flight:
         self._ticket = threading.Lock()
         self._begun = False
         self.kind: Kind = kind
-        self.landed: Future[Landing] = Future()
-        self.landed.set_running_or_notify_cancel()
-        self.done: Future[None] = Future()
-        self.done.set_running_or_notify_cancel()
+        self._landed: _Signal[Landing] = _Signal()
+        self._done: _Signal[bool] = _Signal()
+
+    @property
+    def landing(self) -> Landing | None:
+        """How it ended; ``None`` while it is up."""
+        return self._landed.value
+
+    @property
+    def landed(self) -> Future[Landing]:
+        """What to wait on for the landing."""
+        return self._landed.future
+
+    @property
+    def done(self) -> Future[bool]:
+        """What to wait on for the delivery of its events."""
+        return self._done.future
 
     def start(self, *, blocking: bool) -> None:
         """Have it carried out, unless that has begun: on an owner thread, or here if it only reads.
@@ -100,13 +141,17 @@ class Flight:
     def land(self, landing: Landing) -> None:
         """Let those who wait go on."""
         self._under_way.discard(self)
-        self.landed.set_result(landing)
+        self._landed.give(landing)
+
+    def finish(self) -> None:
+        """Let those go on who wait for its events."""
+        self._done.give(True)  # noqa: FBT003 - the signal is all it says
 
     def _begin(self) -> None:
         if self._ticket.acquire(blocking=False):
             self._begun = True
             self._work(self)
-        elif self.landed.done():
+        elif self.landing is not None:
             self._under_way.discard(self)
 
 
@@ -130,12 +175,13 @@ class Wait(Generic[T]):
     @property
     def landing(self) -> Landing | None:
         """How the flight ended; ``None`` when it is still up."""
-        return self.flight.landed.result() if self.flight.landed.done() else None
+        return self.flight.landing
 
     def block(self) -> None:
         """Wait on this thread."""
         self.flight.start(blocking=True)
-        _block(self.flight.landed, self._patience)
+        if self.landing is None:
+            _block(self.flight.landed, self._patience)
         if self._waits_for_events():
             _block(self.flight.done, None)
 

@@ -20,8 +20,8 @@ from benchmarks._strict import LIFE, Report, strict_server
 
 PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "field.md"
 
-_BEGIN = "<!-- scripts/bench race writes what is between these lines -->\n"
-_END = "<!-- until here -->\n"
+BEGIN = "<!-- scripts/bench race writes what is between these lines -->\n"
+END = "<!-- until here -->\n"
 _REFRESH_TAKES = 0.05
 _CASES = {"The token has expired": 1, "The token is refused with a 401": LIFE}
 _INSECURE = ("AUTHLIB_INSECURE_TRANSPORT", "OAUTHLIB_INSECURE_TRANSPORT")
@@ -44,10 +44,10 @@ def measure(callers: int = 50, page: Path = PAGE) -> list[str]:
     lines = [_summary(callers), ""]
     for title, first_life in _CASES.items():
         lines += [f"### {title}", "", *_table(_run(callers, first_life)), ""]
-    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    _, _, after = rest.partition(_END)
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
     text = "\n".join(lines)
-    page.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}", encoding="utf-8")
+    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
     return lines
 
 

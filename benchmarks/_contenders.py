@@ -13,6 +13,7 @@ from threading import Barrier
 from typing import Any, NamedTuple
 
 import httpx
+import requests
 from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.integrations.requests_client import OAuth2Session as AuthlibSession
 from google.auth.transport.requests import AuthorizedSession
@@ -137,8 +138,9 @@ def _settings(url: str) -> dict[str, str]:
 
 def _grant(url: str, user: str) -> dict[str, Any]:
     """Sign in for a library that is given its tokens."""
-    answer = httpx.post(f"{url}/token", data={"grant_type": "password", "username": user})
-    return dict(answer.raise_for_status().json())
+    answer = requests.post(f"{url}/token", data={"grant_type": "password", "username": user}, timeout=10)
+    answer.raise_for_status()
+    return dict(answer.json())
 
 
 def _threads(call: Callable[[], int]) -> Race:

@@ -23,7 +23,10 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-LIFE = 3_600
+EXPIRED = "expired"
+"""What the name of a user begins with whose first access token lives for ``SHORT`` seconds, not an hour."""
+SHORT = 1
+_LIFE = 3_600
 
 
 class Report(NamedTuple):
@@ -41,16 +44,11 @@ class Report(NamedTuple):
 
 
 @contextmanager
-def strict_server(*, first_life: int, takes: float) -> Iterator[str]:
-    """Run the server and yield its URL.
-
-    Args:
-        first_life: Seconds that the first access token is said to live.
-        takes: Seconds that the server takes for a refresh.
-    """
+def strict_server(*, takes: float) -> Iterator[str]:
+    """Run the server, which takes so many seconds for a refresh, and yield its URL."""
     ours, theirs = multiprocessing.Pipe()
     spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=_serve, args=(theirs, first_life, takes), daemon=True)
+    process = spawn.Process(target=_serve, args=(theirs, takes), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{ours.recv()}"
@@ -87,8 +85,7 @@ class _Refused(Exception):
 class _Rules:
     """Who is signed in, and what is wrong with a token."""
 
-    def __init__(self, first_life: int) -> None:
-        self._first_life = first_life
+    def __init__(self) -> None:
         self._of_user: dict[str, _Session] = {}
         self._of_token: dict[str, _Session] = {}
 
@@ -96,7 +93,7 @@ class _Rules:
         if user in self._of_user:
             raise _Refused("invalid_credentials")
         session = self._of_user[user] = _Session(user)
-        return self._grant(session, self._first_life)
+        return self._grant(session, SHORT if user.startswith(EXPIRED) else _LIFE)
 
     def refresh(self, token: str) -> dict[str, object]:
         session = self._of_token.get(token)
@@ -109,7 +106,7 @@ class _Rules:
             raise _Refused("refresh_token_reused")
         if not session.alive:
             raise _Refused("session_revoked")
-        return self._grant(session, LIFE)
+        return self._grant(session, _LIFE)
 
     def call(self, token: str) -> dict[str, object]:
         session = self._of_token.get(token)
@@ -205,9 +202,9 @@ def _encoded(status: int, answer: Mapping[str, object]) -> bytes:
     return f"{head}\r\n\r\n{content}".encode()
 
 
-def _serve(pipe: Connection, first_life: int, takes: float) -> None:
+def _serve(pipe: Connection, takes: float) -> None:
     async def serve() -> None:
-        rules = _Rules(first_life)
+        rules = _Rules()
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Connection(rules, takes), "127.0.0.1", 0, backlog=512)
         pipe.send(server.sockets[0].getsockname()[1])

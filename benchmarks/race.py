@@ -13,17 +13,17 @@ from pathlib import Path
 from platform import python_version
 from typing import NamedTuple
 
-import httpx
+import requests
 
 from benchmarks._contenders import CONTENDERS, Contender
-from benchmarks._strict import LIFE, Report, strict_server
+from benchmarks._strict import EXPIRED, SHORT, Report, strict_server
 
 PAGE = Path(__file__).parent.parent / "docs" / "explanation" / "field.md"
 
 BEGIN = "<!-- scripts/bench race writes what is between these lines -->\n"
 END = "<!-- until here -->\n"
 _REFRESH_TAKES = 0.05
-_CASES = {"The token has expired": 1, "The token is refused with a 401": LIFE}
+_CASES = {"The token has expired": EXPIRED, "The token is refused with a 401": "refused"}
 _INSECURE = ("AUTHLIB_INSECURE_TRANSPORT", "OAUTHLIB_INSECURE_TRANSPORT")
 
 
@@ -42,8 +42,9 @@ class _Row(NamedTuple):
 def measure(callers: int = 50, page: Path = PAGE) -> list[str]:
     """Return the tables' lines, and put them into the page."""
     lines = [_summary(callers), ""]
-    for title, first_life in _CASES.items():
-        lines += [f"### {title}", "", *_table(_run(callers, first_life)), ""]
+    with strict_server(takes=_REFRESH_TAKES) as url, _cleartext_allowed():
+        for title, case in _CASES.items():
+            lines += [f"### {title}", "", *_table(_run(url, case, callers)), ""]
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
     text = "\n".join(lines)
@@ -65,24 +66,18 @@ def _table(rows: list[_Row]) -> list[str]:
     ]
 
 
-def _run(callers: int, first_life: int) -> list[_Row]:
-    with (
-        strict_server(first_life=first_life, takes=_REFRESH_TAKES) as url,
-        _cleartext_allowed(),
-        ExitStack() as stack,
-    ):
-        races = [
-            (one, stack.enter_context(one.enter(url, f"user-{number}")))
-            for number, one in enumerate(CONTENDERS)
-        ]
-        if first_life < LIFE:
-            time.sleep(first_life)
-        rows: list[_Row] = []
-        for number, (one, race) in enumerate(races):
-            served = sum(race(callers))
-            report = httpx.get(f"{url}/report", params={"user": f"user-{number}"}).json()
-            rows.append(_Row(one, Report(**report), served, callers - served))
-        return rows
+def _run(url: str, case: str, callers: int) -> list[_Row]:
+    users = {f"{case}-{number}": one for number, one in enumerate(CONTENDERS)}
+    with ExitStack() as stack:
+        races = [(user, one, stack.enter_context(one.enter(url, user))) for user, one in users.items()]
+        if case == EXPIRED:
+            time.sleep(SHORT)
+        return [_row(url, user, one, race(callers)) for user, one, race in races]
+
+
+def _row(url: str, user: str, contender: Contender, served: list[bool]) -> _Row:
+    report = requests.get(f"{url}/report", params={"user": user}, timeout=10).json()
+    return _Row(contender, Report(**report), served.count(True), served.count(False))
 
 
 @contextmanager

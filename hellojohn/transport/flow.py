@@ -53,9 +53,9 @@ class TokenFlow:
         response = yield request
         if response.status_code == _UNAUTHORIZED and self._refuses(response, view):
             drain(response, self.plain_body)
-            view = drive(account.acquire(view))
-            if self._is_repeatable(response.request, body):
-                self._attach(response.request, view)
+            renewed = drive(account.acquire(view))
+            if _is_same_user(view, renewed) and self._is_repeatable(response.request, body):
+                self._attach(response.request, renewed)
                 yield response.request
 
     async def async_auth_flow(self, request: Request) -> AsyncGenerator[Request, Response]:
@@ -71,9 +71,9 @@ class TokenFlow:
         response = yield request
         if response.status_code == _UNAUTHORIZED and self._refuses(response, view):
             await drain_async(response, self.plain_body)
-            view = await drive_async(account.acquire(view))
-            if self._is_repeatable(response.request, body):
-                self._attach(response.request, view)
+            renewed = await drive_async(account.acquire(view))
+            if _is_same_user(view, renewed) and self._is_repeatable(response.request, body):
+                self._attach(response.request, renewed)
                 yield response.request
 
     def _attach(self, request: Request, view: View) -> Body | None:
@@ -98,3 +98,11 @@ class TokenFlow:
         if view is not None and request.headers.get("Authorization") == view.header:
             del request.headers["Authorization"]
         return request
+
+
+def _is_same_user(old: View, new: View) -> bool:
+    """Return whether a request made as one user may be repeated: not as somebody who signed in meanwhile."""
+    before, after = old.record, new.record
+    if before.user is None or after.user is None:
+        return before.created_at == after.created_at
+    return before.user.id == after.user.id

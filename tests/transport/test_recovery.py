@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from tests.transport.backend import UNAUTHORIZED, Say, to, zipped
 from tests.transport.kinds import settle
 
@@ -213,3 +214,28 @@ async def test_every_method_is_healed(kind, hj, emulator, method):
     assert (await settle(api.request(method, "/resource"))).status_code == 200
     await kind.close(api)
     assert (emulator.calls("resource"), emulator.rotations, emulator.reuses) == (3, 1, 0)
+
+
+@pytest.mark.parametrize(("email", "status"), [("ada@example.com", 401), (DEMO_EMAIL, 200)])
+async def test_a_request_is_not_repeated_as_somebody_else(kind, hj, emulator, backend, *, email, status):
+    """Another user signed in while the API said 401: the second does not do what the first one asked for."""
+    emulator.add_user("ada@example.com", DEMO_PASSWORD)
+
+    async def switch_async(response):
+        if len(backend.seen) == 1:
+            await hj.auth.sign_out()
+            await hj.auth.sign_in(email, DEMO_PASSWORD)
+
+    def switch(response):
+        if len(backend.seen) == 1:
+            hj.auth.sign_out()
+            hj.auth.sign_in(email, DEMO_PASSWORD)
+
+    hooks = {"response": [switch_async if kind.is_async else switch]}
+    api = kind.wrapped(hj, base_url=backend.url, event_hooks=hooks)
+    backend.script = refuse_first()
+    assert (await settle(api.post("/transfer", json={"to": 1}))).status_code == status
+    assert len(backend.seen) == (2 if status == 200 else 1)
+    assert (await settle(api.get("/x"))).status_code == 200
+    await kind.close(api)
+    assert emulator.rotations == 0

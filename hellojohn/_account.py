@@ -321,7 +321,10 @@ class Account:
             result = self.services.refresher.refresh(
                 held, view.record, wanted=lambda: self.epoch == epoch and not self.services.owner.exiting
             )
-            return self._settle(held, result, epoch, view.record)
+            landing = self._settle(held, result, epoch, view.record)
+        if result.lost:
+            Landing.of(self._save)  # if it fails again, the next use of the session tries once more
+        return landing
 
     def _end(self, view: View) -> Landing:
         with self.services.vault.locked(self.key) as held:

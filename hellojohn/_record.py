@@ -44,7 +44,7 @@ class Record:
         session_id: The session's id, if the server gave one.
         user: Who is signed in, if the server said so.
         intent_at: When a refresh of this generation began whose outcome was never saved.
-        retry_at: The service asked not to be called for a refresh before this moment.
+        retry_at: No refresh before this moment: the service asked for a pause, or somebody may be at it.
     """
 
     api_url: str

@@ -14,7 +14,8 @@ not ours       everything is kept, ``ServiceUnavailable``
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import count
+from typing import TYPE_CHECKING, NamedTuple
 
 from hellojohn._errors import (
     ExpiryReason,
@@ -23,6 +24,7 @@ from hellojohn._errors import (
     SessionExpired,
     StoreCorrupt,
     StoreError,
+    StoreLocked,
 )
 from hellojohn._freshness import Freshness, Schedule
 from hellojohn._grants import refreshed
@@ -31,9 +33,13 @@ from hellojohn._timing import Timing, within_time
 from hellojohn._vault import Held
 from hellojohn.wire import Answer, Call, Dialect, Outcome, OutcomeKind
 
+if TYPE_CHECKING:
+    from hellojohn._retry import Attempts
+
 _COOLDOWN = 5.0
 _LONGEST_COOLDOWN = 3_600.0
 _SAVES = 3
+_LONGEST_PAUSE = 1.0
 _USABLE = (Freshness.FRESH, Freshness.STALE)
 
 logger = logging.getLogger("hellojohn")
@@ -48,6 +54,7 @@ class Result(NamedTuple):
         error: Why those who needed a new token get none, though the session is kept.
         rotated: Whether this refresh brought a new generation.
         unsaved: Whether the store would not take it: memory holds the only copy.
+        lost: Whether that was for want of the lock, which was lost on the way: under a new one, it may.
         goodbye: A session that must still be signed out at the service.
     """
 
@@ -56,6 +63,7 @@ class Result(NamedTuple):
     error: HelloJohnError | None = None
     rotated: bool = False
     unsaved: bool = False
+    lost: bool = False
     goodbye: Record | None = None
 
 
@@ -103,7 +111,7 @@ class Refresher:
         from hellojohn._retry import Attempts  # noqa: PLC0415 - tenacity is loaded when first needed
 
         cut_off = record.intent_at is not None
-        intent = record.changed(intent_at=record.intent_at if cut_off else within_time(self.timing.clock()))
+        intent = self._intent(held, record)
         held.save(intent)
         call = self.dialect.refresh(record.refresh_token)
         attempts = Attempts(self.timing, deadline=held.refresh_time, wanted=wanted)
@@ -117,10 +125,10 @@ class Refresher:
 
         outcome = attempts.make(attempt)
         open_question = cut_off or attempts.ambiguous
-        kept = intent if open_question else record
+        kept = record.changed(intent_at=intent.intent_at) if open_question else record
         match outcome.kind:
             case OutcomeKind.DONE:
-                return self._save(held, record, _next(record, outcome, arrived_at))
+                return self._save(held, record, _next(record, outcome, arrived_at), attempts)
             case OutcomeKind.OVER:
                 return self._over(held, record, outcome, open_question=open_question)
             case OutcomeKind.LATER:
@@ -128,17 +136,27 @@ class Refresher:
             case _:
                 return _keep(held, kept, outcome, ambiguous=attempts.ambiguous)
 
-    def _save(self, held: Held, record: Record, new: Record) -> Result:
-        for attempt in range(_SAVES):
+    def _intent(self, held: Held, record: Record) -> Record:
+        """Note that a refresh has begun, and for how long others must not ask even if the lock is lost."""
+        now = within_time(self.timing.clock())
+        intent = record if record.intent_at is not None else record.changed(intent_at=now)
+        return intent.changed(retry_at=within_time(now + held.refresh_time)) if held.leased else intent
+
+    def _save(self, held: Held, record: Record, new: Record, attempts: "Attempts") -> Result:
+        lost = False
+        for number in count(1):
             try:
                 if not holds(held, record, new):
                     return self._replaced(held, new)
                 held.save(new)
                 return Result(new, rotated=True)
             except StoreError as error:
-                logger.warning("The refreshed session was not saved (attempt %d): %s", attempt + 1, error)
-                self.timing.sleep(0.05 * 2**attempt)
-        return Result(new, rotated=True, unsaved=True)
+                logger.warning("The refreshed session was not saved (attempt %d): %s", number, error)
+                lost = isinstance(error, StoreLocked)
+            if not _may_save_again(held, attempts, number, lost=lost):
+                break
+            self.timing.sleep(min(0.05 * 2.0 ** (number - 1), _LONGEST_PAUSE))
+        return Result(new, rotated=True, unsaved=True, lost=lost)
 
     def _replaced(self, held: Held, record: Record) -> Result:
         """The record was deleted or replaced while the service was asked: that wins."""
@@ -179,6 +197,12 @@ class Refresher:
 def _next(record: Record, outcome: Outcome, arrived_at: float) -> Record:
     assert outcome.grant is not None  # noqa: S101 - what DONE means
     return refreshed(record, outcome.grant, now=arrived_at)
+
+
+def _may_save_again(held: Held, attempts: "Attempts", number: int, *, lost: bool) -> bool:
+    """A lease keeps the others out for some time: the store may be back before they can burn a token."""
+    worth_waiting = held.leased and not lost and attempts.wanted() and attempts.left() > 0
+    return number < _SAVES or worth_waiting
 
 
 def _keep(held: Held, kept: Record, outcome: Outcome, *, ambiguous: bool) -> Result:

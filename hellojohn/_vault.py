@@ -33,6 +33,7 @@ class Vault:
         refresh_time: Seconds that a refresh may take under the lock: less than the lease of the lock, if it
             is one.
         lock_wait: Seconds to wait for the lock: longer than a live holder needs, or a dead one's lease lasts.
+        leased: Whether the lock is a lease, which its holder may lose.
     """
 
     def __init__(self, store: TokenStore, *, api_url: str, tenant_id: str, clock: Clock) -> None:
@@ -45,6 +46,7 @@ class Vault:
         lease = lease_of(store) or math.inf
         self.refresh_time: float = min(_LONGEST_REFRESH, lease * 2 / 3)
         self.lock_wait: float = _SPARE + (_LONGEST_REFRESH if math.isinf(lease) else lease)
+        self.leased: bool = math.isfinite(lease)
 
     def load(self, key: str) -> Record | None:
         """Read a record without a lock.
@@ -135,6 +137,11 @@ class Held:
     def refresh_time(self) -> float:
         """Seconds that a refresh may take under this lock."""
         return self._vault.refresh_time
+
+    @property
+    def leased(self) -> bool:
+        """Whether this lock may be lost while it is held."""
+        return self._vault.leased
 
     def save(self, record: Record) -> None:
         """Write the record."""

@@ -1,4 +1,4 @@
-"""Real servers for the tests: Valkey, and a GNOME Keyring on a message bus of its own."""
+"""Real servers for the tests: Valkey, a GNOME Keyring on a message bus of its own, and a screen."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,20 @@ def _unlocked_keyring(stack: ExitStack) -> dict[str, str]:
     keyring.stdin.close()
     keyring.stdout.readline()
     return environment
+
+
+@pytest.fixture(scope="session")
+def screen() -> Iterator[dict[str, str]]:
+    """Return the environment in which windows open on a screen of the tests' own; skip as above."""
+    for command in ("Xvfb", "xdotool"):
+        if not shutil.which(command):
+            _skip("no screen, or nobody in front of it: apt-get install xvfb xdotool")
+    if not find_spec("tkinter"):
+        _skip("this Python has no tkinter: apt-get install python3-tk")
+    with ExitStack() as stack:
+        command = ("Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset")
+        server = _daemon(stack, {}, *command)
+        yield {"DISPLAY": f":{server.stdout.readline().decode().strip()}"}
 
 
 def _daemon(stack: ExitStack, environment: dict[str, str], *command: str) -> subprocess.Popen[bytes]:

@@ -1,0 +1,149 @@
+"""A desktop app: a form to sign in, a button that calls an API, and the session in the system's keyring.
+
+It needs a service to talk to, such as the emulator, which prints a user, and settings to paste here:
+
+    pip install 'hellojohn[keyring,cli]'
+    hellojohn emulator  # in another terminal
+    python examples/desktop_app.py
+
+In an app of your own, ``API_URL`` is the address of your API. The window's thread never waits: whatever may
+block, a keyring that asks to be unlocked included, runs on a worker thread.
+"""
+
+import os
+import tkinter as tk
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from tkinter import ttk
+from typing import TypeVar
+
+import httpx
+
+from hellojohn import (
+    HelloJohn,
+    HelloJohnError,
+    InvalidCredentials,
+    ServiceUnavailable,
+    Session,
+    SignInRequired,
+    default_store,
+)
+
+T = TypeVar("T")
+WORDS = {"expired": "Your time is up.", "revoked": "Your session was ended elsewhere."}
+
+
+class App:
+    """The window: the form while nobody is signed in, else a page of the app."""
+
+    def __init__(self, window: tk.Tk, hj: HelloJohn, api: httpx.Client, worker: ThreadPoolExecutor) -> None:
+        """Build both, and show the one that the keyring asks for."""
+        self.window, self.hj, self.api, self.worker = window, hj, api, worker
+        self.email, self.password, self.remember = tk.StringVar(), tk.StringVar(), tk.BooleanVar()
+        self.greeting, self.message = tk.StringVar(), tk.StringVar()
+        self.buttons: list[ttk.Button] = []
+        window.minsize(340, 260)
+        window.bind("<Control-q>", lambda _: window.destroy())
+        self.form, self.page = self.build_form(), self.build_page()
+        ttk.Label(window, textvariable=self.message, wraplength=300).pack(side="bottom", pady=12)
+        self.run(hj.auth.session, self.show)
+
+    def build_form(self) -> ttk.Frame:
+        """Build the form; Return sends it."""
+        form = ttk.Frame(self.window, padding=16)
+        self.first_entry = ttk.Entry(form, textvariable=self.email, width=32)
+        password = ttk.Entry(form, textvariable=self.password, width=32, show="\N{BULLET}")
+        ttk.Label(form, text="Email").pack(anchor="w")
+        self.first_entry.pack(fill="x")
+        ttk.Label(form, text="Password").pack(anchor="w", pady=(8, 0))
+        password.pack(fill="x")
+        ttk.Checkbutton(form, text="Remember me", variable=self.remember).pack(anchor="w", pady=8)
+        button = self.build_button(form, "Sign in", self.sign_in)
+        password.bind("<Return>", lambda _: button.invoke())
+        return form
+
+    def build_page(self) -> ttk.Frame:
+        """Build the page."""
+        page = ttk.Frame(self.window, padding=16)
+        ttk.Label(page, textvariable=self.greeting).pack(pady=8)
+        self.first_button = self.build_button(page, "Call the API", self.call)
+        self.build_button(page, "Sign out", self.sign_out)
+        return page
+
+    def build_button(self, frame: ttk.Frame, text: str, command: Callable[[], None]) -> ttk.Button:
+        """Build a button that rests while the worker works."""
+        button = ttk.Button(frame, text=text, command=command)
+        button.pack(fill="x", pady=2)
+        self.buttons.append(button)
+        return button
+
+    def show(self, session: Session | None, message: str = "") -> None:
+        """Show the page to whom the session belongs, or the form."""
+        (self.form if session else self.page).pack_forget()
+        (self.page if session else self.form).pack(fill="both", expand=True)
+        (self.first_button if session else self.first_entry).focus_set()
+        name = session.user.email if session and session.user else None
+        self.greeting.set(f"Hello {name or 'you'}")
+        self.window.title(
+            f"HelloJohn example - {name or 'you'}" if session else "HelloJohn example - sign in"
+        )
+        self.message.set(message)
+
+    def sign_in(self) -> None:
+        """Sign in. Without the box ticked, the session is forgotten when the window is closed."""
+        email, password, remember = self.email.get(), self.password.get(), self.remember.get()
+        self.password.set("")
+        self.run(lambda: self.hj.auth.sign_in(email, password, remember_me=remember), self.show)
+
+    def call(self) -> None:
+        """Call the API."""
+        self.run(
+            lambda: self.api.get("/resource"),
+            lambda answer: self.message.set(f"The API answered with status {answer.status_code}."),
+        )
+
+    def sign_out(self) -> None:
+        """Sign out."""
+        self.run(self.hj.auth.sign_out, lambda _: self.show(None, "You have signed out."))
+
+    def run(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
+        """Carry ``work`` out on the worker's thread, and hand what comes of it to ``then`` on this one."""
+        for button in self.buttons:
+            button.state(["disabled"])
+        self.message.set("One moment\N{HORIZONTAL ELLIPSIS}")
+        self.wait(self.worker.submit(work), then)
+
+    def wait(self, result: "Future[T]", then: Callable[[T], None]) -> None:
+        """Look for the result now and then. This is the one place where errors become words."""
+        if not result.done():
+            self.window.after(20, lambda: self.wait(result, then))
+            return
+        for button in self.buttons:
+            button.state(["!disabled"])
+        try:
+            then(result.result())
+        except SignInRequired as over:
+            self.show(None, f"{WORDS.get(getattr(over, 'reason', ''), '')} Please sign in.".strip())
+        except InvalidCredentials:
+            self.message.set("The email address or the password is wrong.")
+        except ServiceUnavailable:
+            self.message.set("HelloJohn cannot be reached. Please try again later; nobody is signed out.")
+        except (HelloJohnError, httpx.HTTPError) as error:
+            self.message.set(str(error))
+
+
+def main() -> None:
+    """Run the app until its window is closed, and let the worker finish what it has begun."""
+    address = os.environ.get("API_URL") or os.environ["HELLOJOHN_API_URL"]
+    with HelloJohn(store=default_store("hellojohn-example")) as hj, hj.client(base_url=address) as api:
+        with ThreadPoolExecutor(1) as worker:
+            window = tk.Tk()
+            App(window, hj, api, worker)
+            window.mainloop()
+        session = hj.auth.session()
+        if session and not session.remember_me:
+            hj.auth.sign_out()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""The desktop app: somebody in front of a real screen, a real keyring, and an emulator behind the app."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import keyring.core
+import pytest
+from keyring.backends import SecretService
+
+from hellojohn import HelloJohn, KeyringStore
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+from hellojohn.testing._settings import settings_for
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "desktop_app.py"
+
+
+@pytest.fixture
+def emulator(hellojohn_emulator) -> Emulator:
+    """Return the service."""
+    return hellojohn_emulator
+
+
+@pytest.fixture
+def desktop(screen, gnome_keyring) -> dict[str, str]:
+    """Return the environment of a program that a user starts."""
+    return {**screen, **gnome_keyring}
+
+
+# From inside: what the window says
+
+
+class User:
+    """Somebody who fills in the form, presses buttons and waits until the app has answered."""
+
+    def __init__(self, app) -> None:
+        self.app = app
+        self.settle()
+
+    def press(self, label: str) -> str:
+        """Press a button and return what the app says to it."""
+        self.begin(label)
+        return self.settle()
+
+    def begin(self, label: str) -> None:
+        """Press a button."""
+        button = next(button for button in self.app.buttons if button["text"] == label)
+        assert button.winfo_viewable(), f"there is no button {label!r} to be seen"
+        button.invoke()
+
+    def settle(self) -> str:
+        """Wait until no work is under way; return what the app says."""
+        while "disabled" in self.app.buttons[0].state():
+            self.app.window.wait_variable(self.app.message)
+        self.app.window.update()
+        return self.app.message.get()
+
+    def sign_in(self, password: str = DEMO_PASSWORD, *, remember: bool = True) -> str:
+        """Fill in the form and send it."""
+        self.app.email.set(DEMO_EMAIL)
+        self.app.password.set(password)
+        self.app.remember.set(remember)
+        return self.press("Sign in")
+
+    @property
+    def sees(self) -> str:
+        """What is shown, by the window's title."""
+        return self.app.window.title().removeprefix("HelloJohn example - ")
+
+
+@pytest.fixture
+def open_window(desktop, emulator, monkeypatch, request) -> Iterator[Callable[[], User]]:
+    """Return what opens the app's window in this process, and closes the one before."""
+    for name, value in desktop.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(keyring.core, "_keyring_backend", SecretService.Keyring())
+    spec = spec_from_file_location("desktop_app", EXAMPLE)
+    example = module_from_spec(spec)
+    spec.loader.exec_module(example)
+    store = KeyringStore(request.node.name)
+    with (
+        HelloJohn(**settings_for(emulator), store=store) as hj,
+        hj.client(base_url=emulator.url) as api,
+        ThreadPoolExecutor(1) as worker,
+        ExitStack() as windows,
+    ):
+
+        def show() -> User:
+            windows.close()
+            window = example.tk.Tk()
+            windows.callback(window.destroy)
+            return User(example.App(window, hj, api, worker))
+
+        yield show
+
+
+def test_sign_in_call_expire_sign_in_again(open_window, emulator):
+    """The life of a session in a window."""
+    user = open_window()
+    assert (user.sees, user.app.message.get()) == ("sign in", "")
+    assert user.sign_in() == ""
+    assert user.sees == DEMO_EMAIL
+    assert user.app.greeting.get() == f"Hello {DEMO_EMAIL}"
+    assert user.press("Call the API") == "The API answered with status 200."
+    emulator.advance("31d")
+    assert user.press("Call the API") == "Your time is up. Please sign in."
+    assert user.sees == "sign in"
+    user.sign_in()
+    assert user.press("Call the API") == "The API answered with status 200."
+    assert user.press("Sign out") == "You have signed out."
+    assert user.sees == "sign in"
+
+
+def test_a_session_that_was_ended_elsewhere_says_so(open_window, emulator):
+    """The user learns why, and the password that was typed is nowhere to be seen."""
+    user = open_window()
+    user.sign_in()
+    emulator.revoke(user.app.hj.auth.session().id)
+    emulator.reject_access_tokens()
+    assert user.press("Call the API") == "Your session was ended elsewhere. Please sign in."
+    assert user.app.password.get() == ""
+
+
+def test_the_next_window_finds_the_session_in_the_keyring(open_window, emulator):
+    """The user is remembered."""
+    open_window().sign_in()
+    assert open_window().sees == DEMO_EMAIL
+    assert emulator.calls("sign-in") == 1
+
+
+def test_a_wrong_password_is_told_in_words(open_window):
+    """And the form stays, with the address that was typed."""
+    user = open_window()
+    assert user.sign_in("wrong") == "The email address or the password is wrong."
+    assert user.sees == "sign in"
+    assert user.app.email.get() == DEMO_EMAIL
+
+
+def test_an_outage_signs_nobody_out(open_window, emulator):
+    """The page stays, and the next try succeeds."""
+    user = open_window()
+    user.sign_in()
+    emulator.reject_access_tokens()
+    emulator.fail("token/refresh", status=503, retry_after=60)
+    offline = "HelloJohn cannot be reached. Please try again later; nobody is signed out."
+    assert user.press("Call the API") == offline
+    assert user.sees == DEMO_EMAIL
+    emulator.advance("61s")
+    user.app.hj.auth.refresh()
+    assert user.press("Call the API") == "The API answered with status 200."
+    emulator.stop()
+    assert "refused" in user.press("Call the API")
+    assert user.press("Sign out") == "You have signed out."
+    assert user.sign_in() == offline
+
+
+def test_the_window_lives_while_a_call_is_under_way(open_window, emulator):
+    """It answers to its user, and offers no second call meanwhile."""
+    user = open_window()
+    user.sign_in()
+    alive = []
+    with emulator.hold("resource") as held:
+        user.begin("Call the API")
+        held.wait_arrived(1)
+        user.app.window.after(1, alive.append, "ticked")
+        while not alive:
+            user.app.window.update()
+        assert all("disabled" in button.state() for button in user.app.buttons)
+        user.begin("Call the API")
+    assert user.settle() == "The API answered with status 200."
+    assert emulator.calls("resource") == 1
+
+
+# From outside: a program, a keyboard
+
+
+@contextmanager
+def _running(environment: dict[str, str]) -> Iterator[subprocess.Popen]:
+    """Start the program as a user does; it must end well when its window is closed."""
+    app = subprocess.Popen(
+        [sys.executable, "-W", "error", EXAMPLE], env=environment, stderr=subprocess.PIPE, text=True
+    )
+    with app:
+        try:
+            yield app
+            _xdotool(environment, "key", "ctrl+q")
+            assert (app.wait(30), app.stderr.read()) == (0, "")
+        finally:
+            app.kill()
+
+
+def _xdotool(environment: dict[str, str], *words: str) -> None:
+    subprocess.run(["xdotool", *words], env=environment, check=True, timeout=30, stdout=subprocess.DEVNULL)
+
+
+def test_it_works_by_keyboard_and_remembers_only_whom_it_shall(desktop, emulator):
+    """Three runs: one without the box ticked, which leaves nothing; one with; and one that remembers."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("HELLOJOHN_")}
+    environment = {
+        **ours,
+        **desktop,
+        "HELLOJOHN_API_URL": emulator.url,
+        "HELLOJOHN_TENANT_ID": emulator.tenant_id,
+        "HELLOJOHN_PUBLISHABLE_KEY": emulator.publishable_key,
+    }
+
+    def see(title: str) -> None:
+        name = f"^HelloJohn example - {title}$"
+        _xdotool(environment, "search", "--sync", "--onlyvisible", "--name", name, "windowfocus", "--sync")
+
+    def press(*keys: str) -> None:
+        _xdotool(environment, "key", *keys)
+
+    def fill_in() -> None:
+        _xdotool(environment, "type", DEMO_EMAIL)
+        press("Tab")
+        _xdotool(environment, "type", DEMO_PASSWORD)
+
+    with _running(environment):
+        see("sign in")
+        fill_in()
+        press("Return")
+        see(DEMO_EMAIL)
+    with _running(environment):
+        see("sign in")
+        fill_in()
+        press("Tab", "space", "Tab", "space")
+        see(DEMO_EMAIL)
+        with emulator.hold("resource") as held:
+            press("space")
+            held.wait_arrived(1)
+    with _running(environment):
+        see(DEMO_EMAIL)
+    assert emulator.calls("sign-in") == 2
+    assert emulator.calls("sign-out") == 1

@@ -15,12 +15,13 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-MAX_THREADS = 128
+MAX_THREADS = 64
 EXIT_WAIT = 20.0
+_REST = 0.2
 
 
 class Owner:
-    """A pool of threads that start when there is work and end when there is none."""
+    """A pool of threads that start when there is work, and end when there has been none for a moment."""
 
     def __init__(self, max_threads: int = MAX_THREADS) -> None:
         """Make an empty pool."""
@@ -30,9 +31,12 @@ class Owner:
 
     def reset(self) -> None:
         """Start anew, as a forked child must: its parent's threads are not here."""
-        self._idle = threading.Condition()
+        lock = threading.Lock()
+        self._idle = threading.Condition(lock)
+        self._wanted = threading.Condition(lock)
         self._jobs: deque[Callable[[], None]] = deque()
         self._busy = 0
+        self._resting = 0
 
     def run(self, work: Callable[[], T]) -> "Future[T]":
         """Carry ``work`` out; the future cannot be cancelled, so no caller takes it from another."""
@@ -49,6 +53,9 @@ class Owner:
     def _submit(self, job: Callable[[], None]) -> None:
         with self._idle:
             self._jobs.append(job)
+            if len(self._jobs) <= self._resting:
+                self._wanted.notify()
+                return
             if self._busy >= self._max_threads:
                 return
         self._start()
@@ -69,6 +76,9 @@ class Owner:
     def _next(self) -> Callable[[], None] | None:
         """Take a job; only here is it counted, so that a caller interrupted before cannot upset the count."""
         with self._idle:
+            self._resting += 1
+            self._wanted.wait_for(lambda: self._jobs, _REST)
+            self._resting -= 1
             if not self._jobs or self._busy >= self._max_threads:
                 return None
             self._busy += 1

@@ -33,7 +33,7 @@ _HEADERS = {
     "Accept-Encoding": "identity",
 }
 # A connection for each owner thread. One that was idle for long may be half closed: rather take a new one.
-_LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=32, keepalive_expiry=5.0)
+_LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=5.0)
 _BEFORE_SENDING = (
     httpx.ConnectError,
     httpx.ConnectTimeout,

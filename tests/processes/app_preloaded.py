@@ -1,0 +1,27 @@
+"""A web back end that has signed in before its workers are forked: what ``gunicorn --preload`` makes of it.
+
+Time is when the file ``CLOCK`` was touched. A request waits until every worker has one.
+"""
+
+import multiprocessing
+import os
+from pathlib import Path
+
+from hellojohn import FileStore, HelloJohn
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
+
+hj = HelloJohn(
+    store=FileStore(os.environ["SESSIONS"]), clock=lambda: Path(os.environ["CLOCK"]).stat().st_mtime
+)
+hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD, remember_me=True)
+hj.auth.refresh()
+api = hj.client(base_url=os.environ["HELLOJOHN_API_URL"])
+everybody = multiprocessing.get_context("fork").Barrier(int(os.environ["WEB_CONCURRENCY"]))
+
+
+def app(_environment, start_response):
+    """Answer with the worker's number and what it got from the API."""
+    everybody.wait(30)
+    status = api.get("/resource").status_code
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{os.getpid()} {status}".encode()]

@@ -118,16 +118,8 @@ ANSWERS = {
     **{
         kind.__name__: lose(kind)
         for kind in (
-            *(
-                httpx.ConnectError,
-                httpx.ConnectTimeout,
-                httpx.PoolTimeout,
-                httpx.ReadTimeout,
-                httpx.ReadError,
-            ),
-            *(httpx.WriteError, httpx.RemoteProtocolError, httpx.LocalProtocolError, httpx.ProxyError),
-            *(httpx.DecodingError, httpx.InvalidURL, httpx.UnsupportedProtocol),
-            *(OSError, ValueError, RuntimeError, KeyError, UnicodeError, MemoryError, RecursionError),
+            *(httpx.ConnectError, httpx.ConnectTimeout, httpx.ReadTimeout, httpx.RemoteProtocolError),
+            *(httpx.LocalProtocolError, httpx.InvalidURL, OSError, KeyError, UnicodeError),
         )
     },
 }

@@ -166,7 +166,7 @@ async def send(kind, api, scenario):
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @given(scenario=scenarios)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 async def test_the_token_reaches_allowed_origins_only(kind, scenario):
     """Whatever the app asks for and wherever it is sent, by itself or by redirects."""
     service = Service()
@@ -206,7 +206,7 @@ async def test_the_token_does_reach_the_allowed_ones(kind, origin, user, tail):
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @given(urls=st.lists(urls, min_size=1, max_size=4), end=ends)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 async def test_one_request_object_for_many_urls(kind, urls, end):
     """An app that keeps a request and changes its URL never takes the token from one origin to the next."""
     hj = await signed_in(kind, Service())

@@ -76,10 +76,11 @@ class _Signal(Generic[T]):
     def future(self) -> "Future[T]":
         with self._lock:
             if self._future is None:
-                self._future = Future()
-                self._future.set_running_or_notify_cancel()
+                future: Future[T] = Future()
+                future.set_running_or_notify_cancel()
                 if self.value is not None:
-                    self._future.set_result(self.value)
+                    future.set_result(self.value)
+                self._future = future  # complete, in case of an interrupt on the way
             return self._future
 
 

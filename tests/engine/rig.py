@@ -117,6 +117,26 @@ class Script:
         return [secret.reveal() for body in bodies if isinstance(secret := body["refresh_token"], Secret)]
 
 
+class Rotating:
+    """A strict service: each refresh token is good once, and one that comes again ends the session."""
+
+    def __init__(self) -> None:
+        self.current = 1
+        self.rotations = self.reuses = 0
+
+    def __call__(self, call: Call, seconds: float) -> Answer:
+        """Rotate."""
+        if call.path != "/auth/token/refresh":
+            return reply(204, b"")
+        token = (call.body or {})["refresh_token"]
+        if token != Secret(f"rt_{self.current}"):
+            self.reuses += 1
+            return problem(401, "refresh_token_reused")
+        self.current += 1
+        self.rotations += 1
+        return granted(self.current)
+
+
 class FlakyStore(MemoryStore):
     """A store whose methods fail as often as they are told to, before or after they did their work."""
 
@@ -168,7 +188,12 @@ class Bench:
     """One engine on a scripted service and a virtual time, with the events it told."""
 
     def __init__(
-        self, *steps: Step, store: MemoryStore | None = None, at: VirtualTime | None = None, **settings: Any
+        self,
+        *steps: Step,
+        store: MemoryStore | None = None,
+        at: VirtualTime | None = None,
+        service: Callable[[Call, float], Answer] | None = None,
+        **settings: Any,
     ) -> None:
         self.time = at or VirtualTime()
         self.store = MemoryStore() if store is None else store
@@ -184,7 +209,7 @@ class Bench:
             ),
             store=self.store,
             dialect=V1(TENANT, Secret("pk_1")),
-            send=self.script,
+            send=service or self.script,
             after_fork=lambda: None,
             timing=self.time.timing,
             owner=self.owner,

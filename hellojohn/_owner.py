@@ -25,7 +25,7 @@ class Owner:
 
     def __init__(self, max_threads: int = MAX_THREADS) -> None:
         """Make an empty pool."""
-        self.exiting = False
+        self.exiting: bool = False
         self._max_threads = max_threads
         self.reset()
 

@@ -7,10 +7,10 @@ misreading of the documentation on either side shows.
 try:
     from hellojohn.emulator.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
     from hellojohn.emulator.faults import Hold
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] == "hellojohn":
+except ModuleNotFoundError as _missing:
+    if (_missing.name or "").partition(".")[0] == "hellojohn":
         raise
-    _MESSAGE = f"The emulator needs {error.name}: pip install 'hellojohn[emulator]'"
-    raise ImportError(_MESSAGE, name=error.name) from error
+    _MESSAGE = f"The emulator needs {_missing.name}: pip install 'hellojohn[emulator]'"
+    raise ImportError(_MESSAGE, name=_missing.name) from _missing
 
 __all__ = ["DEMO_EMAIL", "DEMO_PASSWORD", "Emulator", "Hold"]

@@ -68,10 +68,10 @@ class Emulator:
         if answers not in ("nested", "flat"):
             msg = f"answers is 'nested' or 'flat', not {answers!r}."
             raise ConfigurationError(msg)
-        self.tenant_id = _TENANT_ID
-        self.publishable_key = _PUBLISHABLE_KEY
-        self.secret_key = _SECRET_KEY
-        self.clock = MovableClock(clock)
+        self.tenant_id: str = _TENANT_ID
+        self.publishable_key: str = _PUBLISHABLE_KEY
+        self.secret_key: str = _SECRET_KEY
+        self.clock: MovableClock = MovableClock(clock)
         self._host = host
         self._port = port
         self._server: BackgroundServer | None = None

@@ -76,7 +76,7 @@ class Hold:
         self._released = False
         self.routes = routes
         self.when = when
-        self.arrived = threading.Event()
+        self.arrived: threading.Event = threading.Event()
 
     def __enter__(self) -> Self:
         """Begin to hold requests."""

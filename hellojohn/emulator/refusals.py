@@ -64,8 +64,8 @@ class Refusal(Exception):
         """Look the code up; an unknown one needs its ``status``."""
         usual, sentence = _REFUSALS.get(code, (400, "The request was refused."))
         self.code = code
-        self.status = usual if status is None else status
-        self.message = message or sentence
+        self.status: int = usual if status is None else status
+        self.message: str = message or sentence
         self.details = details
         super().__init__(self.message)
 

@@ -73,8 +73,8 @@ class Rules:
         self._accounts = Accounts(clock)
         self._sessions: dict[str, Session] = {}
         self._issued: dict[bytes, _Issued] = {}
-        self.rotations = 0
-        self.reuses = 0
+        self.rotations: int = 0
+        self.reuses: int = 0
 
     @property
     def policy(self) -> Policy:

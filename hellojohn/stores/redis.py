@@ -20,7 +20,7 @@ from hellojohn.stores._held import HeldLocks
 from hellojohn.stores._redis_facts import address_of, server_facts
 from hellojohn.stores._text import decoded, refuse_unfit
 
-logger = logging.getLogger("hellojohn")
+_logger = logging.getLogger("hellojohn")
 
 # Each may be sent twice, when a connection is lost before the answer: the second time changes nothing more.
 _ACQUIRE = """
@@ -199,7 +199,7 @@ class RedisStore:
             self._send("EVAL", _RELEASE, 1, self._lock(key), token)
         except StoreUnavailable as error:
             # What was done under the lock is done; the lease frees it.
-            logger.warning("The lock %s stays for up to %g s. %s", self._lock(key), self._lease, error)
+            _logger.warning("The lock %s stays for up to %g s. %s", self._lock(key), self._lease, error)
 
     def _write(self, key: str, script: str, *arguments: Secret | str | int, place: str = "") -> int:
         """Run a script behind the fence, and return its answer."""

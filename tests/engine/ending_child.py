@@ -1,0 +1,29 @@
+"""A process that ends in the middle of a refresh; ``test_endings`` starts it and looks at what it leaves."""
+
+import os
+import sys
+import time
+
+from hellojohn import HelloJohn
+from hellojohn.stores import FileStore
+
+
+def main(url: str, folder: str, ahead: str, way: str) -> None:
+    """Use the session that is in ``folder`` with a clock that is ``ahead`` seconds ahead, and end."""
+    hj = HelloJohn(
+        tenant_id="tnt_local",
+        publishable_key="pk_test_local",
+        api_url=url,
+        store=FileStore(folder),
+        clock=lambda: time.time() + float(ahead),
+        timeout=1.0 if way == "impatient" else 15.0,
+    )
+    print("begins", flush=True)  # noqa: T201 - how it talks to its parent
+    hj.auth.access_token()
+    print("ends", flush=True)  # noqa: T201
+    if way == "forked":
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

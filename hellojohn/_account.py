@@ -128,6 +128,8 @@ class Account:
         yield wait
         if wait.landing is not None:
             wait.landing.check()
+        if not results:  # a store or a transport raised what no program catches, such as SystemExit
+            raise ServiceUnavailable("The operation was cut off before its end: try again.")
         return results[0]
 
     def public(self, record: Record) -> Session:

@@ -12,6 +12,7 @@ from hellojohn import HelloJohn
 from hellojohn._errors import (
     ExpiryReason,
     NotSignedIn,
+    ServiceUnavailable,
     SessionExpired,
     SignInRequired,
     StoreCorrupt,
@@ -390,3 +391,11 @@ def test_a_session_that_the_service_ended_in_a_store_that_failed_is_ended_once_m
         drive(again.account.acquire())
     assert caught.value.reason is ExpiryReason.REVOKED
     assert bench.stored() is None
+
+
+def test_a_store_that_exits_ends_the_operation_and_nobody_hangs():
+    """``SystemExit`` on an owner thread ends no program; the caller must hear of it all the same."""
+    bench = Bench(store=FlakyStore())
+    bench.store.fail("lock", SystemExit())
+    with pytest.raises(ServiceUnavailable):
+        bench.sign_in()

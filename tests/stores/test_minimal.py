@@ -5,7 +5,9 @@ import functools
 import pytest
 
 from hellojohn._errors import NotSignedIn, StoreCorrupt
+from hellojohn._secret import Secret
 from hellojohn.stores import EncryptedStore
+from hellojohn.stores._extras import saver
 from hellojohn.testing import TokenStoreContract
 from tests.stores.recipes import FourMethods
 
@@ -113,6 +115,23 @@ def test_damage_that_is_gone_by_now_is_reported_as_gone(tmp_path, hellojohn_emul
             hj.auth.session()
         with pytest.raises(NotSignedIn):
             hj.auth.refresh()
+
+
+class _Sealed:
+    """A function that tells nothing of its parameters, as one written in C may."""
+
+    __signature__ = 1
+
+    def __call__(self, key: str, text: str) -> None:
+        self.saved = (key, text)
+
+
+def test_a_save_of_unknown_parameters_is_given_the_two(tmp_path):
+    """An expiry that it may not take would break every save."""
+    store = FourMethods(tmp_path)
+    store.save = sealed = _Sealed()
+    saver(store)("k", Secret("text"), 60.0)
+    assert sealed.saved == ("k", "text")
 
 
 def test_the_doctor_names_it(hj):

@@ -7,7 +7,8 @@
                or half of a known idle timeout has gone by,                nobody waits for
                or the clock was set back behind the token's arrival
     EXPIRING   less than min(ttl / 10, 30 s) is left,                      wait for a refresh; if none can be
-               or that much of a known idle timeout                        had, use it while it has life
+               or, where nobody refreshes in the background, half of       had, use it while it has life
+               a known idle timeout has gone by
     OVER       the deadline that this client keeps for the server passed   end the session
 
 A token's life runs from the moment its answer arrived, by this side's clock. The server's plays no part. A
@@ -58,12 +59,13 @@ class Schedule(NamedTuple):
     notice_at: float
 
     @classmethod
-    def of(cls, record: Record, *, idle_timeout: float | None) -> "Schedule":
+    def of(cls, record: Record, *, idle_timeout: float | None, background_refresh: bool = True) -> "Schedule":
         """Work the moments out for a record."""
         dead_at = record.refreshed_at + record.ttl
-        idle = math.inf if idle_timeout is None else idle_timeout
-        idle_at, idle_half = record.refreshed_at + idle, record.refreshed_at + idle / 2
-        expiring_at = min(_before(dead_at, record.ttl), _before(idle_at, idle))
+        idle_half = math.inf if idle_timeout is None else record.refreshed_at + idle_timeout / 2
+        expiring_at = dead_at - min(record.ttl / 10, _EXPIRING_WINDOW)
+        if not background_refresh:
+            expiring_at = min(expiring_at, idle_half)
         window = min(record.ttl / 5, _STALE_WINDOW) * (1 - _JITTER * _fraction(record))
         return cls(
             arrived_at=record.refreshed_at - _CLOCK_SLACK,
@@ -90,10 +92,6 @@ class Schedule(NamedTuple):
     def ends_soon(self, now: float) -> bool:
         """Return whether the session's end is near."""
         return self.notice_at <= now < math.inf
-
-
-def _before(end: float, life: float) -> float:
-    return end - min(life / 10, _EXPIRING_WINDOW)
 
 
 def _over_at(record: Record) -> float:

@@ -33,7 +33,7 @@ class View:
             noticed: Whether the session's near end was already told.
             watched: Whether every use shall be looked at, as there is something left to do.
         """
-        schedule = Schedule.of(record, idle_timeout=idle_timeout)
+        schedule = Schedule.of(record, idle_timeout=idle_timeout, background_refresh=background_refresh)
         due_at = schedule.stale_at if background_refresh else schedule.expiring_at
         self.record: Record = record
         self.schedule: Schedule = schedule

@@ -61,17 +61,22 @@ def test_the_stale_window_differs_from_token_to_token_and_not_from_process_to_pr
     [
         (600.0, 299.0, FRESH),
         (600.0, 300.0, STALE),
-        (600.0, 569.0, STALE),
-        (600.0, 570.0, EXPIRING),
-        (60.0, 53.0, STALE),
-        (60.0, 54.0, EXPIRING),
+        (600.0, 1_000.0, STALE),
+        (60.0, 30.0, STALE),
         (10 * HOUR, 1_000.0, FRESH),
         (None, 1_000.0, FRESH),
     ],
 )
-def test_half_of_a_known_idle_timeout_makes_a_token_stale_and_its_end_expiring(idle, after, state):
+def test_half_of_a_known_idle_timeout_makes_a_token_stale(idle, after, state):
     """Activity is counted by refreshes: an access token that outlives the idle timeout must not hide it."""
     assert _state(after, idle_timeout=idle, ttl=HOUR) is state
+
+
+@pytest.mark.parametrize(("after", "state"), [(299.0, FRESH), (300.0, EXPIRING), (1_000.0, EXPIRING)])
+def test_half_of_a_known_idle_timeout_makes_a_caller_wait_where_nobody_else_refreshes(after, state):
+    """Without background refresh, a session in use must not idle out either."""
+    schedule = Schedule.of(a_record(ttl=HOUR), idle_timeout=600.0, background_refresh=False)
+    assert schedule.state(START + after) is state
 
 
 @pytest.mark.parametrize(("after", "state"), [(-59.0, FRESH), (-60.0, FRESH), (-60.1, STALE), (-DAY, STALE)])

@@ -69,6 +69,7 @@ class Owner:
     def _work(self) -> None:
         while (job := self._next()) is not None:
             job()
+            del job  # a thread at rest must not keep an account in memory
             with self._idle:
                 self._busy -= 1
                 self._idle.notify_all()

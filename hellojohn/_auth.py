@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hellojohn._account import Account
-from hellojohn._config import Settings
+from hellojohn._config import Settings, check_flag
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError, MfaChallenge
 from hellojohn._flight import Steps, drive, drive_async
@@ -75,7 +75,7 @@ class _Steps:
     def verify_mfa(self, challenge: MfaChallenge, code: Secret, factor: str | None) -> Steps[Session]:
         if not isinstance(challenge, MfaChallenge):
             raise ConfigurationError("challenge must be the MfaChallenge of an MfaRequired error.")
-        wish = Wish(challenge.duration, challenge.remember_me)
+        wish = _wish_of(challenge)
         call = self._public.verify_mfa(challenge, code, factor=factor)
         return sign_in(self.account, call, wish)
 
@@ -111,6 +111,15 @@ class _Steps:
                 return Wish(self._settings.session_duration, remember_me=False)
             case _:
                 raise ConfigurationError("remember_me must be True, False or None.")
+
+
+def _wish_of(challenge: MfaChallenge) -> Wish:
+    """Return what was asked for at sign-in; an app may have kept it between two requests."""
+    asked, chosen = challenge.duration, challenge.remember_me
+    return Wish(
+        None if asked is None else parse_duration(asked, name="challenge.duration"),
+        None if chosen is None else check_flag(chosen, "challenge.remember_me"),
+    )
 
 
 class Auth:

@@ -2,9 +2,11 @@
 
 import ipaddress
 import os
+import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from inspect import iscoroutinefunction
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -15,6 +17,7 @@ from hellojohn._secret import Secret
 from hellojohn.stores._protocol import TokenStore
 
 DEFAULT_API_URL = "https://api.hellojohn.dev"
+_HOST = re.compile(r"[a-z0-9._:-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +81,6 @@ def read_settings(
     secret = _read_key(secret_key, "secret_key", wrong="pk_")
     if publishable is None and secret is None:
         raise ConfigurationError(f"publishable_key is missing: {_how('publishable_key')}.")
-    if not callable(clock):
-        raise ConfigurationError("clock must be a function that returns seconds since the epoch.")
     return Settings(
         api_url=_read_api_url(api_url),
         tenant_id=_read_tenant(tenant_id),
@@ -88,8 +89,8 @@ def read_settings(
         remember_me_duration=parse_duration(remember_me_duration, name="remember_me_duration"),
         session_duration=parse_duration(session_duration, name="session_duration"),
         idle_timeout=None if idle_timeout is None else parse_duration(idle_timeout, name="idle_timeout"),
-        background_refresh=_read_flag(background_refresh, "background_refresh"),
-        clock=clock,
+        background_refresh=check_flag(background_refresh, "background_refresh"),
+        clock=_read_clock(clock),
     )
 
 
@@ -97,13 +98,10 @@ def check_store(store: Any) -> TokenStore:  # noqa: ANN401 - anything may come, 
     """Return ``store`` if it looks like a token store.
 
     Raises:
-        ConfigurationError: It lacks a method.
+        ConfigurationError: It lacks a method, or has an asynchronous one.
     """
-    missing = [
-        name for name in ("load", "save", "delete", "lock") if not callable(getattr(store, name, None))
-    ]
-    if missing or isinstance(store, type):
-        problem = "an instance, not the class" if isinstance(store, type) else f"it has no {missing[0]}()"
+    problem = _problem_of(store)
+    if problem is not None:
         raise ConfigurationError(f"store must be a TokenStore, such as FileStore(): {problem}.")
     found: TokenStore = store
     return found
@@ -118,6 +116,17 @@ def check_account(name: object) -> str:
     if not isinstance(name, str) or not 0 < len(name) <= 256 or not name.isprintable():  # noqa: PLR2004
         raise ConfigurationError("account must be a text of 1 to 256 printable characters.")
     return name
+
+
+def check_flag(value: object, name: str) -> bool:
+    """Return ``value`` if it is a bool.
+
+    Raises:
+        ConfigurationError: It is anything else, which might stand for either.
+    """
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False.")
+    return value
 
 
 def is_loopback(host: str) -> bool:
@@ -160,10 +169,23 @@ def _read_key(value: Secret | None, name: str, *, wrong: str) -> Secret | None:
     return key
 
 
-def _read_flag(value: object, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be True or False.")
-    return value
+def _problem_of(store: object) -> str | None:
+    if isinstance(store, type):
+        return "an instance, not the class"
+    for name in ("load", "save", "delete", "lock"):
+        method = getattr(store, name, None)
+        if not callable(method):
+            return f"it has no {name}()"
+        if iscoroutinefunction(method):
+            return f"its {name}() is asynchronous, and the SDK calls it on threads of its own"
+    return None
+
+
+def _read_clock(clock: Clock) -> Clock:
+    now: object = clock() if callable(clock) else None
+    if isinstance(now, bool) or not isinstance(now, int | float):
+        raise ConfigurationError("clock must be a function that returns seconds since the epoch.")
+    return clock
 
 
 def _read_api_url(value: str | None) -> str:
@@ -189,4 +211,4 @@ def _is_good_url(parts: SplitResult) -> bool:
     host = parts.hostname or ""
     safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     plain = not (parts.username or parts.password or parts.query or parts.fragment)
-    return bool(host) and safe and plain and (parts.port is None or parts.port > 0)
+    return _HOST.fullmatch(host) is not None and safe and plain and (parts.port is None or parts.port > 0)

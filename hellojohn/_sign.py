@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hellojohn._account import Account
+from hellojohn._config import check_flag
 from hellojohn._duration import format_duration
 from hellojohn._errors import (
     ApiError,
@@ -54,6 +55,7 @@ def sign_in(account: Account, call: Call, wish: Wish) -> Steps[Session]:
 
 def sign_out(account: Account, *, everywhere: bool) -> Steps[None]:
     """End the session here whatever happens, then tell the service."""
+    check_flag(everywhere, "everywhere")
     return account.operate(lambda: _sign_out(account, everywhere=everywhere))
 
 

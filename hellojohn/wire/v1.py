@@ -10,6 +10,7 @@ from hellojohn._secret import Secret
 from hellojohn.wire._answers import grant_in, user_in
 from hellojohn.wire._arguments import (
     LONGEST_CAPTCHA,
+    LONGEST_CHALLENGE,
     LONGEST_EMAIL,
     LONGEST_NAME,
     LONGEST_PASSWORD,
@@ -113,13 +114,13 @@ class V1:
             ConfigurationError: An argument cannot be sent.
         """
         body: dict[str, object] = {
-            "challenge_id": challenge.id,
+            "challenge_id": checked(challenge.id, name="challenge.id", longest=LONGEST_CHALLENGE),
             "code": checked_secret(code, name="code", longest=LONGEST_NAME),
         }
         if factor is not None:
             body["factor_id"] = checked(factor, name="factor", longest=LONGEST_NAME)
         elif challenge.factors:
-            body["factor_id"] = challenge.factors[0]
+            body["factor_id"] = checked(challenge.factors[0], name="challenge.factors", longest=LONGEST_NAME)
         return self._post("/mfa/verify", body, bearer=self.publishable_key)
 
     def read_grant(self, answer: Answer) -> Grant:

@@ -1,10 +1,10 @@
-"""Forks with a session: the workers of a preloaded server, and a fork in the middle of a refresh."""
+"""Forks with a session: the workers of a preloaded server, and a session that cannot be shared."""
 
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -13,18 +13,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from hellojohn import HelloJohn, MemoryStore, TokenStore
+from hellojohn import HelloJohn, MemoryStore
 from hellojohn.emulator import Emulator
 from tests.counts import count
 from tests.processes.conftest import DEMO
-from tests.processes.fleet import CHILDREN, PATIENCE, Place, World
+from tests.processes.fleet import CHILDREN, PATIENCE
 from tests.stores.forking import in_forked_child
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="only on systems with fork")
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 4
-ROUNDS = count(200)
+ROUNDS = count(100)
 TWO_HOURS = 7_200.0
 
 
@@ -95,88 +95,39 @@ def _ask(site: str) -> list[str]:
     return httpx.get(site, timeout=PATIENCE).text.split()
 
 
-# A fork in the middle of a refresh
+# A session in memory
 
 
-@pytest.fixture
-def place(tmp_path) -> Place:
-    """Return a store whose lock a child inherits."""
-    return Place("file", str(tmp_path / "sessions"))
+def test_a_child_forked_with_a_session_in_memory_is_told_what_to_do(emulator):
+    """Even in mid-refresh it says so at once, and harms nobody: the parent's session goes on."""
+    where = (emulator.url, emulator.tenant_id, emulator.publishable_key)
+    pipe, theirs = CHILDREN.Pipe()
+    parent = CHILDREN.Process(target=_be_parent, args=(*where, theirs))
+    with emulator.hold("token/refresh") as refresh:
+        parent.start()
+        refresh.wait_arrived()
+        pipe.send("fork")
+        of_child = _result(pipe)
+    of_parent = _result(pipe)
+    parent.join(PATIENCE)
+    assert of_child.startswith("StoreUnavailable: ")
+    assert "Share a FileStore or a RedisStore between the processes" in of_child
+    assert (of_parent, parent.exitcode) == ("refreshed twice", 0)
+    assert (emulator.rotations, emulator.reuses) == (2, 0)
 
 
-class Parent:
-    """A process with a refresh in flight, which forks a child when it is told."""
-
-    def __init__(self, pipe: Connection) -> None:
-        """Talk to it through ``pipe``."""
-        self._pipe = pipe
-
-    def fork(self) -> None:
-        """Let it fork; return when the child asks for another token."""
-        self._pipe.send("fork")
-        assert self.result() == "the child asks"
-
-    def has_result(self, patience: float) -> bool:
-        """Return whether somebody has got something by then."""
-        return self._pipe.poll(patience)
-
-    def result(self) -> str:
-        """Return what the child has got, and the second time what the parent has got."""
-        assert self.has_result(PATIENCE), "somebody hangs"
-        return self._pipe.recv()
+def _result(pipe: Connection) -> str:
+    assert pipe.poll(PATIENCE), "somebody hangs"
+    return pipe.recv()
 
 
-@contextmanager
-def _parent(world: World, open_store: Callable[[], TokenStore]) -> Iterator[Parent]:
-    ours, theirs = CHILDREN.Pipe()
-    process = CHILDREN.Process(target=_be_parent, args=(world, open_store, theirs))
-    process.start()
-    try:
-        yield Parent(ours)
-        process.join(PATIENCE)
-        assert process.exitcode == 0
-    finally:
-        process.kill()
-
-
-def _be_parent(world: World, open_store: Callable[[], TokenStore], pipe: Connection) -> None:
-    with world.client(store=open_store()) as hj, ThreadPoolExecutor(1) as pool:
-        if hj.auth.session() is None:
-            hj.auth.sign_in(*DEMO)
+def _be_parent(url: str, tenant: str, key: str, pipe: Connection) -> None:
+    client = HelloJohn(api_url=url, tenant_id=tenant, publishable_key=key, store=MemoryStore())
+    with client as hj, ThreadPoolExecutor(1) as pool:
+        hj.auth.sign_in(*DEMO)
         refresh = pool.submit(hj.auth.refresh)
         pipe.recv()
-        pipe.send(in_forked_child(lambda: _of_child(hj, pipe)))
+        pipe.send(in_forked_child(lambda: str(hj.auth.refresh())))
         refresh.result()
-        pipe.send(hj.auth.access_token())
-
-
-def _of_child(hj: HelloJohn, pipe: Connection) -> str:
-    pipe.send("the child asks")
-    hj.auth.refresh()
-    return hj.auth.access_token()
-
-
-def test_a_child_forked_in_the_middle_of_a_refresh_takes_its_result_over(world, emulator):
-    """It waits for its parent's lock, though it has inherited the descriptor, and then asks nobody."""
-    with emulator.hold("token/refresh") as refresh, _parent(world, world.place.store) as parent:
-        refresh.wait_arrived()
-        parent.fork()
-        assert not parent.has_result(0.3)
-        refresh.release()
-        child, own = parent.result(), parent.result()
-    assert child == own
-    assert (emulator.rotations, emulator.reuses) == (1, 0)
-
-
-def test_a_child_forked_with_a_session_in_memory_is_told_what_to_do(world, emulator):
-    """It cannot share the refresh, says so at once, and harms nobody: the parent's session goes on."""
-    with emulator.hold("token/refresh") as refresh, _parent(world, MemoryStore) as parent:
-        refresh.wait_arrived()
-        parent.fork()
-        child = parent.result()
-        refresh.release()
-        own = parent.result()
-    assert child.startswith("StoreUnavailable")
-    assert "Share a FileStore or a RedisStore" in child
-    assert own
-    assert (emulator.rotations, emulator.reuses) == (1, 0)
+        hj.auth.refresh()
+        pipe.send("refreshed twice")

@@ -158,7 +158,8 @@ class _Client:
 
         Events come in order and once each, on a thread of the SDK's, with no lock held: the callback may call
         the client. A callback that raises is logged and harms nothing. ``sign_in``, ``sign_out`` and
-        ``refresh`` return, and ``SessionExpired`` is raised, when the callbacks have been called.
+        ``refresh`` return, and ``SessionExpired`` is raised, when the callbacks have been called, unless one
+        was at work on another event: then this one comes behind it, and nobody waits.
 
         Returns:
             A function that ends the subscription.

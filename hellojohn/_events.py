@@ -4,7 +4,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction
 
 from hellojohn._models import AuthEvent
 
@@ -51,7 +51,7 @@ class Events:
 
     def on(self, callback: Callback) -> Callable[[], None]:
         """Call ``callback`` with every event from now on, until the returned function is called."""
-        if not callable(callback) or iscoroutinefunction(callback):
+        if not callable(callback) or _is_async(callback):
             msg = (
                 "on() takes a plain function of one event. It is called on a thread of the SDK's: from"
                 " there, reach an event loop with loop.call_soon_threadsafe."
@@ -87,3 +87,9 @@ class Events:
         with self._lock:
             self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
         subscription.ended = True
+
+
+def _is_async(callback: Callback) -> bool:
+    """Return whether a call would only make something to await, which nobody would."""
+    called = (callback, type(callback).__call__)
+    return any(iscoroutinefunction(function) or isasyncgenfunction(function) for function in called)

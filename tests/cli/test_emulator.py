@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import re
 import signal
 import socket
@@ -86,7 +87,7 @@ def test_the_variables_work_as_printed(printed):
     _, text = printed()
     exports = "".join(line + "\n" for line in text.splitlines() if line.startswith("export "))
     assert exports.count("\n") == 4
-    script = f'{exports}exec {sys.executable} -c "$CODE"'
+    script = f'{exports}exec {shlex.quote(sys.executable)} -c "$CODE"'
     run = subprocess.run(
         ["sh", "-c", script],
         env=os.environ | {"CODE": _IN_A_SHELL},

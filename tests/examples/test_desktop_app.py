@@ -1,5 +1,6 @@
 """The desktop app: somebody in front of a real screen, a real keyring, and an emulator behind the app."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -74,7 +75,16 @@ class User:
 
 
 @pytest.fixture
-def open_window(desktop, emulator, monkeypatch, request) -> Iterator[Callable[[], User]]:
+def _collecting_here() -> Iterator[None]:
+    """Let no other thread free what belongs to a window: Tk takes that from its own thread only."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
+
+
+@pytest.fixture
+def open_window(_collecting_here, desktop, emulator, monkeypatch, request) -> Iterator[Callable[[], User]]:
     """Return what opens the app's window in this process, and closes the one before."""
     for name, value in desktop.items():
         monkeypatch.setenv(name, value)

@@ -2,8 +2,8 @@
 
 import io
 import os
-import shlex
 import re
+import shlex
 import signal
 import socket
 import subprocess

@@ -1,6 +1,7 @@
 """A process that ends in the middle of a refresh; ``test_endings`` starts it and looks at what it leaves."""
 
 import os
+import signal
 import sys
 import time
 
@@ -10,6 +11,7 @@ from hellojohn.stores import FileStore
 
 def main(url: str, folder: str, ahead: str, way: str) -> None:
     """Use the session that is in ``folder`` with a clock that is ``ahead`` seconds ahead, and end."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without it
     hj = HelloJohn(
         tenant_id="tnt_local",
         publishable_key="pk_test_local",

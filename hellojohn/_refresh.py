@@ -217,7 +217,8 @@ def _keep(held: Held, kept: Record, outcome: Outcome, *, ambiguous: bool) -> Res
 def _save_quietly(held: Held, record: Record) -> None:
     """Note what was learnt; if that fails, an intent stays open too long, which is safe."""
     try:
-        held.save(record)
+        if holds(held, record):
+            held.save(record)
     except StoreError as error:
         logger.warning("The outcome of a refresh was not noted in the store: %s", error)
 

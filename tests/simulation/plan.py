@@ -1,0 +1,147 @@
+"""What one schedule is made of, drawn from its seed: the processes, the server's settings, what fails."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_STEADY = (
+    *("use",) * 9,
+    *("refresh",) * 3,
+    *("sign_in", "sign_in", "sign_out", "sign_out", "session", "access_token", "user"),
+)
+_COMING_AND_GOING = (
+    *("use", "sign_in", "sign_out") * 3,
+    *("refresh", "refresh", "session", "session", "access_token"),
+)
+
+
+class Chance(Random):
+    """A seeded source of choices."""
+
+    def one_of(self, *choices: T) -> T:
+        """Return one of these."""
+        return choices[int(self.random() * len(choices))]
+
+    def happens(self, probability: float) -> bool:
+        """Return true as often as ``probability`` says."""
+        return self.random() < probability
+
+
+class Mood(StrEnum):
+    """What a store cannot do for some time."""
+
+    WELL = "well"
+    FULL = "full"
+    LATE = "full for whoever has an answer to save"
+    STUCK = "stuck"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The terms of a schedule. Probabilities are for each opportunity.
+
+    Attributes:
+        calm: Nothing fails, so nothing may cost more than it must.
+        turns: How many turns the schedule takes before it is let run out.
+        callers: How many calls are made in them, at most.
+        processes: How many processes share the store.
+        accounts: How many sessions the store has room for.
+        lease: Seconds a lock lasts at most; ``None`` if it dies with its holder.
+        keeps_aside: Whether the store has a ``set_aside`` of its own.
+        losable: Whether a living holder may lose its lock.
+        grace: For how long the server takes a rotated token again.
+        ttl: The access token's life.
+        idle: The tenant's idle timeout.
+        knows_idle: Whether the client was told.
+        duration: The longest session.
+        deaf: Whether the server ignores how long a session was asked for.
+        nested: Whether a sign-in is answered in the nested shape.
+        background: Whether tokens are refreshed ahead of their expiry.
+        skew: How far apart the processes' clocks are, in seconds.
+        stickiness: How likely the task that ran last goes on.
+        haste: How likely time passes though somebody could run.
+        calls: Which calls are made; one that is listed twice is made twice as often.
+        bursts: How likely several calls are made at once, in one process and on one account.
+        drops: How likely a process lets go of the accounts that nobody uses just now.
+        mood: What the store's first mood is.
+        network, store, moods, crash, corruption, setback, trouble: How likely each of them is; ``moods`` are
+            the store's, and ``trouble`` comes from the server: sessions revoked, tokens stolen or rejected.
+    """
+
+    calm: bool
+    turns: int
+    callers: int
+    processes: int
+    accounts: int
+    lease: float | None
+    keeps_aside: bool
+    losable: bool
+    grace: str | None
+    ttl: str
+    idle: str | None
+    knows_idle: bool
+    duration: str
+    deaf: bool
+    nested: bool
+    background: bool
+    skew: float
+    stickiness: float
+    haste: float
+    calls: tuple[str, ...]
+    bursts: float
+    drops: float
+    mood: Mood
+    network: float
+    store: float
+    moods: float
+    crash: float
+    corruption: float
+    setback: float
+    trouble: float
+
+
+def draw(chance: Chance) -> Plan:
+    """Draw the terms of a schedule."""
+    calm = chance.happens(0.2)
+
+    def unless_calm(*likelihoods: float) -> float:
+        drawn = chance.one_of(*likelihoods)
+        return 0.0 if calm else drawn
+
+    lease, keeps_aside = chance.one_of(None, 60.0), chance.happens(0.7)
+    return Plan(
+        calm=calm,
+        turns=chance.one_of(100, 200, 400),
+        callers=chance.one_of(6, 10, 18),
+        processes=chance.one_of(1, 1, 2, 2, 3),
+        accounts=chance.one_of(1, 1, 1, 2),
+        lease=lease,
+        keeps_aside=keeps_aside,
+        losable=keeps_aside and lease is not None and not calm and chance.happens(0.3),
+        grace=chance.one_of(None, None, "30s"),
+        ttl=chance.one_of("60s", "10m", "1h"),
+        idle=chance.one_of(None, None, "30m", "2h"),
+        knows_idle=chance.happens(0.7),
+        duration=chance.one_of("2h", "1d", "30d"),
+        deaf=chance.happens(0.4),
+        nested=chance.happens(0.6),
+        background=chance.happens(0.7),
+        skew=unless_calm(0.0, 0.0, 0.0, 20.0, 300.0),
+        stickiness=chance.one_of(0.0, 0.0, 0.5, 0.8),
+        haste=chance.one_of(0.01, 0.03, 0.1),
+        calls=chance.one_of(_STEADY, _STEADY, _COMING_AND_GOING),
+        bursts=chance.one_of(0.0, 0.2, 0.5),
+        drops=chance.one_of(0.0, 0.02, 0.1),
+        network=unless_calm(0.0, 0.1, 0.3, 0.6),
+        store=unless_calm(0.0, 0.0, 0.02, 0.1),
+        mood=Mood.WELL if calm else chance.one_of(*(Mood.WELL,) * 7, *Mood),
+        moods=unless_calm(0.0, 0.0, 0.02, 0.05),
+        crash=unless_calm(0.0, 0.0, 0.01, 0.03),
+        corruption=unless_calm(0.0, 0.0, 0.0, 0.01),
+        setback=unless_calm(0.0, 0.0, 0.01),
+        trouble=unless_calm(0.0, 0.005, 0.02),
+    )

@@ -1,0 +1,156 @@
+"""One schedule from its seed to its end: mishaps and calls, then calm, then a last look at everything."""
+
+import gc
+import logging
+import random
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+
+from tests.simulation.plan import Chance, draw
+from tests.simulation.process import Process
+from tests.simulation.scheduler import START
+from tests.simulation.world import World
+
+_LAST_TURN = 20_000
+_LONGEST_WAIT = 900.0
+_LONGEST_RETURN = 20_000.0
+
+
+class Schedule:
+    """One schedule.
+
+    Attributes:
+        seed: What it is drawn from: the same seed gives the same schedule.
+        violations: What was found to be wrong.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self._chance = Chance(seed)
+        self._plan = draw(self._chance)
+        self._world = World(self._chance, self._plan)
+        self.violations = self._world.facts.violations
+
+    def run(self) -> None:
+        """Take all turns, up to the first violation."""
+        try:
+            self._prelude()
+            self._play()
+            self._epilogue()
+        except _Enough:
+            pass
+        finally:
+            scheduler = self._world.scheduler
+            for task in tuple(scheduler.tasks):
+                scheduler.stop(task, for_good=True)
+
+    def trace(self) -> Iterable[str]:
+        """Return what happened, line by line."""
+        yield f"seed {self.seed}: {self._plan}"
+        for now, task, what, detail in self._world.scheduler.trace:
+            words = " ".join(map(str, detail)) if isinstance(detail, tuple) else str(detail)
+            yield f"{now - START:13.3f}  {task or 'world'!s:20} {what} {words}".rstrip()
+
+    def _prelude(self) -> None:
+        """Sign in, most of the time."""
+        if self._chance.happens(0.8):
+            world = self._world
+            network, store, mood = world.network.faults, world.store.faults, world.store.mood
+            world.recover()
+            world.sign_in()
+            self._run_out()
+            world.network.faults, world.store.faults, world.store.mood = network, store, mood
+
+    def _play(self) -> None:
+        world, chance, plan = self._world, self._chance, self._plan
+        calls = plan.callers
+        for _ in range(plan.turns):
+            world.befall()
+            if not world.processes and chance.happens(0.1):
+                world.begin_process()
+            idle = not world.scheduler.ready
+            if calls > 0 and world.processes and chance.happens(0.5 if idle else plan.callers / plan.turns):
+                calls -= world.call()
+            elif not idle and not chance.happens(plan.haste):
+                self._turn()
+            else:
+                world.pass_time(idle=idle)
+
+    def _run_out(self, within: float = _LONGEST_WAIT) -> None:
+        """Let everything come to its end, without any mishap (liveness)."""
+        world = self._world
+        scheduler, until = world.scheduler, world.scheduler.now + within
+        while scheduler.tasks:
+            moment = scheduler.next_moment()
+            if scheduler.ready:
+                self._turn()
+            elif moment is not None:
+                scheduler.advance_to(moment)
+                world.store.expire(losable=False)
+            else:
+                world.facts.wrong(f"liveness: {list(scheduler.tasks)} wait for what never comes")
+                raise _Enough
+            if scheduler.now > until or scheduler.turns > _LAST_TURN:
+                world.facts.wrong(f"7: {list(scheduler.tasks)} go on and on")
+                raise _Enough
+
+    def _epilogue(self) -> None:
+        """Use every session once more, everywhere; whoever knows most comes first."""
+        world = self._world
+        world.recover()
+        self._run_out()
+        if not world.processes:
+            world.begin_process()
+        knowing = {home for pair in world.facts.pairs.values() for home in pair.known_to}
+        for home in sorted(world.processes, key=lambda home: home not in knowing):
+            for name in world.names:
+                world.callers.start("come_back", home, name)
+                self._run_out(within=_LONGEST_RETURN)
+        self._check_nothing_is_left()
+
+    def _check_nothing_is_left(self) -> None:
+        world = self._world
+        for home in world.processes:
+            if home.engine.services.flights:
+                world.facts.wrong(f"7: {home} has a flight that never landed")
+        if any(not hold.dead for hold in world.store.holds.values()):
+            world.facts.wrong("7: a lock is held, and nobody runs")
+
+    def _turn(self) -> None:
+        scheduler = self._world.scheduler
+        places = len(scheduler.ready)
+        last = self._chance.happens(self._plan.stickiness)
+        task = scheduler.run(places - 1 if last else int(self._chance.random() * places))
+        if isinstance(task.home, Process):
+            task.home.check_views()
+        if self.violations:
+            raise _Enough
+
+
+class _Enough(Exception):
+    """There is a violation: nothing that follows means anything."""
+
+
+@contextmanager
+def steady() -> Generator[None]:
+    """Keep out what could make one seed differ from itself: the collector; and what costs time: the log."""
+    logger, state = logging.getLogger("hellojohn"), random.getstate()
+    disabled, logger.disabled = logger.disabled, True
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
+        logger.disabled = disabled
+        random.setstate(state)
+
+
+def play(seed: int) -> Schedule:
+    """Run the schedule of a seed. Call it inside ``steady``."""
+    random.seed(seed)
+    schedule = Schedule(seed)
+    schedule.run()
+    return schedule

@@ -153,7 +153,7 @@ def _open_redis(where: str) -> TokenStore:
     return RedisStore(valkey.Valkey(unix_socket_path=where), lease=_LEASE)
 
 
-_LEASE = 0.5
+_LEASE = 1.0
 _OPENERS: dict[str, Callable[[str], TokenStore]] = {
     "file": _open_file,
     "keyring": _open_keyring,

@@ -21,7 +21,7 @@ from tests.processes.fleet import CHILDREN, PATIENCE, World
 T = TypeVar("T")
 
 KILLS = count(1_000)
-TWO_HOURS = 7_200.0
+A_TOKENS_LIFE = 3_601.0
 LONGEST_REFRESH = 0.03
 
 
@@ -119,7 +119,7 @@ def _all_steps(world: World) -> list[str]:
 
 
 def _killed_at_step(world: World, deadly: int) -> None:
-    world.clock.advance(TWO_HOURS)
+    world.clock.advance(A_TOKENS_LIFE)
     _, theirs = CHILDREN.Pipe()
     child = CHILDREN.Process(target=refresh_and_die, args=(world, deadly, theirs))
     child.start()
@@ -128,7 +128,7 @@ def _killed_at_step(world: World, deadly: int) -> None:
 
 
 def _killed_after(world: World, seconds: float) -> None:
-    world.clock.advance(TWO_HOURS)
+    world.clock.advance(A_TOKENS_LIFE)
     ours, theirs = CHILDREN.Pipe()
     child = CHILDREN.Process(target=refresh_until_killed, args=(world, theirs))
     child.start()

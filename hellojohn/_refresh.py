@@ -151,7 +151,7 @@ class Refresher:
                 held.save(new)
                 return Result(new, rotated=True)
             except StoreError as error:
-                logger.warning("The refreshed session was not saved (attempt %d): %s", number, error)
+                logger.warning("The refreshed session was not saved (attempt %d): %s", number, str(error))
                 lost = isinstance(error, StoreLocked)
             if not _may_save_again(held, attempts, number, lost=lost):
                 break
@@ -220,7 +220,7 @@ def _save_quietly(held: Held, record: Record) -> None:
         if holds(held, record):
             held.save(record)
     except StoreError as error:
-        logger.warning("The outcome of a refresh was not noted in the store: %s", error)
+        logger.warning("The outcome of a refresh was not noted in the store: %s", str(error))
 
 
 def _delete_quietly(held: Held) -> None:
@@ -228,7 +228,7 @@ def _delete_quietly(held: Held) -> None:
     try:
         held.delete()
     except StoreError as error:
-        logger.warning("A session that is over was not deleted from the store: %s", error)
+        logger.warning("A session that is over was not deleted from the store: %s", str(error))
 
 
 def holds(held: Held, *ours: Record) -> bool:

@@ -1,5 +1,6 @@
 """What the engine's tests share: records, virtual time, a scripted service, a store that fails on demand."""
 
+import copy
 import json
 import threading
 import time
@@ -161,7 +162,9 @@ class FlakyStore(MemoryStore):
         failure = failures.popleft() if failures else None
         result = work() if failure is None or method in self._late else None
         if failure is not None:
-            raise failure
+            raise copy.copy(
+                failure
+            )  # one that is raised again and again would keep every frame it came through
         return result
 
     def load(self, key: str) -> str | None:

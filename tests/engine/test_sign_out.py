@@ -16,7 +16,6 @@ from hellojohn._errors import (
     StoreLocked,
     StoreUnavailable,
 )
-from hellojohn._flight import drive
 from hellojohn._secret import Secret
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from hellojohn.stores import FileStore, MemoryStore
@@ -151,25 +150,32 @@ def test_a_refresh_that_nobody_wants_any_more_is_not_tried_again():
     assert (bench.stored(), bench.session(), bench.told()[-1]) == (None, None, "SIGNED_OUT")
 
 
-def test_a_reader_that_was_faster_than_the_deletion_shows_nothing():
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_reader_that_was_faster_than_the_deletion_shows_nothing(is_begun):
     """The first look at the store and a sign-out at the same time: the sign-out is later, and wins."""
+    may_delete = threading.Event()
 
     class Slow(MemoryStore):
         """Reads, and lets a sign-out happen before it returns what it has read."""
 
+        def delete(self, key: str) -> None:
+            """Wait until the record was read once more."""
+            assert may_delete.wait(10)
+            super().delete(key)
+
         def load(self, key: str) -> str | None:
             """Read early, return late."""
             text = super().load(key)
-            if threading.current_thread() is threading.main_thread() and thread.ident is None:
-                thread.start()
-                thread.join(10)
+            if threading.current_thread() is threading.main_thread() and not may_delete.is_set():
+                may_delete.set()
+                assert (signing_out or in_thread(bench.sign_out))() is None
             return text
 
     bench = Bench(store=Slow())
     bench.put(a_record())
-    thread = threading.Thread(target=bench.sign_out)
-    view = drive(bench.account.load())
-    assert view is None
+    signing_out = in_thread(bench.sign_out) if is_begun else None
+    until(lambda: bench.account.epoch == is_begun)
+    assert bench.session() is None
     assert bench.account.view is None
     assert bench.told() == ["SIGNED_OUT"]
 

@@ -38,9 +38,6 @@ def _unsaved() -> tuple[Bench, FlakyStore]:
     return bench, store
 
 
-# between the answer and the save
-
-
 def test_a_store_that_fails_between_the_answer_and_the_save_costs_nobody_the_session(caplog):
     """The new pair is used from memory, and the log says what is wrong."""
     with caplog.at_level(logging.WARNING, "hellojohn"):
@@ -181,9 +178,6 @@ def test_a_lock_that_was_lost_on_the_way_is_taken_again():
     kept(bench.settle(), generation=2, refresh_token=Secret("rt_2"))
 
 
-# before anything was asked
-
-
 @pytest.mark.parametrize("method", ["load", "lock"])
 def test_a_store_that_cannot_be_read_is_a_store_error_and_no_sign_out(method):
     """The user is not sent to sign-in by a lost server."""
@@ -307,9 +301,6 @@ def test_a_newer_versions_record_that_came_meanwhile_is_left_untouched_by_a_refr
     with pytest.raises(NewerRecord):
         bench.at(DEAD).token()
     assert MemoryStore.load(bench.store, KEY) == NEWER
-
-
-# somebody's own store
 
 
 class Minimal:

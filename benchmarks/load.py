@@ -52,7 +52,7 @@ async def _run(url: str, emulator: Emulator, requests: int, *, expiry: bool) -> 
     async with AsyncHelloJohn(**settings(emulator), clock=clock) as hj:
         await hj.auth.sign_in(*DEMO)
         async with hj.client(base_url=url) as api:
-            await asyncio.gather(*(_requests(api, 20, _ignore) for _ in range(_TASKS)))  # open the connections
+            await asyncio.gather(*(_requests(api, 20, _ignore) for _ in range(_TASKS)))
             emulator.fail("token/refresh", delay=_REFRESH_TAKES, times=1)
             await asyncio.gather(*(_requests(api, requests // _TASKS, note) for _ in range(_TASKS)))
     return times

@@ -15,7 +15,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from hellojohn._errors import (
     ExpiryReason,
@@ -29,12 +29,10 @@ from hellojohn._errors import (
 from hellojohn._freshness import Freshness, Schedule
 from hellojohn._grants import refreshed
 from hellojohn._record import NewerRecord, Record
+from hellojohn._retry import Attempts
 from hellojohn._timing import Timing, within_time
 from hellojohn._vault import Held
 from hellojohn.wire import Answer, Call, Dialect, Outcome, OutcomeKind
-
-if TYPE_CHECKING:
-    from hellojohn._retry import Attempts
 
 _COOLDOWN = 5.0
 _LONGEST_COOLDOWN = 3_600.0
@@ -108,8 +106,6 @@ class Refresher:
         return Result(ended=_over(record, ExpiryReason.DURATION_ELAPSED), goodbye=record)
 
     def _ask(self, held: Held, record: Record, wanted: Callable[[], bool]) -> Result:
-        from hellojohn._retry import Attempts  # noqa: PLC0415 - tenacity is loaded when first needed
-
         cut_off = record.intent_at is not None
         intent = self._intent(held, record)
         held.save(intent)
@@ -142,7 +138,7 @@ class Refresher:
         intent = record if record.intent_at is not None else record.changed(intent_at=now)
         return intent.changed(retry_at=within_time(now + held.refresh_time)) if held.leased else intent
 
-    def _save(self, held: Held, record: Record, new: Record, attempts: "Attempts") -> Result:
+    def _save(self, held: Held, record: Record, new: Record, attempts: Attempts) -> Result:
         lost = False
         for number in count(1):
             try:
@@ -199,7 +195,7 @@ def _next(record: Record, outcome: Outcome, arrived_at: float) -> Record:
     return refreshed(record, outcome.grant, now=arrived_at)
 
 
-def _may_save_again(held: Held, attempts: "Attempts", number: int, *, lost: bool) -> bool:
+def _may_save_again(held: Held, attempts: Attempts, number: int, *, lost: bool) -> bool:
     """A lease keeps the others out for some time: the store may be back before they can burn a token."""
     worth_waiting = held.leased and not lost and attempts.wanted() and attempts.left() > 0
     return number < _SAVES or worth_waiting

@@ -119,8 +119,9 @@ class Facts:
         self.forced: dict[str, int] = {}
         self.on_present: list[Callable[[Pair], None]] = []
         self._unlocked: set[Task | None] = set()
+        self._last: dict[str, Session] = {}
         self._heard_at: dict[Task | None, int] = {}
-        self._set_aside: set[Task | None] = set()
+        self._blind: set[Task | None] = set()
         self._open: dict[Task | None, Pair] = {}
 
     def wrong(self, what: str) -> None:
@@ -202,6 +203,7 @@ class Facts:
             self.same_since[key] = self.scheduler.turns
             self.changes += 1
         self.records[key] = record
+        self._last[key] = new.session
         opened = self._open.get(self.scheduler.current)
         if opened is not None and (opened is new.parent or record["intent_at"] is None):
             del self._open[self.scheduler.current]
@@ -210,7 +212,7 @@ class Facts:
         session = new.session
         there = old is not None and self.pair_of(old).session is session
         heard_at = self._heard_at.get(self.scheduler.current, -1)
-        blind = self.scheduler.current in self._set_aside
+        blind = self.scheduler.current in self._blind
         if not (there or blind) and (session.ended_at or math.inf) < heard_at:
             self.wrong(f"3: {new} of {session} is saved, and was signed out before the answer came")
         if session.torn:
@@ -238,9 +240,9 @@ class Facts:
             self.scheduler.note("removes", self.pair_of(record))
         self._open.pop(self.scheduler.current, None)
 
-    def set_aside(self) -> None:
+    def blinded(self) -> None:
         """Note that the present task found junk: what was there before, nobody can tell."""
-        self._set_aside.add(self.scheduler.current)
+        self._blind.add(self.scheduler.current)
 
     def has_answer(self) -> bool:
         """Return whether the present task has got a new pair that is not stored yet."""
@@ -292,8 +294,8 @@ class Facts:
         pair = self._open.get(task)
         if pair is not None:
             pair.session.torn = True
-        if key in self.records:
-            self.pair_of(self.records[key]).session.torn = True
+        if key in self._last:
+            self._last[key].torn = True
 
     def _unguard(self, pair: Pair) -> None:
         pair.doubt = pair.failed = pair.unguarded = pair.session.torn = True

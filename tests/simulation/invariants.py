@@ -164,7 +164,7 @@ class Judge:
         match reason:
             case ExpiryReason.SIGNED_OUT:
                 key, home = call.account.key, call.home
-                asked = home.signing_out[key] or home.touched[key] > (session.saved_at or 0)
+                asked = session.torn or home.signing_out[key] or home.touched[key] > (session.saved_at or 0)
                 return (
                     bool(asked)
                     or session.ended_at is not None
@@ -180,7 +180,7 @@ class Judge:
 
     def _was_idle(self, session: Session) -> bool:
         pairs = [pair for pair in self._facts.pairs.values() if pair.session is session]
-        if self._plan.skew or self._plan.setback or any(pair.unknown for pair in pairs):
+        if self._plan.skew or self._plan.setback or any(pair.doubt or pair.stolen for pair in pairs):
             return True
         last = self._server.rules.session(session.id).last_active_at
         idle = self._server.idle

@@ -8,13 +8,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _STEADY = (
-    *("use",) * 9,
-    *("refresh",) * 3,
-    *("sign_in", "sign_in", "sign_out", "sign_out", "session", "access_token", "user"),
+    *("use",) * 12,
+    *("refresh", "access_token") * 2,
+    *("session", "user", "sign_in", "sign_out"),
 )
 _COMING_AND_GOING = (
-    *("use", "sign_in", "sign_out") * 3,
-    *("refresh", "refresh", "session", "session", "access_token"),
+    *("use", "sign_in", "sign_out", "refresh", "session") * 2,
+    *("use", "use", "access_token"),
 )
 
 
@@ -63,6 +63,7 @@ class Plan:
         background: Whether tokens are refreshed ahead of their expiry.
         skew: How far apart the processes' clocks are, in seconds.
         stickiness: How likely the task that ran last goes on.
+        fine: Whether others may run between any two steps in memory as well.
         haste: How likely time passes though somebody could run.
         calls: Which calls are made; one that is listed twice is made twice as often.
         bursts: How likely several calls are made at once, in one process and on one account.
@@ -90,6 +91,7 @@ class Plan:
     background: bool
     skew: float
     stickiness: float
+    fine: bool
     haste: float
     calls: tuple[str, ...]
     bursts: float
@@ -115,33 +117,34 @@ def draw(chance: Chance) -> Plan:
     lease, keeps_aside = chance.one_of(None, 60.0), chance.happens(0.7)
     return Plan(
         calm=calm,
-        turns=chance.one_of(100, 200, 400),
-        callers=chance.one_of(6, 10, 18),
+        turns=chance.one_of(200, 400),
+        callers=chance.one_of(8, 14, 20),
         processes=chance.one_of(1, 1, 2, 2, 3),
         accounts=chance.one_of(1, 1, 1, 2),
         lease=lease,
         keeps_aside=keeps_aside,
         losable=keeps_aside and lease is not None and not calm and chance.happens(0.3),
         grace=chance.one_of(None, None, "30s"),
-        ttl=chance.one_of("60s", "10m", "1h"),
+        ttl=chance.one_of("60s", "60s", "10m", "1h"),
         idle=chance.one_of(None, None, "30m", "2h"),
         knows_idle=chance.happens(0.7),
-        duration=chance.one_of("2h", "1d", "30d"),
+        duration=chance.one_of("2h", "1d", "30d", "30d"),
         deaf=chance.happens(0.4),
         nested=chance.happens(0.6),
         background=chance.happens(0.7),
         skew=unless_calm(0.0, 0.0, 0.0, 20.0, 300.0),
         stickiness=chance.one_of(0.0, 0.0, 0.5, 0.8),
+        fine=chance.happens(0.5),
         haste=chance.one_of(0.01, 0.03, 0.1),
-        calls=chance.one_of(_STEADY, _STEADY, _COMING_AND_GOING),
+        calls=chance.one_of(_STEADY, _STEADY, _STEADY, _COMING_AND_GOING),
         bursts=chance.one_of(0.0, 0.2, 0.5),
-        drops=chance.one_of(0.0, 0.02, 0.1),
+        drops=chance.one_of(0.0, 0.05, 1.0),
         network=unless_calm(0.0, 0.1, 0.3, 0.6),
         store=unless_calm(0.0, 0.0, 0.02, 0.1),
         mood=Mood.WELL if calm else chance.one_of(*(Mood.WELL,) * 7, *Mood),
         moods=unless_calm(0.0, 0.0, 0.02, 0.05),
-        crash=unless_calm(0.0, 0.0, 0.01, 0.03),
+        crash=unless_calm(0.0, 0.0, 0.005, 0.02),
         corruption=unless_calm(0.0, 0.0, 0.0, 0.01),
-        setback=unless_calm(0.0, 0.0, 0.01),
-        trouble=unless_calm(0.0, 0.005, 0.02),
+        setback=unless_calm(0.0, 0.0, 0.0, 0.01),
+        trouble=unless_calm(0.0, 0.0, 0.005, 0.02),
     )

@@ -48,16 +48,16 @@ class VirtualOwner(Owner):
 
 
 class TurnLock:
-    """A lock of an account: to take it and to give it back are scheduling points."""
+    """A lock of an account: to take it and to give it back are scheduling points, if that is wanted."""
 
-    def __init__(self, scheduler: Scheduler, facts: Facts) -> None:
-        self._scheduler = scheduler
+    def __init__(self, scheduler: Scheduler, facts: Facts, *, fine: bool) -> None:
         self._facts = facts
+        self._pause = scheduler.pause if fine else lambda: None
         self._taken = False
 
     def __enter__(self) -> None:
         """Take it."""
-        self._scheduler.pause()
+        self._pause()
         if self._taken:
             self._facts.wrong("two tasks are inside one account's lock")
         self._taken = True
@@ -65,7 +65,7 @@ class TurnLock:
     def __exit__(self, *_: object) -> None:
         """Give it back."""
         self._taken = False
-        self._scheduler.pause()
+        self._pause()
 
 
 class Process:
@@ -101,6 +101,7 @@ class Process:
         self._scheduler = scheduler
         self._facts = facts
         self._network = network
+        self._fine = plan.fine
         self._kept: list[Account] = []
         self._flights: dict[int, int] = {}
         self._seen: dict[str, View | None] = {}
@@ -133,7 +134,7 @@ class Process:
         """Return an account, with a lock whose turns are taken, and keep it until ``drop``."""
         account = self.engine.account(name)
         if not isinstance(account._lock, TurnLock):
-            account._lock = TurnLock(self._scheduler, self._facts)  # type: ignore[assignment]
+            account._lock = TurnLock(self._scheduler, self._facts, fine=self._fine)  # type: ignore[assignment]
         self._kept.append(account)
         return account
 

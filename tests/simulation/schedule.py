@@ -69,6 +69,8 @@ class Schedule:
             if not world.processes and chance.happens(0.1):
                 world.begin_process()
             idle = not world.scheduler.ready
+            if calls <= 0 and not world.scheduler.tasks:
+                break
             if calls > 0 and world.processes and chance.happens(0.5 if idle else plan.callers / plan.turns):
                 calls -= world.call()
             elif not idle and not chance.happens(plan.haste):

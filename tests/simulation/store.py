@@ -192,7 +192,6 @@ class VirtualStore:
         late = self._reach("set aside", key, writes=True)
         if key in self._facts.records:
             self._facts.wrong("6: a good record is set aside")
-        self._facts.set_aside()
         text = self.texts.pop(key, None)
         where = f"{key}.corrupt-{len(self.texts)}-{self._scheduler.turns}"
         if text is not None:
@@ -207,6 +206,7 @@ class VirtualStore:
         self._seen.add((task, junk))
         if hold is not None and hold.task is task and not self._is_aside(key):
             self._junk.append(junk)
+            self._facts.blinded()
 
     def _forgive(self, key: str) -> None:
         """Who goes without the lock cannot know what is there a moment later."""

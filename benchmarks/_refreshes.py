@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import httpx
 
-from benchmarks._accounts import Accounts, Service
+from benchmarks._accounts import Accounts, Service, key_in
 from hellojohn import RedisStore
 
 _ROUNDS = 5
@@ -26,7 +26,7 @@ class _Rate(NamedTuple):
 
 def refreshes(held: Accounts, number: int) -> list[str]:
     """Return the rates against a service that answers at once and one that takes its time."""
-    lines: list[str] = []
+    lines = [f"refreshes by the engine alone, the records in memory: {_alone(held, number):.0f} a second"]
     for takes, threads in _THREADS.items():
         bare: list[_Rate] = []
         ours: list[_Rate] = []
@@ -40,6 +40,13 @@ def refreshes(held: Accounts, number: int) -> list[str]:
             *_told(ours, bare),
         ]
     return [*lines, f"commands of one refresh: {_commands(held)}"]
+
+
+def _alone(held: Accounts, number: int) -> float:
+    with held.copied_to_memory(number) as hj:
+        return _rate(
+            lambda pair: hj.for_account(pair[0]).auth.refresh(), list(held.records.items())[:number], 1
+        ).per_second
 
 
 def _told(ours: list[_Rate], bare: list[_Rate]) -> list[str]:
@@ -66,7 +73,7 @@ class _Alone:
 
     def refresh(self, pair: _Pair) -> None:
         """Send the commands and the call of one refresh."""
-        key = pair[1].partition("{")[2].removesuffix("}")
+        key = key_in(pair[1])
         text = self._store.load(key) or ""
         with self._store.lock(key, 5.0):
             self._store.load(key)

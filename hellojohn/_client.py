@@ -11,7 +11,7 @@ import httpx
 
 from hellojohn._account import Account
 from hellojohn._auth import AsyncAuth, Auth
-from hellojohn._config import Settings, check_store, read_settings
+from hellojohn._config import Settings, read_settings
 from hellojohn._doctor import Diagnosis, diagnose
 from hellojohn._engine import Engine
 from hellojohn._errors import ConfigurationError
@@ -21,6 +21,7 @@ from hellojohn._http import Proxy, Sender, Timeout, Verify
 from hellojohn._models import Clock
 from hellojohn._secret import Secret
 from hellojohn.stores import MemoryStore, TokenStore
+from hellojohn.stores._checks import check_store
 from hellojohn.transport.httpx import SessionAuth
 from hellojohn.transport.origins import Origins
 from hellojohn.wire.v1 import V1

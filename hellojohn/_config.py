@@ -6,15 +6,12 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from inspect import iscoroutinefunction
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError
 from hellojohn._models import Clock
 from hellojohn._secret import Secret
-from hellojohn.stores._protocol import TokenStore
 
 DEFAULT_API_URL = "https://api.hellojohn.dev"
 _HOST = re.compile(r"[a-z0-9._:-]+")
@@ -94,19 +91,6 @@ def read_settings(
     )
 
 
-def check_store(store: Any) -> TokenStore:  # noqa: ANN401 - anything may come, that is why it is checked
-    """Return ``store`` if it looks like a token store.
-
-    Raises:
-        ConfigurationError: It lacks a method, or has an asynchronous one.
-    """
-    problem = _problem_of(store)
-    if problem is not None:
-        raise ConfigurationError(f"store must be a TokenStore, such as FileStore(): {problem}.")
-    found: TokenStore = store
-    return found
-
-
 def check_account(name: object) -> str:
     """Return an account's name.
 
@@ -167,18 +151,6 @@ def _read_key(value: Secret | None, name: str, *, wrong: str) -> Secret | None:
     if key.reveal().startswith(wrong):
         raise ConfigurationError(f"{name} holds the other kind of key ({wrong}...): {_how(name)}.")
     return key
-
-
-def _problem_of(store: object) -> str | None:
-    if isinstance(store, type):
-        return "an instance, not the class"
-    for name in ("load", "save", "delete", "lock"):
-        method = getattr(store, name, None)
-        if not callable(method):
-            return f"it has no {name}()"
-        if iscoroutinefunction(method):
-            return f"its {name}() is asynchronous, and the SDK calls it on threads of its own"
-    return None
 
 
 def _read_clock(clock: Clock) -> Clock:

@@ -22,6 +22,7 @@ from hellojohn._http._settings import (
     checked_proxy,
     checked_timeout,
     checked_transport,
+    checked_verify,
 )
 from hellojohn._version import __version__
 from hellojohn.wire import Answer, Call, Fault, Lost, Reply
@@ -69,7 +70,7 @@ class Sender:
     ) -> None:
         self._api_url = api_url.rstrip("/")
         self._timeout = checked_timeout(timeout)
-        self._verify = verify
+        self._verify = checked_verify(verify)
         self._proxy = checked_proxy(proxy)
         self._transport = checked_transport(transport)
         self._lock = threading.Lock()

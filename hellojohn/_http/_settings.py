@@ -20,12 +20,23 @@ def checked_timeout(timeout: Timeout) -> httpx.Timeout:
     Raises:
         ConfigurationError: They are no positive seconds.
     """
-    limits = _limits(timeout)
+    limits = None if isinstance(timeout, bool) else _limits(timeout)
     if limits is None:
         raise ConfigurationError(
             "timeout must be seconds above 0 and at most a day, None, or an httpx.Timeout of such."
         )
     return limits
+
+
+def checked_verify(verify: Verify) -> Verify:
+    """Return how to verify the service.
+
+    Raises:
+        ConfigurationError: It is nothing that httpx takes: a number might stand for either.
+    """
+    if isinstance(cast("object", verify), ssl.SSLContext | str | bool):
+        return verify
+    raise ConfigurationError("verify must be True, an ssl.SSLContext, or the path of a certificate file.")
 
 
 def checked_proxy(proxy: Proxy) -> httpx.Proxy | None:

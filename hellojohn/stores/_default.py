@@ -1,6 +1,7 @@
 """The store for an app that does not want to choose."""
 
 import logging
+from typing import cast
 
 from hellojohn._errors import ConfigurationError, StoreError
 from hellojohn.stores.file import FileStore
@@ -18,9 +19,9 @@ def default_store(app: str) -> KeyringStore | FileStore:
         app: The app's name: the keyring's service, or the folder of the files.
 
     Raises:
-        ConfigurationError: ``app`` is empty.
+        ConfigurationError: ``app`` is no text or empty.
     """
-    if not app:
+    if not (isinstance(cast("object", app), str) and app):
         msg = "default_store(app) takes the app's name."
         raise ConfigurationError(msg)
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt
 from hellojohn._secret import Secret
+from hellojohn.stores._checks import check_store
 from hellojohn.stores._extras import describe, lease_of, saver, set_aside
 from hellojohn.stores._protocol import TokenStore
 from hellojohn.stores._text import refuse_unfit
@@ -39,13 +40,14 @@ class EncryptedStore:
             writes, all of them read. Default: the environment variable ``HELLOJOHN_STORE_KEY``.
 
     Raises:
-        ConfigurationError: The key is missing or is none of these, or cryptography is not installed.
+        ConfigurationError: The key is missing or is none of these, ``inner`` is no store, or cryptography is
+            not installed.
     """
 
     def __init__(self, inner: TokenStore, key: bytes | str | Sequence[bytes | str] | None = None) -> None:
         """Check the key; the store is not touched yet."""
         _require_cryptography()
-        self._inner = inner
+        self._inner = check_store(inner, "inner")
         self._save = saver(inner)
         self._keys = _keys_of(os.environ.get(_VARIABLE, "") if key is None else key)
         del key

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 from platformdirs import user_state_path
 
@@ -32,7 +33,7 @@ class KeyringStore:
         allow_insecure: Accept a keyring that keeps its entries in plain text.
 
     Raises:
-        ConfigurationError: ``service`` is empty, or the keyring package is not installed.
+        ConfigurationError: ``service`` is no text or empty, or the keyring package is not installed.
     """
 
     def __init__(self, service: str, *, allow_insecure: bool = False) -> None:
@@ -40,7 +41,7 @@ class KeyringStore:
         if find_spec("keyring") is None:
             msg = 'KeyringStore needs the keyring package: pip install "hellojohn[keyring]"'
             raise ConfigurationError(msg)
-        if not service:
+        if not (isinstance(cast("object", service), str) and service):
             msg = "KeyringStore(service) takes a name to file the entries under, such as the app's."
             raise ConfigurationError(msg)
         self._service = service

@@ -12,7 +12,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn._secret import Secret
@@ -75,14 +75,20 @@ class RedisStore:
             shorter lease.
 
     Raises:
-        ConfigurationError: The client is an asyncio client or none, or ``lease`` is no positive number.
+        ConfigurationError: The client is an asyncio client or none, ``prefix`` is no text, or ``lease`` is
+            no positive number.
     """
 
     def __init__(self, client: RedisClient, *, prefix: str = "hellojohn:", lease: float = 30.0) -> None:
         """Check the arguments; nothing is sent yet."""
         _check_client(client)
-        if not 0 < lease < math.inf:
+        if isinstance(lease, bool) or not (
+            isinstance(cast("object", lease), int | float) and 0 < lease < math.inf
+        ):
             msg = f"RedisStore(lease=...) is a number of seconds, such as 30.0, not {lease!r}."
+            raise ConfigurationError(msg)
+        if not isinstance(cast("object", prefix), str):
+            msg = f"RedisStore(prefix=...) is a text that the keys begin with, not {prefix!r}."
             raise ConfigurationError(msg)
         self._client = client
         self._prefix = prefix

@@ -179,6 +179,13 @@ def test_a_missing_or_unusable_key_is_a_configuration_error(monkeypatch, key):
     assert "kkkk" not in repr(caught.traceback[-1].frame.f_locals)
 
 
+@pytest.mark.parametrize("inner", [MemoryStore, None, "/var/lib/app"])
+def test_what_is_no_store_cannot_be_encrypted(inner):
+    """It is said where the store is made, and not at the first sign-in."""
+    with pytest.raises(ConfigurationError, match="inner must be a TokenStore"):
+        EncryptedStore(inner, KEY)
+
+
 def test_without_cryptography_the_install_line_is_given(monkeypatch):
     """The extra is missing: say which."""
     monkeypatch.setattr("hellojohn.stores.encrypted.find_spec", lambda name: None)

@@ -393,10 +393,11 @@ def test_without_the_keyring_package_the_install_line_is_given(monkeypatch):
         KeyringStore("app")
 
 
-def test_a_service_without_a_name_is_refused():
+@pytest.mark.parametrize("service", ["", None, 7])
+def test_a_service_without_a_name_is_refused(service):
     """Every app without one would share its entries."""
     with pytest.raises(ConfigurationError, match="service"):
-        KeyringStore("")
+        KeyringStore(service)
 
 
 def test_a_text_that_could_not_be_loaded_again_is_not_saved(use):

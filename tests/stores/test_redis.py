@@ -108,11 +108,17 @@ def test_what_is_no_client_is_refused(client):
         RedisStore(client)
 
 
-@pytest.mark.parametrize("lease", [0, -1, math.inf, math.nan])
+@pytest.mark.parametrize("lease", [0, -1, math.inf, math.nan, True, "30", None])
 def test_a_lease_that_is_none_is_refused(lease):
     """A lock for ever would outlive its killed holder for ever."""
     with pytest.raises(ConfigurationError, match="lease"):
         RedisStore(_Stub(), lease=lease)
+
+
+def test_a_prefix_that_is_no_text_is_refused():
+    """The keys would begin with the word None."""
+    with pytest.raises(ConfigurationError, match="prefix"):
+        RedisStore(_Stub(), prefix=None)
 
 
 def test_a_client_that_decodes_answers_serves_as_well(client, clients, valkey):

@@ -134,7 +134,7 @@ class App:
 
 def main() -> None:
     """Run the app until its window is closed, and let the worker finish what it has begun."""
-    address = os.environ.get("API_URL") or os.environ["HELLOJOHN_API_URL"]
+    address = os.environ["API_URL"]
     with HelloJohn(store=default_store("hellojohn-example")) as hj, hj.client(base_url=address) as api:
         with ThreadPoolExecutor(1) as worker:
             window = tk.Tk()

@@ -132,6 +132,13 @@ class Account:
             raise ServiceUnavailable("The operation was cut off before its end: try again.")
         return results[0]
 
+    @property
+    def nobody(self) -> str:
+        """What to say when nobody is signed in: where it was looked for, and the fix."""
+        services = self.services
+        whom = f"{self.name!r}, tenant {services.tenant_id} at {services.api_url}"
+        return f"Nobody is signed in as {whom}: call sign_in."
+
     def public(self, record: Record) -> Session:
         """Return the public face of a record."""
         return record.session(idle_timeout=self.services.idle_timeout, clock=self.clock)
@@ -308,11 +315,7 @@ class Account:
             if record is not None and self.epoch == epoch and self.view is None:
                 self._ended = None
                 self.view = self._look(record)
-        if record is None:
-            return Landing(
-                error=self._ended or NotSignedIn(f"Nobody is signed in as {self.name!r}: call sign_in.")
-            )
-        return Landing()
+        return Landing(error=(self._ended or NotSignedIn(self.nobody)) if record is None else None)
 
     def _refresh(self, view: View) -> Landing:
         with self.services.vault.locked(self.key) as held:

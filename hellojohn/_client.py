@@ -81,7 +81,7 @@ class _Client:
             tenant_id: The tenant; environment variable ``HELLOJOHN_TENANT_ID``.
             publishable_key: The public key, for sign-in and sign-up; ``HELLOJOHN_PUBLISHABLE_KEY``.
             secret_key: The server-side key; ``HELLOJOHN_SECRET_KEY``. Never ship it in an app.
-            client_id: For the v2 API, which this version does not speak; ``HELLOJOHN_CLIENT_ID``.
+            client_id: For the v2 API, which this version does not speak.
             api_url: Where the service is, with or without ``/v1``; ``HELLOJOHN_API_URL``. ``https``, or
                 ``http`` on this machine.
             api: The dialect to speak.
@@ -200,7 +200,9 @@ class _Client:
             )
         target: Any = client
         if target.auth is not None:
-            raise ConfigurationError("The client has an auth already: pass one without.")
+            raise ConfigurationError(
+                "The client has an auth already, such as from an earlier wrap(): pass one without."
+            )
         flow = SessionAuth if library == "httpx" else _session_auth2()
         target.auth = flow(self._account, Origins(origins, base_url=target.base_url))
         return client

@@ -63,6 +63,9 @@ class MfaChallenge(NamedTuple):
     remember_me: bool | None = None
 
 
+_NO_CHALLENGE = MfaChallenge("")
+
+
 class HelloJohnError(Exception):
     """Catch this to catch everything the SDK raises."""
 
@@ -134,7 +137,7 @@ class ApiError(HelloJohnError):
 
 
 class InvalidCredentials(ApiError):
-    """The email or the password is wrong. Let the user try again."""
+    """The email, the password or the second factor's code is wrong. Let the user try again."""
 
 
 class MfaRequired(ApiError):
@@ -151,7 +154,7 @@ class MfaRequired(ApiError):
         status: int | None = None,
         code: str | None = None,
         request_id: str | None = None,
-        challenge: MfaChallenge | None = None,
+        challenge: MfaChallenge = _NO_CHALLENGE,
     ) -> None:
         """Keep the challenge beside the API's answer."""
         super().__init__(message, status=status, code=code, request_id=request_id)
@@ -229,7 +232,7 @@ class StoreLocked(StoreError):
 
 
 class StoreCorrupt(StoreError):
-    """The store holds something that is not a session of ours, or the key is wrong. Nothing was changed."""
+    """The store holds something that is no session of ours, which was set aside; or the key is wrong."""
 
 
 class StoreUnavailable(StoreError):

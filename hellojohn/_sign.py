@@ -12,7 +12,6 @@ from hellojohn._duration import format_duration
 from hellojohn._errors import (
     ApiError,
     HelloJohnError,
-    MfaChallenge,
     MfaRequired,
     StoreCorrupt,
     StoreError,
@@ -110,8 +109,7 @@ def _granted(account: Account, answer: Answer, wish: Wish) -> Grant:
     try:
         return account.services.dialect.read_grant(answer)
     except MfaRequired as error:
-        asked = error.challenge or MfaChallenge("")
-        error.challenge = asked._replace(duration=wish.duration, remember_me=wish.remember_me)
+        error.challenge = error.challenge._replace(duration=wish.duration, remember_me=wish.remember_me)
         account.emit(AuthEventType.MFA_REQUIRED, None)
         raise
 

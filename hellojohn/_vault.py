@@ -5,8 +5,10 @@ The only caller of a ``TokenStore``. Whatever a store raises leaves here as a ``
 
 import logging
 import math
+import traceback
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import PurePath
 from typing import TypeVar
 
 from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
@@ -71,8 +73,8 @@ class Vault:
             StoreLocked: Somebody else held it for ``lock_wait`` seconds.
             StoreError: The store failed.
         """
-        lock = _guard(lambda: self._store.lock(key, self.lock_wait))
-        _guard(lock.__enter__)
+        lock = _guard("lock", lambda: self._store.lock(key, self.lock_wait))
+        _guard("lock", lock.__enter__)
         try:
             yield Held(self, key)
         finally:
@@ -80,18 +82,18 @@ class Vault:
 
     def delete(self, key: str) -> None:
         """Remove a record without a lock: for sign-out, when the lock cannot be had."""
-        _guard(lambda: self._store.delete(key))
+        _guard("delete", lambda: self._store.delete(key))
 
     def save(self, key: str, record: Record) -> None:
         """Write a record. Call it through ``Held``."""
         over_at, left = record.over_at, None
         if over_at is not None:
             left = math.ceil(max(over_at - within_time(self._clock()), 0.0) + _KEPT_AFTER_END)
-        _guard(lambda: self._save(key, Secret(record.dumps()), left))
+        _guard("save", lambda: self._save(key, Secret(record.dumps()), left))
 
     def set_aside(self, key: str, problem: StoreCorrupt) -> StoreCorrupt:
         """Move what is under ``key`` out of the way, and say where to. Call it under the lock."""
-        where = _guard(lambda: set_aside(self._store, key))
+        where = _guard("set_aside", lambda: set_aside(self._store, key))
         done = f"It was set aside as {where}" if where else "It is gone by now"
         logger.error("%s %s.", problem, done)
         return StoreCorrupt(f"{problem} {done}; sign in again.")
@@ -100,13 +102,13 @@ class Vault:
         """Return facts about the store, in words: its kind, and what it tells about itself."""
         kind = {"store": type(self._store).__name__}
         try:
-            return _guard(lambda: {**kind, **describe(self._store)})
+            return _guard("describe", lambda: {**kind, **describe(self._store)})
         except StoreError as error:
             return {**kind, "advice": str(error)}
 
     def read(self, key: str) -> Record | None:
         """Read a record; raise ``StoreCorrupt`` at what is not one, and leave it there."""
-        text = _guard(lambda: self._store.load(key))
+        text = _guard("load", lambda: self._store.load(key))
         if text is None:
             return None
         record = Record.loads(text)
@@ -160,7 +162,7 @@ def _release(lock: AbstractContextManager[None]) -> None:
         logger.warning("The token store's lock was not released cleanly (%s).", type(error).__name__)
 
 
-def _guard(call: Callable[[], T]) -> T:
+def _guard(method: str, call: Callable[[], T]) -> T:
     """Let only store errors out, without the frames and locals that may hold a record."""
     try:
         return call()
@@ -168,10 +170,17 @@ def _guard(call: Callable[[], T]) -> T:
         failure = _discreet(error.with_traceback(None))
     except Exception as error:  # noqa: BLE001 - a store is somebody's plug-in
         failure = StoreUnavailable(
-            f"The token store raised {type(error).__name__}: let it raise a StoreError."
+            f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)}): let it raise a"
+            " StoreError."
         )
     failure.__cause__ = failure.__context__ = None
     raise failure
+
+
+def _place_of(error: Exception) -> str:
+    """Return the file and line that raised, which hold no values."""
+    code = list(traceback.walk_tb(error.__traceback__))[-1]
+    return f"{PurePath(code[0].f_code.co_filename).name}:{code[1]}"
 
 
 def _discreet(error: StoreError) -> StoreError:

@@ -41,6 +41,7 @@ class Surroundings:
             emulator = namespace["emulator"] = stack.enter_context(Emulator(port=0))
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setenv("HELLOJOHN_API_URL", emulator.url)
+            patch.setenv("API_URL", emulator.url)
             patch.setenv("HELLOJOHN_TENANT_ID", emulator.tenant_id)
             patch.setenv("HELLOJOHN_PUBLISHABLE_KEY", emulator.publishable_key)
             patch.setenv("HELLOJOHN_SECRET_KEY", emulator.secret_key)

@@ -173,7 +173,9 @@ def test_without_a_session_it_says_what_to_call(doctor):
     found = doctor(account="ada")
     assert found.account == "ada"
     assert found.session == {}
-    assert found.advice == ("Nobody is signed in as 'ada': call sign_in.",)
+    (advice,) = found.advice
+    assert advice.startswith("Nobody is signed in as 'ada', tenant ")
+    assert advice.endswith(f" at {found.service.split()[0]}: call sign_in.")
 
 
 def test_a_session_that_is_over_asks_for_a_sign_in(doctor, hj, emulator):
@@ -294,7 +296,7 @@ def test_a_store_that_cannot_describe_itself_does_not_stop_the_diagnosis(doctor,
     found = doctor(store=_Broken(answer))
     assert found.store == {"store": "_Broken"}
     assert "marker" not in str(found)
-    told = "No server." if isinstance(answer, StoreUnavailable) else "The token store raised "
+    told = "No server." if isinstance(answer, StoreUnavailable) else "The token store's describe() "
     assert found.advice[1].startswith(told)
     assert found.service.endswith("answers")
 

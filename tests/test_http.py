@@ -711,6 +711,7 @@ def test_debug_logs_show_no_secret(caplog):
         ({"timeout": True}, "timeout must be seconds"),
         ({"verify": 7}, "verify must be True"),
         ({"verify": None}, "verify must be True"),
+        ({"verify": "/no/such/file.pem"}, "there is no '/no/such/file.pem'"),
         ({"timeout": (1.0,)}, "timeout must be seconds"),
         ({"proxy": "nonsense"}, "proxy must be an address"),
         ({"proxy": "http://user:MARKED-SECRET@host:port"}, "proxy must be an address"),

@@ -130,10 +130,22 @@ def test_whatever_a_store_raises_comes_out_as_a_store_error(method, error):
         "delete": lambda: vault.delete(KEY),
         "lock": lambda: vault.locked(KEY).__enter__(),
     }
-    with pytest.raises(StoreUnavailable, match=type(error).__name__) as caught:
+    with pytest.raises(StoreUnavailable, match=rf"{method}\(\) raised {type(error).__name__}") as caught:
         calls[method]()
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
     assert MARKER not in str(caught.value)
+
+
+def test_a_mistake_in_a_store_of_ones_own_can_be_found():
+    """The file and the line hold no values, and say more than the kind of error."""
+
+    class Mistaken(MemoryStore):
+        def load(self, key):
+            return {}[key]
+
+    line = Mistaken.load.__code__.co_firstlineno + 1
+    with pytest.raises(StoreUnavailable, match=rf"load\(\) raised KeyError \(test_vault.py:{line}\)"):
+        _vault(Mistaken()).load(KEY)
 
 
 def test_a_store_error_comes_out_as_it_is_and_without_its_past():

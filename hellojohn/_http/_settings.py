@@ -1,6 +1,7 @@
 """Checks the settings of the SDK's own HTTP client where it is made, not where it first fails."""
 
 import ssl
+from pathlib import Path
 from typing import TypeAlias, cast
 
 import httpx
@@ -34,6 +35,8 @@ def checked_verify(verify: Verify) -> Verify:
     Raises:
         ConfigurationError: It is nothing that httpx takes: a number might stand for either.
     """
+    if isinstance(verify, str) and not Path(verify).exists():
+        raise ConfigurationError(f"verify names no file or folder of certificates: there is no {verify!r}.")
     if isinstance(cast("object", verify), ssl.SSLContext | str | bool):
         return verify
     raise ConfigurationError("verify must be True, an ssl.SSLContext, or the path of a certificate file.")

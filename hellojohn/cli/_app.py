@@ -51,13 +51,17 @@ AccessTokenTtl = Annotated[
 IdleTimeout = Annotated[
     str | None,
     typer.Option(
-        metavar=_DURATION, help="How long a session may go unused, if not for ever.", rich_help_panel=_TENANT
+        metavar=_DURATION,
+        help="How long a session may go unused; no limit unless given.",
+        rich_help_panel=_TENANT,
     ),
 ]
 MaxSessions = Annotated[
     int | None,
     typer.Option(
-        metavar="NUMBER", help="How many sessions a user may have, if not any.", rich_help_panel=_TENANT
+        metavar="NUMBER",
+        help="How many sessions a user may have; no limit unless given.",
+        rich_help_panel=_TENANT,
     ),
 ]
 FastFlag = Annotated[bool, typer.Option("--fast", help="Leave out the pauses for reading.")]

@@ -54,7 +54,7 @@ def _wait(told: SimpleQueue[int]) -> None:
 def _introduce(emulator: Emulator, console: Console) -> None:
     sections = {
         "A user to sign in with": f"{DEMO_EMAIL}\n{DEMO_PASSWORD}",
-        "Environment variables, the last one for servers only": _variables(emulator),
+        "Environment variables, of which the secret key is for servers only": _variables(emulator),
         "Python": _python(emulator),
     }
     console.print("HelloJohn's v1 API is at", emulator.url, style="bold", highlight=False)
@@ -71,6 +71,7 @@ def _variables(emulator: Emulator) -> str:
             f"export HELLOJOHN_TENANT_ID={emulator.tenant_id}",
             f"export HELLOJOHN_PUBLISHABLE_KEY={emulator.publishable_key}",
             f"export HELLOJOHN_SECRET_KEY={emulator.secret_key}",
+            f"export API_URL={emulator.url}  # stands for your own API",
         )
     )
 

@@ -278,7 +278,8 @@ class Emulator:
         try:
             return BackgroundServer(self._app, host=self._host, port=self._port)
         except OSError as error:
-            msg = f"The emulator cannot listen on {self._host}:{self._port}: {error}. Pick another port."
+            where = f"{self._host}:{self._port}"
+            msg = f"The emulator cannot listen on {where}: {error}. Pick another address or port."
             raise ConfigurationError(msg) from error
 
     def _api(self, shape: Shape) -> Api:

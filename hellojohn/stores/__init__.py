@@ -32,6 +32,11 @@ _LAZY = {
 }
 
 
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     """Load the store ``name``, and what it needs, when it is first asked for."""
     if name not in _LAZY:

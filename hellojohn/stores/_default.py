@@ -1,7 +1,6 @@
 """The store for an app that does not want to choose."""
 
 import logging
-from typing import cast
 
 from hellojohn._errors import ConfigurationError, StoreError
 from hellojohn.stores.file import FileStore
@@ -19,11 +18,9 @@ def default_store(app: str) -> KeyringStore | FileStore:
         app: The app's name: the keyring's service, or the folder of the files.
 
     Raises:
-        ConfigurationError: ``app`` is no text or empty.
+        ConfigurationError: ``app`` is no name.
     """
-    if not (isinstance(cast("object", app), str) and app):
-        msg = "default_store(app) takes the app's name."
-        raise ConfigurationError(msg)
+    files = FileStore(app=app)
     try:
         store = KeyringStore(app)
         store.load("probe")
@@ -32,6 +29,5 @@ def default_store(app: str) -> KeyringStore | FileStore:
     else:
         logger.info("Sessions of %s are kept in the system keyring (%s): it is secure.", app, store.backend)
         return store
-    files = FileStore(app=app)
     logger.info("Sessions of %s are kept in private files in %s: %s", app, files.path, reason)
     return files

@@ -4,7 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 _EVICTS = "The server drops sessions when it is full: set its maxmemory-policy to noeviction."
-_FORGETS = "The server keeps nothing on disk, so its restart signs everybody out: switch its persistence on."
+_FORGETS = "The server keeps nothing on disk, so its restart signs everybody out: set its appendonly to yes."
+_SNAPSHOTS = "A crash of the server loses the sessions since its last snapshot: set its appendonly to yes."
+_LAST_SECOND = (
+    "A power failure loses the sessions of the server's last second: set its appendfsync to always."
+)
 
 
 def address_of(client: object) -> str:
@@ -18,21 +22,22 @@ def address_of(client: object) -> str:
     return f"{host}:{told.get('port')}{database}" if host else "the client's server"
 
 
-def server_facts(info: object, save: object) -> dict[str, str]:
+def server_facts(info: object, *settings: object) -> dict[str, str]:
     """Return facts and advice.
 
     Args:
         info: The answer to ``INFO``, or ``None``.
-        save: The answer to ``CONFIG GET save``, or ``None``.
+        settings: The answers to ``CONFIG GET save`` and ``CONFIG GET appendfsync``, or ``None``.
     """
     told = _mapping(info)
-    persistence = _persistence(told, _mapping(save))
+    set_to: dict[str, Any] = {}
+    for answer in settings:
+        set_to |= _mapping(answer)
     advice = [_EVICTS] if _evicts(told) else []
-    if persistence == "none":
-        advice.append(_FORGETS)
+    advice += _advice_on_persistence(told, set_to)
     facts = {
         "server": _server(told),
-        "persistence": persistence,
+        "persistence": _persistence(told, set_to),
         "eviction": f"{told.get('maxmemory_policy', 'unknown')}, maxmemory {told.get('maxmemory', '?')}",
     }
     return facts | ({"advice": " ".join(advice)} if advice else {})
@@ -44,13 +49,22 @@ def _server(told: Mapping[str, Any]) -> str:
     return f"Redis {told['redis_version']}" if "redis_version" in told else "unknown"
 
 
-def _persistence(told: Mapping[str, Any], save: Mapping[str, Any]) -> str:
+def _persistence(told: Mapping[str, Any], set_to: Mapping[str, Any]) -> str:
     if "aof_enabled" not in told:
         return "unknown"
     kinds = ["append-only file"] if told["aof_enabled"] else []
-    if save.get("save"):
-        kinds.append(f"snapshots ({save['save']})")
-    return " and ".join(kinds) or ("none" if "save" in save else "no append-only file")
+    if set_to.get("save"):
+        kinds.append(f"snapshots ({set_to['save']})")
+    return " and ".join(kinds) or ("none" if "save" in set_to else "no append-only file")
+
+
+def _advice_on_persistence(told: Mapping[str, Any], set_to: Mapping[str, Any]) -> list[str]:
+    """Return what to switch on; nothing where the server does not say what is."""
+    if "aof_enabled" not in told or "save" not in set_to:
+        return []
+    if not told["aof_enabled"]:
+        return [_SNAPSHOTS if set_to["save"] else _FORGETS]
+    return [_LAST_SECOND] if set_to.get("appendfsync", "always") != "always" else []
 
 
 def _evicts(told: Mapping[str, Any]) -> bool:

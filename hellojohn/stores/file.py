@@ -38,9 +38,12 @@ class FileStore:
     reach, are refused. Hosts may share a folder whose file system locks across hosts.
 
     Args:
-        path: The folder. It is created when first needed, mode 0700. Default: ``sessions`` in the user's data
-            folder for ``app``.
+        path: The folder; ``~`` is the user's home. It is created when first needed, mode 0700. Default:
+            ``sessions`` in the user's data folder for ``app``.
         app: Names the default folder.
+
+    Raises:
+        ConfigurationError: ``path`` is no path of a folder, or ``app`` no name.
     """
 
     def __init__(self, path: str | PurePath | None = None, app: str = "hellojohn") -> None:
@@ -177,12 +180,23 @@ class FileStore:
                     left.unlink()
 
 
-def _default_folder(app: str) -> Path:
-    return user_data_path(app, appauthor=False) / "sessions"
+def _default_folder(app: object) -> Path:
+    if isinstance(app, str) and app.isprintable() and app not in ("", ".", "..") and not {*"/\\"} & {*app}:
+        return user_data_path(app, appauthor=False) / "sessions"
+    msg = f"FileStore(app=...) takes the app's name, a text without slashes, not {app!r}."
+    raise ConfigurationError(msg)
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        msg = f"FileStore(path={str(path)!r}): there is no such user, or none with a home folder."
+    raise ConfigurationError(msg)
 
 
 def _checked_folder(path: object) -> Path:
     if isinstance(path, str | PurePath) and str(path):
-        return Path(path).absolute()
+        return _at_home(Path(path)).absolute()
     msg = "FileStore(path=...) takes the path of a folder: a text that is not empty, or a pathlib.Path."
     raise ConfigurationError(msg)

@@ -40,6 +40,7 @@ _MOVE = (
 )
 _LOST, _TAKEN, _MOVED = -1, 0, 1
 _POLL = 0.01
+_PERSISTENCE = ("save", "appendfsync")
 
 _FIXES = {
     "OutOfMemoryError": "its memory is full; raise maxmemory, or give the sessions a server of their own",
@@ -174,7 +175,7 @@ class RedisStore:
         info = self._asked("INFO")
         return {
             "where": f"{address_of(self._client)}, keys that begin with {self._prefix!r}",
-            **server_facts(info, info and self._asked("CONFIG GET", "save")),
+            **server_facts(info, *(info and self._asked("CONFIG GET", name) for name in _PERSISTENCE)),
             "lock": f"a lease of {self._lease:g} s in the server",
             "encrypted": "no",
         }

@@ -18,6 +18,11 @@ __all__ = ["TokenStoreContract"]
 _LAZY = {"TokenStoreContract": "_store_contract"}
 
 
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> object:
     """Load ``name``, and what it needs, when it is first asked for."""
     if name not in _LAZY:

@@ -37,9 +37,10 @@ class Origins:
         )
         self._pairs = {pair for url in urls for pair in _pairs_of(url)}
         if not self._pairs and not self._all:
+            given = f"base_url {str(base_url)!r} lacks scheme or host. " if str(base_url or "") else ""
             raise ConfigurationError(
-                "Which origins may get the token? Give the client a base_url, or pass"
-                ' origins=["https://api.example.com"].'
+                f"{given}Which origins may get the token? Give the client a base_url such as"
+                ' "https://api.example.com", or pass origins=["https://api.example.com"].'
             )
 
     def allow(self, url: httpx.URL) -> bool:

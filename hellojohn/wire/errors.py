@@ -30,6 +30,7 @@ from hellojohn.wire._types import Answer, Fault, Lost, Reply
 
 _BY_CODE: Mapping[str, type[ApiError]] = {
     "invalid_credentials": InvalidCredentials,
+    "invalid_mfa_code": InvalidCredentials,
     "mfa_required": MfaRequired,
     "account_locked": AccountLocked,
     "account_disabled": AccountDisabled,
@@ -53,6 +54,7 @@ _ADVICE: Mapping[str, str] = {
     "invalid_publishable_key": "Check publishable_key (HELLOJOHN_PUBLISHABLE_KEY).",
     "invalid_api_key": f"Check {_KEYS}.",
     "missing_token": f"No key or token reached the API: check {_KEYS}, and proxies that drop headers.",
+    "mfa_required": "Call auth.verify_mfa(error.challenge, code).",
     "tenant_mismatch": "Check tenant_id (HELLOJOHN_TENANT_ID).",
 }
 _ADDRESS = "check api_url (HELLOJOHN_API_URL), to which redirects are not followed."

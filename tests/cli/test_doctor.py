@@ -59,7 +59,9 @@ def test_advice_exits_with_1(run):
     """So does a session that is not there."""
     result = run("doctor", "--store", "file")
     assert result.exit_code == 1
-    assert result.output.endswith("advice         Nobody is signed in as 'default': call sign_in.\n")
+    advice = result.output.splitlines()[-1]
+    assert advice.startswith("advice         Nobody is signed in as 'default', tenant ")
+    assert advice.endswith(": call sign_in.")
 
 
 def test_it_finds_another_account(run, sign_in, tmp_path):

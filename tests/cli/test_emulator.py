@@ -86,7 +86,7 @@ def test_the_variables_work_as_printed(printed):
     """Pasted into a shell, they are all the settings that a client needs."""
     _, text = printed()
     exports = "".join(line + "\n" for line in text.splitlines() if line.startswith("export "))
-    assert exports.count("\n") == 4
+    assert exports.count("\n") == 5
     script = f'{exports}exec {shlex.quote(sys.executable)} -c "$CODE"'
     run = subprocess.run(
         ["sh", "-c", script],
@@ -139,7 +139,8 @@ def test_a_port_that_is_taken(start):
         out, errors = start("emulator", "--port", str(port)).communicate(timeout=30)
     assert out == ""
     assert re.fullmatch(
-        rf"hellojohn: The emulator cannot listen on 127.0.0.1:{port}: .* Pick another port.\n", errors
+        rf"hellojohn: The emulator cannot listen on 127.0.0.1:{port}: .* Pick another address or port.\n",
+        errors,
     )
 
 

@@ -215,6 +215,7 @@ def test_it_works_by_keyboard_and_remembers_only_whom_it_shall(desktop, emulator
         **ours,
         **desktop,
         "HELLOJOHN_API_URL": emulator.url,
+        "API_URL": emulator.url,
         "HELLOJOHN_TENANT_ID": emulator.tenant_id,
         "HELLOJOHN_PUBLISHABLE_KEY": emulator.publishable_key,
     }

@@ -59,7 +59,7 @@ def test_without_the_keyring_package_private_files_are_used(monkeypatch, log):
     assert "hellojohn[keyring]" in log.text
 
 
-@pytest.mark.parametrize("app", ["", None, 7])
+@pytest.mark.parametrize("app", ["", None, 7, "../other"])
 def test_an_app_without_a_name_is_refused(app):
     """All such apps would share their sessions."""
     with pytest.raises(ConfigurationError, match="app's name"):

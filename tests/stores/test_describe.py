@@ -114,6 +114,7 @@ def test_a_server_shows_its_version_its_place_and_what_it_keeps(client, own_valk
     client.config_set("save", "3600 1")
     client.config_set("maxmemory-policy", "noeviction")
     facts = store.describe()
+    assert "since its last snapshot" in facts.pop("advice")
     assert facts == {
         "where": f"{own_valkey.unix_socket_path}, database 3, keys that begin with 'app:'",
         "server": f"Valkey {client.info()['valkey_version']}",
@@ -123,7 +124,11 @@ def test_a_server_shows_its_version_its_place_and_what_it_keeps(client, own_valk
         "encrypted": "no",
     }
     client.config_set("appendonly", "yes")
-    assert store.describe()["persistence"] == "append-only file and snapshots (3600 1)"
+    facts = store.describe()
+    assert facts["persistence"] == "append-only file and snapshots (3600 1)"
+    assert "set its appendfsync to always" in facts["advice"]
+    client.config_set("appendfsync", "always")
+    assert "advice" not in store.describe()
 
 
 def test_a_server_that_may_lose_sessions_is_advised_against(client):
@@ -132,7 +137,7 @@ def test_a_server_that_may_lose_sessions_is_advised_against(client):
     client.config_set("save", "")
     client.config_set("maxmemory-policy", "volatile-lru")
     advice = store.describe()["advice"]
-    assert "switch its persistence on" in advice
+    assert "set its appendonly to yes" in advice
     assert "noeviction" not in advice
     client.config_set("maxmemory", "100mb")
     assert "set its maxmemory-policy to noeviction" in store.describe()["advice"]

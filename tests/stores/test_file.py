@@ -82,6 +82,22 @@ def test_a_path_that_is_none_is_a_configuration_error(path):
         FileStore(path)
 
 
+def test_a_tilde_is_the_users_home(monkeypatch, tmp_path):
+    """A folder of that name would be another one in each folder the program starts in."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert FileStore("~/app").path == tmp_path / "app"
+    with pytest.raises(ConfigurationError, match="no such user"):
+        FileStore("~nobody-of-this-name/app")
+
+
+@pytest.mark.parametrize("app", ["", ".", "..", "../other", "a/b", "a\\b", "a\0b", None, 5])
+def test_an_app_that_is_no_name_is_a_configuration_error(app):
+    """All who have none would share their sessions, and a path may lead anywhere."""
+    with pytest.raises(ConfigurationError, match="app's name"):
+        FileStore(app=app)
+
+
 def test_nothing_is_created_by_looking(store):
     """Loading and deleting in a folder that does not exist leave no trace."""
     assert store.load("k") is None

@@ -184,6 +184,13 @@ def test_every_origin_must_be_asked_for_by_name():
         Origins("*", base_url=httpx.URL("http://anywhere.example/"))
 
 
+@pytest.mark.parametrize("base_url", ["api.example.com", "localhost:3000"])
+def test_a_base_url_without_a_scheme_is_told_so(base_url):
+    """It was given; what is missing is a part of it."""
+    with pytest.raises(ConfigurationError, match=f"base_url '{base_url}/?' lacks scheme or host"):
+        Origins((), base_url=httpx.URL(base_url))
+
+
 def test_the_base_url_and_the_list_add_up():
     """An app that speaks to two services names the second."""
     origins = Origins(["https://files.example.com:8443"], base_url=httpx.URL(f"{API}/v2/"))

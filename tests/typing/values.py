@@ -23,8 +23,8 @@ from hellojohn._models import AuthEvent, Session, SessionOptions, User
 def tell(error: HelloJohnError) -> str:
     """Branch on an error and use what it carries."""
     match error:
-        case MfaRequired(challenge=MfaChallenge(id=challenge)):
-            return assert_type(challenge, str)
+        case MfaRequired():
+            return assert_type(error.challenge, MfaChallenge).id
         case RateLimited(retry_after=wait) | ServiceUnavailable(retry_after=wait):
             return f"{wait:.0f}" if wait else "later"
         case ApiError():

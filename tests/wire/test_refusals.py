@@ -112,6 +112,17 @@ def test_a_second_factor_is_asked_for_with_its_challenge(factors, ids, nested):
     assert error.challenge == MfaChallenge("ch_1", ids)
 
 
+def test_a_second_factor_says_how_to_answer_it():
+    """The server's words name a route of its own; the program has a method."""
+    error = raised(problem(403, "mfa_required", challenge_id="ch_1"))
+    assert str(error).endswith("Call auth.verify_mfa(error.challenge, code).")
+
+
+def test_a_wrong_code_is_wrong_credentials():
+    """It is the user's typing error, as a wrong password is."""
+    assert type(raised(problem(401, "invalid_mfa_code"))) is InvalidCredentials
+
+
 def test_a_second_factor_without_a_challenge_cannot_be_asked_for():
     """``MfaRequired`` always has one; without it this is the API's mistake, and no form could answer it."""
     error = raised(problem(403, "mfa_required", available_factors=["totp_1"]))

@@ -150,7 +150,13 @@ class EncryptedStore:
 
     def _decrypted(self, key: str, match: re.Match[str]) -> str | None:
         head, id_, salt, body = match.groups()
-        return self._cipher(key, id_, salt).decrypt(urlsafe_b64decode(body), f"{head}{key}")
+        cipher = self._cipher(key, id_, salt)
+        with suppress(ValueError):  # of a "=" in the middle
+            data = urlsafe_b64decode(body)
+            # Other texts can stand for the same bytes: what was not written like this was changed.
+            if urlsafe_b64encode(data).decode() == body:
+                return cipher.decrypt(data, f"{head}{key}")
+        return None
 
     def _cipher(self, key: str, id_: str, salt: str) -> "Cipher":
         for candidate in self._keys:

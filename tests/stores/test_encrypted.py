@@ -3,6 +3,7 @@
 import functools
 import time
 from base64 import urlsafe_b64decode
+from string import ascii_letters, digits
 from types import SimpleNamespace
 
 import pytest
@@ -78,6 +79,33 @@ def test_a_record_changed_anywhere_is_refused(inner, place):
         store.load("k")
     inner.save("k", record)
     assert store.load("k")
+
+
+def test_a_record_changed_in_any_one_character_is_corrupt_and_nothing_else(inner):
+    """No change makes another error of it, and none goes unseen, not even in the bits that base64 drops."""
+    store = EncryptedStore(inner, KEY)
+    store.save(
+        "k", "a text"
+    )  # 34 bytes with nonce and tag: the last character has bits that stand for nothing
+    record = inner.load("k")
+    assert record.endswith("==")
+    for place, was in enumerate(record):
+        for other in {*f"{ascii_letters}{digits}-_=:+/ \n\0", "é", "\udc80"} - {was}:
+            inner.save("k", record[:place] + other + record[place + 1 :])
+            with pytest.raises(StoreCorrupt):
+                store.load("k")
+
+
+def test_a_record_with_padding_in_the_middle_is_set_aside(inner):
+    """The user signs in again instead of meeting the error at every start."""
+    store = EncryptedStore(inner, KEY)
+    store.save("k", "a text")
+    damaged = inner.load("k")[:60] + "=" + inner.load("k")[61:]
+    inner.save("k", damaged)
+    with pytest.raises(StoreCorrupt, match="was changed"):
+        store.load("k")
+    assert store.set_aside("k") == "k.corrupt-1"
+    assert inner.load("k.corrupt-1") == damaged
 
 
 @pytest.mark.parametrize("rest", ["", "AAAA", "A" * 16, "====", "A" * 40], ids=len)

@@ -46,11 +46,12 @@ class EncryptedStore:
 
     def __init__(self, inner: TokenStore, key: bytes | str | Sequence[bytes | str] | None = None) -> None:
         """Check the key; the store is not touched yet."""
+        given = _wrapped(os.environ.get(_VARIABLE, "") if key is None else key)
+        del key  # before anything can raise: a traceback shows the locals
         _require_cryptography()
         self._inner = check_store(inner, "inner")
         self._save = saver(inner)
-        self._keys = _keys_of(os.environ.get(_VARIABLE, "") if key is None else key)
-        del key
+        self._keys = _keys_of(given)
         if not self._keys:
             msg = (
                 f"EncryptedStore needs a key, in the argument key or the variable {_VARIABLE}: 32 bytes, a"
@@ -169,25 +170,34 @@ class EncryptedStore:
         raise StoreCorrupt(msg)
 
 
-def _keys_of(key: object) -> "list[Key]":
-    """Return the keys that ``key`` is, or none where one of them is unusable."""
+def _wrapped(key: object) -> list[Secret]:
+    """Return the texts that ``key`` is made of; an empty one stands for what is no key. It never raises."""
     given = cast("list[object]", key if isinstance(key, list | tuple) else [key])
+    return [Secret(_text_of(one)) for one in given]
+
+
+def _text_of(key: object) -> str:
+    match key:
+        case bytes() if len(key) == _LENGTH:
+            return urlsafe_b64encode(key).decode()
+        case str():
+            return key
+        case _:
+            return ""
+
+
+def _keys_of(given: list[Secret]) -> "list[Key]":
+    """Return the keys that were given, or none where one of them is unusable."""
     keys = [_key_of(one) for one in given]
     return [one for one in keys if one] if all(keys) else []
 
 
-def _key_of(key: object) -> "Key | None":
+def _key_of(text: Secret) -> "Key | None":
     from hellojohn.stores._cipher import DirectKey, PassPhrase  # noqa: PLC0415 - an extra
 
-    match key:
-        case bytes() if len(key) == _LENGTH:
-            return DirectKey(key)
-        case str() if _GENERATED.fullmatch(key):
-            return DirectKey(urlsafe_b64decode(key))
-        case str() if key:
-            return PassPhrase(Secret(key))
-        case _:
-            return None
+    if _GENERATED.fullmatch(text.reveal()):
+        return DirectKey(urlsafe_b64decode(text.reveal()))
+    return PassPhrase(text) if text.reveal() else None
 
 
 def _require_cryptography() -> None:

@@ -11,6 +11,8 @@ import pytest
 from hellojohn._errors import ConfigurationError, StoreCorrupt
 from hellojohn.stores import EncryptedStore, FileStore, MemoryStore, RedisStore
 from hellojohn.testing import TokenStoreContract
+from tests.secrecy.markers import STORE_KEY
+from tests.secrecy.tracebacks import exposed_by, judged
 from tests.stores.forking import in_forked_child
 from tests.stores.recipes import encrypted_file
 
@@ -219,6 +221,18 @@ def test_without_cryptography_the_install_line_is_given(monkeypatch):
     monkeypatch.setattr("hellojohn.stores.encrypted.find_spec", lambda name: None)
     with pytest.raises(ConfigurationError, match=r"pip install .*hellojohn\[encrypted\]"):
         EncryptedStore(MemoryStore(), KEY)
+
+
+@pytest.mark.parametrize("key", [STORE_KEY, (STORE_KEY * 2)[:32].encode(), [KEY, STORE_KEY]], ids=type)
+@pytest.mark.parametrize("wrong", ["inner", "cryptography"])
+def test_what_is_wrong_beside_the_key_does_not_show_the_key(monkeypatch, key, wrong):
+    """An app that fails to start prints its locals to a log that many read."""
+    if wrong == "cryptography":
+        monkeypatch.setattr("hellojohn.stores.encrypted.find_spec", lambda name: None)
+    with pytest.raises(ConfigurationError, match=wrong) as caught:
+        EncryptedStore(None if wrong == "inner" else MemoryStore(), key)
+    assert judged(caught.value)
+    assert exposed_by(caught.value) == []
 
 
 def test_a_text_that_could_not_be_loaded_again_is_not_saved(inner):

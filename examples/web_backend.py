@@ -20,14 +20,30 @@ import httpx
 import redis
 import uvicorn
 from fastapi import Depends, FastAPI, Form, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from pydantic import TypeAdapter
 
-from hellojohn import ApiError, AsyncHelloJohn, RedisStore, ServiceUnavailable, SignInRequired, StoreError
+from hellojohn import (
+    ApiError,
+    AsyncHelloJohn,
+    InvalidCredentials,
+    MfaChallenge,
+    MfaRequired,
+    RedisStore,
+    ServiceUnavailable,
+    Session,
+    SignInRequired,
+    StoreError,
+)
 
+CHALLENGE = TypeAdapter(MfaChallenge)
 COOKIE = "__Host-session"  # the prefix has browsers insist on https and on this very host
 WORDS = {"expired": "Your time is up.", "revoked": "Your session was ended elsewhere."}
 FORM = """<h1>Sign in</h1>{}<form method="post"><input name="email"><input name="password" type="password">
 <label><input name="remember" type="checkbox">Remember me</label><button>Sign in</button></form>"""
+CODE = """<h1>Second factor</h1>{}<form method="post"><input name="code" autocomplete="one-time-code">
+<button>Go on</button></form>"""
 HOME = """<h1>Hello {}</h1>Status {}<form method="post" action="/sign-out"><button>Sign out</button></form>"""
 
 
@@ -36,7 +52,7 @@ async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, object]]:
     """Open what all requests of this worker share."""
     with redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://localhost"), socket_timeout=5) as server:
         async with AsyncHelloJohn(store=RedisStore(server)) as hj, httpx.AsyncClient() as api:
-            yield {"hj": hj, "api": api}
+            yield {"hj": hj, "api": api, "server": server}
 
 
 async def visitor(request: Request) -> AsyncHelloJohn:
@@ -74,14 +90,49 @@ async def ask(reason: str = "") -> Response:
 
 
 @app.post("/sign-in")
-async def sign_in(request: Request, email: Field, password: Field, remember: Field = "") -> Response:
+async def sign_in(
+    request: Request, old: Visitor, email: Field, password: Field, remember: Field = ""
+) -> Response:
     """Start a session under a new cookie: one that was in the browser may have been planted there."""
-    request.cookies[COOKIE] = cookie = secrets.token_urlsafe(32)
+    await old.auth.sign_out()  # nobody could end it any more once its cookie is gone
+    request.cookies[COOKIE] = secrets.token_urlsafe(32)
+    user = await visitor(request)
     try:
-        session = await (await visitor(request)).auth.sign_in(email, password, remember_me=bool(remember))
+        session = await user.auth.sign_in(email, password, remember_me=bool(remember))
+    except MfaRequired as due:
+        waiting = CHALLENGE.dump_json(due.challenge)
+        await run_in_threadpool(request.state.server.set, f"challenge:{user.account}", waiting, ex=300)
+        return with_cookie(request, RedirectResponse("/code", 303))
     except ApiError as refused:
         return page(FORM.format(escape(str(refused))), 401)
-    answer, end = RedirectResponse("/", 303), session.expires_at if remember else None
+    return with_cookie(request, RedirectResponse("/", 303), session)
+
+
+@app.get("/code")
+async def ask_code() -> Response:
+    """Show the second form."""
+    return page(CODE.format(""))
+
+
+@app.post("/code")
+async def verify(request: Request, user: Visitor, code: Field) -> Response:
+    """Answer the challenge that waits under the cookie, in whichever worker."""
+    waiting = await run_in_threadpool(request.state.server.get, f"challenge:{user.account}")
+    if waiting is None:
+        return RedirectResponse("/sign-in?reason=expired", 303)
+    try:
+        session = await user.auth.verify_mfa(CHALLENGE.validate_json(waiting), code)
+    except InvalidCredentials as wrong:
+        return page(CODE.format(escape(str(wrong))), 401)
+    except ApiError:  # the challenge is over
+        return RedirectResponse("/sign-in?reason=expired", 303)
+    return with_cookie(request, RedirectResponse("/", 303), session)
+
+
+def with_cookie(request: Request, answer: Response, session: Session | None = None) -> Response:
+    """Set the cookie, which ends with the browser unless the user is to be remembered."""
+    end = session.expires_at if session and session.remember_me else None
+    cookie = request.cookies[COOKIE]
     answer.set_cookie(COOKIE, cookie, expires=end, secure=True, httponly=True, samesite="lax")
     return answer
 
@@ -103,6 +154,7 @@ async def to_sign_in(_: Request, over: SignInRequired) -> Response:
 
 @app.exception_handler(ServiceUnavailable)
 @app.exception_handler(StoreError)
+@app.exception_handler(redis.RedisError)
 async def try_later(_: Request, trouble: Exception) -> Response:
     """Keep the cookie and the session: an outage signs nobody out."""
     wait = getattr(trouble, "retry_after", None) or 5

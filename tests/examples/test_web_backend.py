@@ -10,19 +10,22 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ADA = {"email": "ada@example.com", "password": "correct horse"}
+GRACE = {"email": "grace@example.com", "password": "a long pass phrase"}
 COOKIE = "__Host-session"
 
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    """Return the service, with a user of this test's."""
+    """Return the service, with two users of this test's, one of them with a second factor."""
     with Emulator() as emulator:
         emulator.add_user(**ADA)
+        emulator.add_user(**GRACE, mfa_code="123456")
         yield emulator
 
 
@@ -40,6 +43,15 @@ def site(emulator, valkey) -> Iterator[str]:
         command = ("-m", "uvicorn", "--workers", "2", "--fd", str(listener.fileno()), "web_backend:app")
         with _running(*command, settings=settings, pass_fds=(listener.fileno(),)):
             yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def valkey_client(valkey, clients) -> redis.Redis:
+    """Return a look at the store, in which nobody waits for a code."""
+    client = clients(redis.Redis, unix_socket_path=str(valkey.unix_socket_path))
+    for key in client.keys("challenge:*"):
+        client.delete(key)
+    return client
 
 
 @contextmanager
@@ -139,6 +151,46 @@ def test_a_planted_cookie_is_not_signed_in(browsers):
         client.cookies.set(COOKIE, "planted", domain="127.0.0.1")
     assert victim.post("/sign-in", data=ADA).status_code == 303
     assert thief.get("/").headers["location"].startswith("/sign-in")
+
+
+def test_another_sign_in_ends_the_session_of_the_old_cookie(browser, emulator):
+    """It would live on with nobody to end it, and count as one of the user's."""
+    old, before = browser.cookies[COOKIE], emulator.calls("auth/sign-out")
+    browser.post("/sign-in", data=ADA)
+    assert (browser.cookies[COOKIE] != old, emulator.calls("auth/sign-out")) == (True, before + 1)
+    browser.cookies.set(COOKIE, old, domain="127.0.0.1")
+    assert browser.get("/").headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize(("form", "lasts"), [({}, False), ({"remember": "on"}, True)], ids=["no", "yes"])
+def test_a_second_factor_is_a_second_form(browsers, form, lasts):
+    """Either worker takes the code, a wrong one is asked for again, and the box still counts."""
+    browser = browsers()
+    asked = browser.post("/sign-in", data={**GRACE, **form})
+    assert asked.headers["location"] == "/code"
+    assert "expires=" not in asked.headers["set-cookie"]
+    assert 'name="code"' in browser.get("/code").text
+    assert browser.get("/").headers["location"].startswith("/sign-in")
+    for _ in range(10):
+        wrong = browser.post("/code", data={"code": "000000"}, headers={"Connection": "close"})
+        assert (wrong.status_code, "code is wrong" in wrong.text) == (401, True)
+    right = browser.post("/code", data={"code": "123456"})
+    assert right.headers["location"] == "/"
+    assert ("expires=" in right.headers["set-cookie"]) is lasts
+    assert "Hello grace@example.com" in browser.get("/").text
+
+
+def test_a_code_that_comes_too_late_leads_to_sign_in(browsers, emulator, valkey_client):
+    """The challenge is kept for five minutes, and used once."""
+    browser = browsers()
+    browser.post("/sign-in", data=GRACE)
+    (waiting,) = valkey_client.keys("challenge:*")
+    assert 0 < valkey_client.ttl(waiting) <= 300
+    emulator.advance("6m")
+    late = browser.post("/code", data={"code": "123456"}, follow_redirects=True)
+    assert (late.url.path, "Your time is up." in late.text) == ("/sign-in", True)
+    stranger = browsers().post("/code", data={"code": "123456"})
+    assert stranger.headers["location"].startswith("/sign-in")
 
 
 def test_a_refresh_is_not_noticed(browser, emulator):

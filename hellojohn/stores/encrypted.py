@@ -55,7 +55,8 @@ class EncryptedStore:
         if not self._keys:
             msg = (
                 f"EncryptedStore needs a key, in the argument key or the variable {_VARIABLE}: 32 bytes, a"
-                " text from EncryptedStore.generate_key(), a pass phrase as text, or a list of these."
+                " text from EncryptedStore.generate_key(), a pass phrase as text (in a variable: as UTF-8),"
+                " or a list of these."
             )
             raise ConfigurationError(msg)
 
@@ -197,7 +198,9 @@ def _key_of(text: Secret) -> "Key | None":
 
     if _GENERATED.fullmatch(text.reveal()):
         return DirectKey(urlsafe_b64decode(text.reveal()))
-    return PassPhrase(text) if text.reveal() else None
+    with suppress(UnicodeEncodeError):  # of a variable that holds other bytes than UTF-8
+        return PassPhrase(text) if text.reveal().encode() else None
+    return None
 
 
 def _require_cryptography() -> None:

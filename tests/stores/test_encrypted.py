@@ -1,6 +1,7 @@
 """EncryptedStore: what another store sees is cipher text, and only the right key and place read it."""
 
 import functools
+import os
 import time
 from base64 import urlsafe_b64decode
 from string import ascii_letters, digits
@@ -207,6 +208,15 @@ def test_a_missing_or_unusable_key_is_a_configuration_error(monkeypatch, key):
     ) as caught:
         EncryptedStore(MemoryStore(), key)
     assert "kkkk" not in repr(caught.traceback[-1].frame.f_locals)
+
+
+def test_a_pass_phrase_that_is_no_utf_8_is_a_configuration_error(monkeypatch, inner):
+    """It is said where the store is made, and does not show: a variable can hold any bytes."""
+    monkeypatch.setitem(os.environb, b"HELLOJOHN_STORE_KEY", f"{STORE_KEY} ".encode() + b"\xff")
+    for key in (None, f"{STORE_KEY}\udcff", [KEY, f"{STORE_KEY}\udcff"]):
+        with pytest.raises(ConfigurationError, match="as UTF-8") as caught:
+            EncryptedStore(inner, key)
+        assert exposed_by(caught.value) == []
 
 
 @pytest.mark.parametrize("inner", [MemoryStore, None, "/var/lib/app"])

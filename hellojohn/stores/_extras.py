@@ -24,6 +24,12 @@ def saver(store: TokenStore) -> Save:
     return lambda key, text, _: plain(key, text.reveal())
 
 
+def loaded(store: TokenStore, key: str) -> Secret | None:
+    """Return what is under ``key``, wrapped at once."""
+    text = store.load(key)
+    return None if text is None else Secret(text)
+
+
 def lease_of(store: TokenStore) -> float | None:
     """Return for how many seconds a killed holder keeps a lock; ``None`` where it loses it at once."""
     lease: float | None = getattr(store, "lease", None)
@@ -38,11 +44,11 @@ def set_aside(store: TokenStore, key: str) -> str | None:
     move: Callable[[str], str | None] | None = getattr(store, "set_aside", None)
     if move is not None:
         return move(key)
-    found = _loaded(store, key)
+    found = loaded(store, key)
     if found is None:
         return None
     names = (f"{key}.corrupt-{number}" for number in count(1))
-    aside = next(name for name in names if _loaded(store, name) is None)
+    aside = next(name for name in names if loaded(store, name) is None)
     store.save(aside, found.reveal())
     store.delete(key)
     return aside
@@ -52,8 +58,3 @@ def describe(store: TokenStore) -> Mapping[str, str]:
     """Return the facts that the store tells about itself."""
     tell: Callable[[], Mapping[str, str]] | None = getattr(store, "describe", None)
     return {} if tell is None else tell()
-
-
-def _loaded(store: TokenStore, key: str) -> Secret | None:
-    text = store.load(key)
-    return None if text is None else Secret(text)

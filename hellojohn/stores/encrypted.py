@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from hellojohn._errors import ConfigurationError, StoreCorrupt
 from hellojohn._secret import Secret
 from hellojohn.stores._checks import check_store
-from hellojohn.stores._extras import describe, lease_of, saver, set_aside
+from hellojohn.stores._extras import describe, lease_of, loaded, saver, set_aside
 from hellojohn.stores._protocol import TokenStore
 from hellojohn.stores._text import refuse_unfit
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _VARIABLE = "HELLOJOHN_STORE_KEY"
 _KIND = "hellojohn-encrypted-1"
 _RECORD = re.compile(rf"({_KIND}:([0-9a-f]{{16}}):([0-9a-f]*):)((?:[A-Za-z0-9_=-]{{4}})*)")
+_LATER = re.compile(r"hellojohn-encrypted-(?:[2-9]|[1-9][0-9]+):")
 _GENERATED = re.compile(r"[A-Za-z0-9_-]{43}=")
 _LENGTH = 32
 
@@ -30,8 +31,9 @@ class EncryptedStore:
     """Encrypts each session (AES-256-GCM) and keeps it in another store.
 
     A record is bound to its place in the store: swapped with another account's, or changed in one bit, it is
-    corrupt. So is what the other store kept in plain text before. A record that another encryption key wrote
-    is never set aside: ``load`` raises ``StoreCorrupt``, and the right key still reads it.
+    corrupt. So is what the other store kept in plain text before. A record that another encryption key or a
+    later version of the SDK wrote is never set aside: ``load`` raises ``StoreCorrupt``, and the right key or
+    version still reads it.
 
     Args:
         inner: The store that keeps the encrypted text.
@@ -83,14 +85,14 @@ class EncryptedStore:
         """Return the text last saved under ``key``, decrypted, or ``None``.
 
         Raises:
-            StoreCorrupt: It was changed, is not encrypted, or was encrypted with another key.
+            StoreCorrupt: It was changed, is not encrypted, or was encrypted with another key or by a later
+                version of the SDK.
             StoreError: The inner store failed.
         """
-        record = self._inner.load(key)
+        record = loaded(self._inner, key)
         if record is None:
             return None
-        match = _RECORD.fullmatch(record)
-        del record
+        match = self._matched(key, record)
         text = match and self._decrypted(key, match)
         if text is None:
             msg = (
@@ -126,12 +128,13 @@ class EncryptedStore:
         """Let the inner store set aside what is under ``key``, still encrypted.
 
         Raises:
-            StoreCorrupt: Another encryption key can read it. It was left as it is.
+            StoreCorrupt: Another encryption key or a later version can read it. It was left as it is.
             StoreError: The inner store failed.
         """
-        match = None
+        record = None
         with suppress(StoreCorrupt):
-            match = _RECORD.fullmatch(self._inner.load(key) or "")
+            record = loaded(self._inner, key)
+        match = record and self._matched(key, record)
         if match:
             self._cipher(key, match[2], match[3])
         return set_aside(self._inner, key)
@@ -149,6 +152,15 @@ class EncryptedStore:
             **describe(self._inner),
             "encrypted": f"AES-256-GCM with {first}{reads}",
         }
+
+    def _matched(self, key: str, record: Secret) -> re.Match[str] | None:
+        if _LATER.match(record.reveal()):
+            msg = (
+                f"What {self!r} holds for {key!r} was encrypted by a later version of hellojohn: upgrade this"
+                " one. Nothing was changed."
+            )
+            raise StoreCorrupt(msg)
+        return _RECORD.fullmatch(record.reveal())
 
     def _decrypted(self, key: str, match: re.Match[str]) -> str | None:
         head, id_, salt, body = match.groups()

@@ -131,6 +131,29 @@ def test_the_wrong_key_changes_nothing_and_sets_nothing_aside(inner):
     assert EncryptedStore(inner, KEY).load("k") == "text"
 
 
+@pytest.mark.parametrize("number", ["2", "10", "987"])
+def test_a_record_of_a_later_format_is_left_for_the_later_version(inner, number):
+    """While workers are upgraded one by one, an old one must not put the sessions of the new ones away."""
+    record = f"hellojohn-encrypted-{number}:{STORE_KEY}, whatever it looks like\n"
+    inner.save("k", record)
+    store = EncryptedStore(inner, KEY)
+    for act in (store.load, store.set_aside):
+        with pytest.raises(StoreCorrupt, match=r"later version.*upgrade") as caught:
+            act("k")
+        assert exposed_by(caught.value) == []
+    assert inner.load("k") == record
+
+
+@pytest.mark.parametrize("number", ["0", "01", "", "-2", "2x", "\u0662"])
+def test_what_is_no_later_format_can_be_set_aside(inner, number):
+    """Damage that nothing will ever read must not stay in the way."""
+    inner.save("k", f"hellojohn-encrypted-{number}:text")
+    store = EncryptedStore(inner, KEY)
+    with pytest.raises(StoreCorrupt, match="was changed"):
+        store.load("k")
+    assert store.set_aside("k") == "k.corrupt-1"
+
+
 def test_what_the_right_key_reads_can_be_set_aside(inner):
     """Its caller may find that the text is no record; it stays encrypted."""
     store = EncryptedStore(inner, KEY)

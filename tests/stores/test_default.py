@@ -7,7 +7,7 @@ import keyring.errors
 import pytest
 from keyring.backends import fail
 
-from hellojohn._errors import ConfigurationError
+from hellojohn._errors import ConfigurationError, StoreLocked
 from hellojohn.stores import FileStore, KeyringStore, default_store
 from tests.stores import backends
 
@@ -36,10 +36,9 @@ def test_a_secure_keyring_is_used_and_only_read(monkeypatch, log):
     [
         (fail.Keyring(), "No system keyring keeps secrets here"),
         (backends.PlaintextKeyring(), "found: keyrings.alt.file"),
-        (backends.Failing(keyring.errors.KeyringLocked("no")), "keyring is locked"),
         (backends.Failing(RuntimeError("no")), "keyring failed (RuntimeError)"),
     ],
-    ids=["none", "plain", "locked", "broken"],
+    ids=["none", "plain", "broken"],
 )
 def test_without_one_private_files_are_used_and_the_log_says_why(monkeypatch, log, backend, why):
     """A server without a desktop gets files, and its owner learns the reason."""
@@ -50,6 +49,16 @@ def test_without_one_private_files_are_used_and_the_log_says_why(monkeypatch, lo
     assert not store.path.exists()
     assert f"private files in {store.path}" in log.text
     assert why in log.text
+
+
+def test_a_keyring_that_is_locked_now_is_not_replaced_by_files(monkeypatch, log):
+    """Once it is unlocked, the sessions that went to files meanwhile would be out of sight."""
+    monkeypatch.setattr(
+        keyring.core, "_keyring_backend", backends.Failing(keyring.errors.KeyringLocked("no"))
+    )
+    with pytest.raises(StoreLocked, match=r"locked\. Unlock it.*or keep sessions in a FileStore"):
+        default_store("app")
+    assert "are kept" not in log.text
 
 
 def test_without_the_keyring_package_private_files_are_used(monkeypatch, log):

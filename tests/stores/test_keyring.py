@@ -292,6 +292,16 @@ def test_a_locked_keyring_says_so(use, error):
             act()
 
 
+def test_a_keyring_that_nobody_wanted_to_create_counts_as_locked(use):
+    """The first prompt of all asks for a new keyring's password; it can be dismissed like any other."""
+    error = keyring.errors.InitError("marker")
+    error.__cause__ = secretstorage.exceptions.PromptDismissedException("dismissed")
+    use(backends.Failing(error))
+    for act in _acts(KeyringStore("app")):
+        with pytest.raises(StoreLocked, match=r"Unlock it.*FileStore"):
+            act()
+
+
 @pytest.mark.parametrize(
     "error", [keyring.errors.PasswordSetError, keyring.errors.InitError, RuntimeError, OSError]
 )

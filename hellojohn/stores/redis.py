@@ -42,15 +42,37 @@ _LOST, _TAKEN, _MOVED = -1, 0, 1
 _POLL = 0.01
 _PERSISTENCE = ("save", "appendfsync")
 
+_NO_CLUSTER_CLIENT = "it is a cluster: give RedisStore a cluster client, such as redis.RedisCluster"
 _FIXES = {
     "OutOfMemoryError": "its memory is full; raise maxmemory, or give the sessions a server of their own",
     "ReadOnlyError": "it is a read-only replica; connect to the primary",
+    "MasterDownError": "it is a replica that has lost its primary; connect to the primary",
+    "MovedError": _NO_CLUSTER_CLIENT,
+    "AskError": _NO_CLUSTER_CLIENT,
+    "ClusterCrossSlotError": _NO_CLUSTER_CLIENT,
+    "ClusterDownError": f"{_NO_CLUSTER_CLIENT}, and check that all of its nodes run",
+    "MaxConnectionsError": (
+        "all connections of the client's pool are in use; raise its max_connections, or give the client a"
+        " BlockingConnectionPool"
+    ),
     "AuthenticationError": "it refused the user or the password; check the client's settings",
     "NoPermissionError": "its ACL forbids a command; allow GET, SET, DEL, EVAL, EXISTS, RENAMENX",
     "BusyLoadingError": "it is still loading its data; try again",
     "TimeoutError": "it did not answer in time; check that it runs, and the network",
     "ConnectionError": "it cannot be reached; check that it runs, and the network",
 }
+# What an error begins with, where its class does not say as much.
+_KINDS = {
+    "WRONGTYPE": "WRONGTYPE",
+    "READONLY": "ReadOnlyError",
+    "MOVED": "MovedError",
+    "ASK ": "AskError",
+    "CROSSSLOT": "ClusterCrossSlotError",
+    "CLUSTERDOWN": "ClusterDownError",
+    "Too many connections": "MaxConnectionsError",
+    "No connection available": "MaxConnectionsError",
+}
+_NOT_AGAIN = "MaxConnectionsError"
 
 
 class RedisClient(Protocol):
@@ -228,10 +250,8 @@ class RedisStore:
             try:
                 return self._client.execute_command(command, *map(_plain, arguments), **options)
             except Exception as error:  # noqa: BLE001 - two libraries' errors, and what lies below them
-                problem = [kind.__name__ for kind in type(error).__mro__]
-                if str(error).startswith("WRONGTYPE"):
-                    problem = ["WRONGTYPE"]
-            if "ConnectionError" not in problem:
+                problem = _kinds_of(error)
+            if "ConnectionError" not in problem or _NOT_AGAIN in problem:
                 break
         raise _explained(problem)
 
@@ -242,9 +262,16 @@ def _plain(part: Secret | str | int) -> bytes | int:
     return (part.reveal() if isinstance(part, Secret) else part).encode("utf-8", "surrogatepass")
 
 
+def _kinds_of(error: Exception) -> list[str]:
+    """Return what to call an error, the most telling name first."""
+    words = str(error)
+    told = [kind for start, kind in _KINDS.items() if words.startswith(start)]
+    return told + [kind.__name__ for kind in type(error).__mro__]
+
+
 def _explained(problem: list[str]) -> StoreCorrupt | StoreUnavailable:
     # The client's own message may repeat what was sent: only the error's kind is passed on.
-    if problem == ["WRONGTYPE"]:
+    if problem[0] == "WRONGTYPE":
         return StoreCorrupt("What the server holds there is no text. Nothing was changed.")
     fix = next((_FIXES[name] for name in problem if name in _FIXES), "check the server's log")
     return StoreUnavailable(f"The Redis or Valkey server failed ({problem[0]}): {fix}.")

@@ -77,6 +77,17 @@ class _Stub:
         return answer
 
 
+class _Counting:
+    """A client that counts what it is asked."""
+
+    def __init__(self, client) -> None:
+        self.client, self.calls = client, 0
+
+    def execute_command(self, *args, **options):
+        self.calls += 1
+        return self.client.execute_command(*args, **options)
+
+
 class _LosesAnswers:
     """A client whose connection breaks after every other command was carried out."""
 
@@ -371,6 +382,10 @@ def test_a_full_server_keeps_the_old_record(store, client):
         ("NoPermissionError", "allow GET, SET"),
         ("BusyLoadingError", "loading its data"),
         ("TimeoutError", "did not answer in time"),
+        ("MasterDownError", "connect to the primary"),
+        ("ClusterCrossSlotError", "cluster client"),
+        ("ClusterDownError", r"cluster client.*nodes run"),
+        ("MaxConnectionsError", r"raise its max_connections.*BlockingConnectionPool"),
         ("ResponseError", "check the server's log"),
     ],
 )
@@ -384,6 +399,53 @@ def test_each_failure_names_its_fix_and_repeats_nothing_that_was_sent(library, n
     assert "marker" not in str(caught.value)
     assert caught.value.__context__ is None
     assert not any("marker" in repr(entry.frame.f_locals) for entry in caught.traceback[1:])
+
+
+@pytest.mark.parametrize("library", [redis, valkey_py], ids=["redis-py", "valkey-py"])
+@pytest.mark.parametrize("name", ["MovedError", "AskError"])
+def test_a_node_of_a_cluster_names_the_client_to_use(library, name):
+    """A plain client does not follow the cluster from node to node."""
+    stub = _Stub(getattr(library.exceptions, name)("3999 127.0.0.1:6381"))
+    with pytest.raises(StoreUnavailable, match=rf"{name}\): it is a cluster.*redis\.RedisCluster"):
+        RedisStore(stub).load("k")
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        ("READONLY You can't write against a read only replica.", "connect to the primary"),
+        ("CROSSSLOT Keys in request don't hash to the same slot", "cluster client"),
+        ("MOVED 3999 127.0.0.1:6381", "cluster client"),
+        ("ASK 3999 127.0.0.1:6381", "cluster client"),
+        ("CLUSTERDOWN The cluster is down", "cluster client"),
+    ],
+)
+def test_a_server_s_own_word_for_a_failure_counts_as_its_class_does(words, fix):
+    """Not every client has a class for each."""
+    stub = _Stub(redis.exceptions.ResponseError(words))
+    with pytest.raises(StoreUnavailable, match=fix) as caught:
+        RedisStore(stub).save("k", "text")
+    assert words not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["ConnectionPool", "BlockingConnectionPool"])
+def test_an_exhausted_pool_is_told_from_a_server_out_of_reach(client, clients, kind):
+    """The network is in order, and trying again at once finds the pool as empty."""
+    library = redis if isinstance(client, redis.Redis) else valkey_py
+    pool = getattr(library, kind)(
+        connection_class=client.connection_pool.connection_class,
+        path=client.connection_pool.connection_kwargs["path"],
+        max_connections=1,
+        **({"timeout": 0.01} if kind == "BlockingConnectionPool" else {}),
+    )
+    busy = pool.get_connection() if library is redis else pool.get_connection("GET")
+    counting = _Counting(clients(type(client), connection_pool=pool))
+    with pytest.raises(StoreUnavailable, match="raise its max_connections"):
+        RedisStore(counting).load("k")
+    assert counting.calls == 1
+    pool.release(busy)
+    assert RedisStore(counting).load("k") is None
+    pool.disconnect()
 
 
 def test_a_timeout_is_not_tried_again():

@@ -208,8 +208,9 @@ class RedisStore:
         return None
 
     def _record(self, key: str) -> str:
-        # The braces keep a session and its lock on one node of a cluster.
-        return f"{self._prefix}{{{key}}}"
+        # The braces keep a session and its lock on one node of a cluster, unless there is nothing in them.
+        tag = key.replace("%", "%25").replace("}", "%7D") or "%"
+        return f"{self._prefix}{{{tag}}}"
 
     def _lock(self, key: str) -> str:
         return f"{self._record(key)}:lock"

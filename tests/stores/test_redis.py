@@ -158,9 +158,19 @@ def test_its_representation_shows_the_prefix_only():
 
 def test_a_session_and_its_lock_are_on_one_node_of_a_cluster(store):
     """The fence reads both."""
-    for key in ("k", "a}b", "tnt/ada@example.com", "{}"):
+    for key in ("k", "a}b", "tnt/ada@example.com", "{}", "}", "}ada@example.com", "}}", "%}", ""):
         names = [store._record(key), store._lock(key), f"{store._record(key)}:corrupt-1"]
         assert len({redis.crc.key_slot(name.encode()) for name in names}) == 1
+
+
+def test_keys_stay_distinct_and_ordinary_ones_stay_as_they_are(store):
+    """What is escaped for the cluster's sake must not meet a key that looks like it."""
+    keys = ("", "%", "%25", "%7D", "%257D", "}", "%}", "}%", "}%7D", "}}")
+    assert len({store._record(key) for key in keys}) == len(keys)
+    assert (
+        store._record("ada+x@example.com@tnt_1@host:80/é {")
+        == "hellojohn:{ada+x@example.com@tnt_1@host:80/é {}"
+    )
 
 
 # Expiry

@@ -14,7 +14,7 @@ import os
 import tkinter as tk
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from tkinter import ttk
+from tkinter import simpledialog, ttk
 from typing import TypeVar
 
 import httpx
@@ -23,6 +23,8 @@ from hellojohn import (
     HelloJohn,
     HelloJohnError,
     InvalidCredentials,
+    MfaChallenge,
+    MfaRequired,
     ServiceUnavailable,
     Session,
     SignInRequired,
@@ -95,6 +97,24 @@ class App:
         self.password.set("")
         self.run(lambda: self.hj.auth.sign_in(email, password, remember_me=remember), self.show)
 
+    def ask_code(self, challenge: MfaChallenge, question: str = "The code of your second factor:") -> None:
+        """Ask for the code in a dialog, until it is right or the user has had enough."""
+        self.message.set("A second factor is due.")
+        code = simpledialog.askstring("Second factor", question, parent=self.window)
+        if code is not None:
+            again = "That code is wrong. Another one:"
+            self.run(
+                lambda: self.verify(challenge, code),
+                lambda session: self.show(session) if session else self.ask_code(challenge, again),
+            )
+
+    def verify(self, challenge: MfaChallenge, code: str) -> Session | None:
+        """Answer the challenge; ``None`` means that the code is wrong and the challenge still good."""
+        try:
+            return self.hj.auth.verify_mfa(challenge, code)
+        except InvalidCredentials:
+            return None
+
     def call(self) -> None:
         """Call the API."""
         self.run(
@@ -124,6 +144,8 @@ class App:
             then(result.result())
         except SignInRequired as over:
             self.show(None, f"{WORDS.get(getattr(over, 'reason', ''), '')} Please sign in.".strip())
+        except MfaRequired as due:
+            self.ask_code(due.challenge)
         except InvalidCredentials:
             self.message.set("The email address or the password is wrong.")
         except ServiceUnavailable:

@@ -20,6 +20,8 @@ from hellojohn.testing._settings import settings_for
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "desktop_app.py"
 
+GRACE = {"email": "grace@example.com", "password": "a long pass phrase"}
+
 
 @pytest.fixture
 def emulator(hellojohn_emulator) -> Emulator:
@@ -61,12 +63,31 @@ class User:
         self.app.window.update()
         return self.app.message.get()
 
-    def sign_in(self, password: str = DEMO_PASSWORD, *, remember: bool = True) -> str:
+    def sign_in(
+        self, password: str = DEMO_PASSWORD, *, email: str = DEMO_EMAIL, remember: bool = True
+    ) -> str:
         """Fill in the form and send it."""
-        self.app.email.set(DEMO_EMAIL)
+        self.app.email.set(email)
         self.app.password.set(password)
         self.app.remember.set(remember)
         return self.press("Sign in")
+
+    def answer(self, *codes: str | None) -> list[str]:
+        """Type these codes into the dialogs to come, ``None`` to cancel; return what they will have asked."""
+        left, asked, window = list(codes), list[str](), self.app.window
+
+        def look() -> None:
+            for dialog in window.winfo_children():
+                if hasattr(dialog, "prompt") and dialog.grab_status():
+                    asked.append(dialog.prompt)
+                    code = left.pop(0)
+                    dialog.entry.insert(0, code or "")
+                    (dialog.cancel if code is None else dialog.ok)()
+            if left:
+                window.after(20, look)
+
+        look()
+        return asked
 
     @property
     def sees(self) -> str:
@@ -149,6 +170,36 @@ def test_a_wrong_password_is_told_in_words(open_window):
     assert user.sign_in("wrong") == "The email address or the password is wrong."
     assert user.sees == "sign in"
     assert user.app.email.get() == DEMO_EMAIL
+
+
+def test_a_second_factor_is_asked_for_in_a_dialog(open_window, emulator):
+    """A wrong code is asked for again, with the same challenge, and what was ticked still counts."""
+    emulator.add_user(**GRACE, mfa_code="123456")
+    user = open_window()
+    asked = user.answer("000000", "123456")
+    assert user.sign_in(**GRACE) == ""
+    assert asked == ["The code of your second factor:", "That code is wrong. Another one:"]
+    assert user.sees == GRACE["email"]
+    assert user.app.hj.auth.session().remember_me
+    assert emulator.calls("auth/sign-in") == 1
+
+
+def test_a_second_factor_can_be_left_alone(open_window, emulator):
+    """The form stays, and a code that comes too late is told in words."""
+    emulator.add_user(**GRACE, mfa_code="123456")
+    user = open_window()
+    user.answer(None)
+    assert user.sign_in(**GRACE) == "A second factor is due."
+    assert user.sees == "sign in"
+    with emulator.hold("mfa/verify") as held:
+        user.answer("123456")
+        user.app.password.set(GRACE["password"])
+        user.begin("Sign in")
+        while not held.arrived.is_set():
+            user.app.window.update()
+        emulator.advance("6m")
+    assert "Sign in again" in user.settle()
+    assert user.sees == "sign in"
 
 
 def test_an_outage_signs_nobody_out(open_window, emulator):

@@ -24,9 +24,10 @@ _logger = logging.getLogger("hellojohn")
 
 # Each may be sent twice, when a connection is lost before the answer: the second time changes nothing more.
 _ACQUIRE = """
-if redis.call('get', KEYS[1]) == ARGV[1] then return 1 end
-if redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-return 0"""
+local holder = redis.call('get', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1"""
 _RELEASE = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) end return 0"
 # The fence: inside a lock, write only while it is still this holder's.
 _FENCE = "if ARGV[1] ~= '' and redis.call('get', KEYS[2]) ~= ARGV[1] then return -1 end "
@@ -40,6 +41,7 @@ _MOVE = (
 )
 _LOST, _TAKEN, _MOVED = -1, 0, 1
 _POLL = 0.01
+_SLOW = 1 / 6  # of a lease: with the two thirds that a refresh may take, a good part of it is left
 _PERSISTENCE = ("save", "appendfsync")
 
 _NO_CLUSTER_CLIENT = "it is a cluster: give RedisStore a cluster client, such as redis.RedisCluster"
@@ -166,11 +168,16 @@ class RedisStore:
         """Take a lease on ``key``, waiting up to ``timeout`` seconds for the one who has it.
 
         Raises:
-            StoreLocked: Somebody else had it for the whole wait.
+            StoreLocked: Somebody else had it for the whole wait, or the server answered too late each time:
+                after more than a sixth of the lease, which runs meanwhile.
             StoreUnavailable: The server failed. It is not asked again.
         """
         token, pid = secrets.token_hex(16), os.getpid()
-        self._acquire(key, token, timeout)
+        try:
+            self._acquire(key, token, timeout)
+        except StoreUnavailable:
+            self._release_quietly(key, token)
+            raise
         try:
             with self._held.noted(key, token):
                 yield
@@ -217,12 +224,30 @@ class RedisStore:
 
     def _acquire(self, key: str, token: str, timeout: float) -> None:
         deadline = time.monotonic() + timeout
+        while True:
+            asked = time.monotonic()
+            taken = self._ask_for_lock(key, token)
+            answered = time.monotonic()
+            if taken and answered - asked <= self._lease * _SLOW:
+                return
+            if answered >= deadline:
+                break
+            if not taken:
+                time.sleep(min(deadline - answered, _POLL * (1 + secrets.randbelow(100) / 100)))
+        if taken:
+            self._release(key, token)
+            msg = (
+                f"The server takes too long to lock {self._lock(key)} for {self._lease:g} s. Try again, or"
+                " give RedisStore a longer lease."
+            )
+            raise StoreLocked(msg)
+        msg = f"Somebody else has held {self._lock(key)} for {timeout:g} s. Try again."
+        raise StoreLocked(msg)
+
+    def _ask_for_lock(self, key: str, token: str) -> bool:
+        """Ask once. Whoever has it already has the whole lease again."""
         lease = math.ceil(self._lease * 1000)
-        while not self._send("EVAL", _ACQUIRE, 1, self._lock(key), token, lease):
-            if (left := deadline - time.monotonic()) <= 0:
-                msg = f"Somebody else has held {self._lock(key)} for {timeout:g} s. Try again."
-                raise StoreLocked(msg)
-            time.sleep(min(left, _POLL * (1 + secrets.randbelow(100) / 100)))
+        return bool(self._send("EVAL", _ACQUIRE, 1, self._lock(key), token, lease))
 
     def _release(self, key: str, token: str) -> None:
         try:
@@ -230,6 +255,12 @@ class RedisStore:
         except StoreUnavailable as error:
             # What was done under the lock is done; the lease frees it.
             _logger.warning("The lock %s stays for up to %g s. %s", self._lock(key), self._lease, error)
+
+    def _release_quietly(self, key: str, token: str) -> None:
+        """Release what the server may have taken before it failed, in one attempt: it may hang."""
+        parts = (_RELEASE, 1, self._lock(key), token)
+        with suppress(Exception):
+            self._client.execute_command("EVAL", *map(_plain, parts))
 
     def _write(self, key: str, script: str, *arguments: Secret | str | int, place: str = "") -> int:
         """Run a script behind the fence, and return its answer."""

@@ -14,6 +14,7 @@ import valkey.asyncio
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn.stores import RedisStore
+from hellojohn.stores.redis import _ACQUIRE, _RELEASE
 from hellojohn.testing import TokenStoreContract
 from tests.stores import recipes
 from tests.stores.forking import in_forked_child
@@ -74,6 +75,49 @@ class _Stub:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
+        return answer
+
+
+class _Clock:
+    """Stands for the module ``time``."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class _Late:
+    """A client whose answers to a request for a lock come late, and what happens before each of them."""
+
+    def __init__(self, client, clock: _Clock, *late: float, meanwhile=lambda: None) -> None:
+        self.client, self.clock, self.late, self.meanwhile = client, clock, list(late), meanwhile
+        self.asked = 0
+
+    def execute_command(self, *args, **options):
+        answer = self.client.execute_command(*args, **options)
+        if args[1] == _ACQUIRE.encode():
+            self.asked += 1
+            self.clock.now += self.late.pop(0) if self.late else 0.0
+            if self.late:
+                self.meanwhile()
+        return answer
+
+
+class _Silent:
+    """A client whose every request for a lock is carried out and fails."""
+
+    def __init__(self, client, error: Exception) -> None:
+        self.client, self.error = client, error
+
+    def execute_command(self, *args, **options):
+        answer = self.client.execute_command(*args, **options)
+        if args[1] == _ACQUIRE.encode():
+            raise self.error
         return answer
 
 
@@ -256,6 +300,63 @@ def test_a_lock_is_gone_when_it_is_left(store, client):
     with store.lock("k", 1):
         assert 9_000 < client.pttl("hellojohn:{k}:lock") <= 30_000
     assert client.keys("*") == []
+
+
+@pytest.fixture
+def clock(monkeypatch) -> _Clock:
+    """Let the store go by a clock that the test moves."""
+    clock = _Clock()
+    monkeypatch.setattr("hellojohn.stores.redis.time", clock)
+    return clock
+
+
+def test_a_lock_whose_answer_was_late_is_renewed_before_it_is_believed(client, clock):
+    """The lease has been running since the server took it: its holder would outlive it unawares."""
+    late = _Late(client, clock, 20.0, 5.1, 5.0, meanwhile=lambda: client.pexpire("hellojohn:{k}:lock", 9_000))
+    store = RedisStore(late, lease=30.0)
+    with store.lock("k", 60):
+        assert late.asked == 3
+        assert client.pttl("hellojohn:{k}:lock") > 20_000
+        store.save("k", "text")
+    assert client.exists("hellojohn:{k}:lock") == 0
+
+
+def test_a_server_that_answers_late_for_the_whole_wait_gives_no_lock(client, clock):
+    """And the lock that nobody has is free for others."""
+    late = _Late(client, clock, *[6.0] * 5)
+    with pytest.raises(StoreLocked, match=r"takes too long.*longer lease"):
+        RedisStore(late, lease=30.0).lock("k", 10).__enter__()
+    assert (late.asked, client.exists("hellojohn:{k}:lock")) == (2, 0)
+
+
+def test_a_lock_that_was_lost_while_its_answer_was_late_is_the_other_s(client, clock):
+    """A lease may be over before its answer comes."""
+    late = _Late(client, clock, 31.0, 0.0, meanwhile=lambda: client.set("hellojohn:{k}:lock", "other"))
+    with pytest.raises(StoreLocked, match="Somebody else"):
+        RedisStore(late, lease=30.0).lock("k", 31.1).__enter__()
+    assert client.get("hellojohn:{k}:lock") == b"other"
+
+
+@pytest.mark.parametrize("error", [redis.exceptions.TimeoutError, redis.exceptions.ConnectionError])
+def test_a_lock_that_was_taken_without_an_answer_is_released(client, error):
+    """Nobody believes to have it, and it would hold up the session until its lease ends."""
+    answers = _Silent(client, error("lost"))
+    with pytest.raises(StoreUnavailable, match=error.__name__):
+        RedisStore(answers).lock("k", 10).__enter__()
+    assert client.exists("hellojohn:{k}:lock") == 0
+
+
+@pytest.mark.parametrize(
+    "error", [redis.exceptions.TimeoutError, redis.exceptions.ConnectionError, ValueError]
+)
+def test_a_release_of_what_may_have_been_taken_is_tried_once_and_quietly(error, caplog):
+    """A server that hangs must not hang its caller for longer than it must."""
+    stub = _Stub(*[error("no")] * 5)
+    with pytest.raises(StoreUnavailable), caplog.at_level(logging.WARNING, "hellojohn"):
+        RedisStore(stub).lock("k", 10).__enter__()
+    scripts = [command[1].decode() for command in stub.commands]
+    assert (scripts.count(_RELEASE), scripts[-1]) == (1, _RELEASE)
+    assert not caplog.records
 
 
 def test_a_child_forked_inside_a_lock_does_not_hold_it(store, client):

@@ -4,9 +4,9 @@ The heart of the engine. An ``Account`` holds the current ``View`` and at most o
 ``_freshness`` decides. Nothing here blocks: ``acquire`` yields the points at which its caller must wait.
 """
 
-import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from hellojohn._errors import (
@@ -18,8 +18,9 @@ from hellojohn._errors import (
 from hellojohn._flight import Flight, Kind, Landing, Steps, Wait
 from hellojohn._freshness import Freshness
 from hellojohn._models import AuthEvent, AuthEventType, Clock, Session
+from hellojohn._quiet import Quiet
 from hellojohn._record import Record
-from hellojohn._refresh import Result, holds, is_behind
+from hellojohn._refresh import Result, is_behind, take_back
 from hellojohn._services import Services
 from hellojohn._vault import Held
 from hellojohn._view import View
@@ -27,8 +28,6 @@ from hellojohn._view import View
 T = TypeVar("T")
 
 _ROUNDS = 4
-_QUIET = 5.0
-_LONGEST_QUIET = 60.0
 
 
 class Account:
@@ -47,8 +46,9 @@ class Account:
         "__weakref__",
         "_ended",
         "_flight",
+        "_leaving",
         "_lock",
-        "_quiet_until",
+        "_quiet",
         "_unlocked_at",
         "_unsaved",
         "clock",
@@ -72,7 +72,8 @@ class Account:
         self._ended: SessionExpired | None = None
         self._unsaved: Record | None = None
         self._unlocked_at = 0
-        self._quiet_until = 0.0
+        self._leaving = 0
+        self._quiet = Quiet()
         self.reset()
 
     def reset(self) -> None:
@@ -105,7 +106,8 @@ class Account:
         for _ in range(_ROUNDS):
             if self.view is not None:
                 break
-            wait = self._join_load()
+            with self._lock:
+                wait = self._join("load", self._load)
             yield wait
             landing = wait.landing
             if landing is not None and landing.over:
@@ -132,32 +134,27 @@ class Account:
             raise ServiceUnavailable("The operation was cut off before its end: try again.")
         return results[0]
 
-    @property
-    def nobody(self) -> str:
-        """What to say when nobody is signed in: where it was looked for, and the fix."""
-        services = self.services
-        whom = f"{self.name!r}, tenant {services.tenant_id} at {services.api_url}"
-        return f"Nobody is signed in as {whom}: call sign_in."
-
     def public(self, record: Record) -> Session:
         """Return the public face of a record."""
         return record.session(idle_timeout=self.services.idle_timeout, clock=self.clock)
 
-    def save_now(self) -> None:
-        """Try once more to save what the store would not take; it is the last chance."""
-        if self._unsaved is not None:
-            self._save()
-
     # ------------------------------------------------------------------ what operations report
 
     def show(
-        self, record: Record | None, *, ended: SessionExpired | None = None, unsaved: bool = False
+        self,
+        record: Record | None,
+        *,
+        ended: SessionExpired | None = None,
+        unsaved: bool = False,
+        signed_in: bool = False,
     ) -> None:
-        """Let requests use ``record`` from now on; ``None`` when there is no session any more.
+        """Let requests use ``record`` from now on; during a sign-out, only if it was signed in since.
 
         Call it while the store's lock is held, so that the order here is the order there.
         """
         with self._lock:
+            if self._leaving and not signed_in:
+                record, unsaved = None, False
             self._ended = ended
             self._unsaved = record if unsaved else None
             (self.services.unsaved.add if unsaved else self.services.unsaved.discard)(self)
@@ -173,6 +170,19 @@ class Account:
             self.epoch += 1
             if not locked:
                 self._unlocked_at = self.epoch
+
+    @contextmanager
+    def leaving(self) -> Generator[Record | None]:
+        """Show no session meanwhile, whatever the store still says; yield what was shown."""
+        self.turn()
+        with self._lock:
+            self._leaving += 1
+            view, self.view = self.view, None
+        try:
+            yield None if view is None else view.record
+        finally:
+            with self._lock:
+                self._leaving -= 1
 
     def forget(self) -> None:
         """Show no session any more; a reader that was faster than the store's deletion has lost its say."""
@@ -227,7 +237,7 @@ class Account:
                 return self._join("refresh", lambda: self._refresh(view))
             if state is Freshness.EXPIRING:
                 return self._expiring(view, now)
-            if self._flight is None and not self._is_quiet(now):
+            if self._flight is None and not self._quiet.holds(now):
                 background = self._in_background(view, state)
         if background is not None:
             background.flight.start(blocking=False)
@@ -236,18 +246,15 @@ class Account:
     def _expiring(self, view: View, now: float) -> "View | Wait[View]":
         if now >= view.schedule.dead_at:
             return self._join("refresh", lambda: self._refresh(view))
-        if self._is_quiet(now):
+        if self._quiet.holds(now):
             return view
         return self._join("refresh", lambda: self._refresh(view), fallback=view)
 
     def _in_background(self, view: View, state: Freshness) -> "Wait[View] | None":
         if self._unsaved is not None:
-            return self._join("save", self._save)
+            return self._join("save", self.save)
         stale = state is Freshness.STALE and self.services.background_refresh
         return self._join("refresh", lambda: self._refresh(view)) if stale else None
-
-    def _is_quiet(self, now: float) -> bool:
-        return now < self._quiet_until <= now + _LONGEST_QUIET
 
     def _must_notice(self, view: View) -> bool:
         now = self.clock()
@@ -270,12 +277,8 @@ class Account:
             self._flight = self._make_flight(operation, kind)
         return Wait(self._flight, fallback=fallback)
 
-    def _join_load(self) -> "Wait[View]":
-        with self._lock:
-            return self._join("load", self._load)
-
     def _make_flight(self, operation: Callable[[], Landing], kind: Kind = "operation") -> Flight:
-        if self.services.closed.is_set():
+        if self.services.closed:
             raise ConfigurationError("This client was closed: make a new one.")
         services = self.services
         return Flight(lambda this: self._carry_out(this, operation), kind, services.owner, services.flights)
@@ -288,7 +291,8 @@ class Account:
                 landing = Landing.of(operation)
             finally:
                 self._land(flight, landing)
-            self.services.events.deliver()
+            with self.services.owner.lending():
+                self.services.events.deliver()
         finally:
             flight.finish()
         if landing.goodbye is not None:
@@ -302,7 +306,7 @@ class Account:
                 if flight.kind in ("refresh", "save"):
                     self.last_error = landing.error
                 if landing.error is not None and flight.kind in ("refresh", "save"):
-                    self._quiet_until = self.clock() + _quiet_time(landing.error)
+                    self._quiet.begin(landing.error, self.clock())
         finally:
             flight.land(landing)
 
@@ -310,12 +314,14 @@ class Account:
 
     def _load(self) -> Landing:
         epoch = self.epoch
-        record = self.services.vault.load(self.key)
+        record = None if self._leaving else self.services.vault.load(self.key)
         with self._lock:
             if record is not None and self.epoch == epoch and self.view is None:
                 self._ended = None
                 self.view = self._look(record)
-        return Landing(error=(self._ended or NotSignedIn(self.nobody)) if record is None else None)
+        return Landing(
+            error=(self._ended or NotSignedIn(self.services.nobody(self.name))) if record is None else None
+        )
 
     def _refresh(self, view: View) -> Landing:
         with self.services.vault.locked(self.key) as held:
@@ -324,11 +330,11 @@ class Account:
             epoch = self.epoch
             self._save_into(held)
             result = self.services.refresher.refresh(
-                held, view.record, wanted=lambda: self.epoch == epoch and not self.services.owner.exiting
+                held, view.record, wanted=lambda: self.epoch == epoch and not self.services.ending
             )
             landing = self._settle(held, result, epoch, view.record)
         if result.lost:
-            Landing.of(self._save)  # if it fails again, the next use of the session tries once more
+            Landing.of(self.save)  # if it fails again, the next use of the session tries once more
         return landing
 
     def _end(self, view: View) -> Landing:
@@ -345,7 +351,8 @@ class Account:
             self.emit(AuthEventType.SESSION_EXPIRING, view.record)
         return Landing()
 
-    def _save(self) -> Landing:
+    def save(self) -> Landing:
+        """Try once more to save what the store would not take."""
         with self.services.vault.locked(self.key) as held:
             self._save_into(held)
         return Landing()
@@ -365,7 +372,7 @@ class Account:
         """Show what a refresh brought, unless a sign-in or sign-out has overtaken it."""
         if self.epoch != epoch:
             if self._unlocked_at > epoch:
-                self._take_back(held, result, before)
+                take_back(held, result.record, before)
             return Landing(goodbye=result.goodbye, overtaken=True)
         if result.record is None:
             self.show(None, ended=result.ended)
@@ -375,12 +382,6 @@ class Account:
             if result.rotated:
                 self.emit(AuthEventType.TOKEN_REFRESHED, result.record)
         return Landing(error=result.ended or result.error, goodbye=result.goodbye)
-
-    def _take_back(self, held: Held, result: Result, before: Record) -> None:
-        """Remove what was saved after a sign-out that did not wait for the lock."""
-        record = result.record
-        if record is not None and record.is_of_same_session(before) and holds(held, record):
-            held.delete()
 
     def _look(self, record: Record, *, noticed: bool = False) -> View:
         current = self.view
@@ -396,8 +397,3 @@ class Account:
 
 def _same_token(view: View, other: View | None) -> bool:
     return other is not None and view.record.access_token == other.record.access_token
-
-
-def _quiet_time(error: Exception) -> float:
-    asked = error.retry_after if isinstance(error, ServiceUnavailable) else None
-    return min(max(asked or 0.0, random.uniform(_QUIET / 2, _QUIET)), _LONGEST_QUIET)  # noqa: S311

@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError
@@ -44,9 +44,10 @@ class Settings:
     clock: Clock
 
     @property
-    def host(self) -> str:
-        """The API's host and port, as the store's keys name it."""
-        return urlsplit(self.api_url).netloc
+    def place(self) -> str:
+        """The tenant and the API, as the store's keys name them: whoever writes another has another key."""
+        api = self.api_url.removeprefix("https://").removesuffix("/v1")
+        return f"@{quote(self.tenant_id, safe='')}@{api}"
 
 
 def read_settings(

@@ -76,7 +76,7 @@ def _stored(account: Account) -> tuple[Record | None, list[str]]:
     except HelloJohnError as error:
         return None, [str(error)]
     if record is None:
-        return None, [account.nobody]
+        return None, [account.services.nobody(account.name)]
     return record, []
 
 

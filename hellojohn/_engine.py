@@ -50,12 +50,12 @@ class Engine:
             timing: How operations measure and spend time; the settings' clock and the real one if not given.
             owner: Whose threads carry operations out.
         """
-        self._place = f"@{settings.tenant_id}@{settings.host}"
+        self._place = settings.place
         idle = settings.idle_timeout
         timing = timing or Timing(clock=settings.clock)
         self._after_fork = after_fork
         idle_timeout = None if idle is None else idle.total_seconds()
-        vault = Vault(store, api_url=settings.api_url, tenant_id=settings.tenant_id, clock=settings.clock)
+        vault = Vault(store, api_url=settings.api_url, tenant_id=settings.tenant_id, timing=timing)
         self.events = Events()
         self.services = Services(
             api_url=settings.api_url,
@@ -63,7 +63,7 @@ class Engine:
             vault=vault,
             dialect=dialect,
             send=send,
-            refresher=Refresher(dialect, send, timing, idle_timeout),
+            refresher=Refresher(dialect, send, timing, idle_timeout, self._time_left),
             events=self.events,
             clock=settings.clock,
             idle_timeout=idle_timeout,
@@ -86,14 +86,18 @@ class Engine:
 
     def close(self) -> None:
         """Take nothing new on, and let what is under way be stored; as long as one refresh at most."""
-        self.services.closed.set()
-        ends_at = time.monotonic() + self.services.vault.refresh_time
-        for flight in tuple(self.services.flights):
+        services = self.services
+        services.closes_at = ends_at = min(services.closes_at, time.monotonic() + services.vault.refresh_time)
+        for flight in tuple(services.flights):
             with suppress(TimeoutError):
                 flight.landed.result(max(ends_at - time.monotonic(), 0.0))
-        for account in tuple(self._accounts.values()):
-            with suppress(StoreError):
-                account.save_now()
+        for account in tuple(services.unsaved):
+            if time.monotonic() < ends_at:
+                with suppress(StoreError):
+                    account.save()
+
+    def _time_left(self) -> float:
+        return self.services.time_left()
 
     def reset_after_fork(self) -> None:
         """Forget what only the parent's threads can finish."""

@@ -69,11 +69,13 @@ def refreshed(record: Record, grant: Grant, *, now: float) -> Record:
 
 
 def _with_end(record: Record, grant: Grant, now: float) -> Record:
-    """Note when the server ends the session, and keep the promise when that is later than was asked."""
+    """Note when the server ends the session, and keep the promise when it gives more than was asked.
+
+    It is the lengths that are compared: a clock that was set in between tells nothing about the session.
+    """
     if grant.session_ttl is None:
         return record
     ends_at = within_time(now + grant.session_ttl)
-    asked_end = None if record.duration is None else within_time(record.created_at + record.duration)
-    if asked_end is not None and ends_at > asked_end + _SLACK:
-        record = record.changed(deadline=asked_end)
+    if record.duration is not None and grant.session_ttl > record.duration + _SLACK:
+        record = record.changed(deadline=within_time(record.created_at + record.duration))
     return record.changed(ends_at=ends_at)

@@ -22,16 +22,15 @@ from hellojohn._errors import (
     HelloJohnError,
     ServiceUnavailable,
     SessionExpired,
-    StoreCorrupt,
     StoreError,
     StoreLocked,
 )
 from hellojohn._freshness import Freshness, Schedule
 from hellojohn._grants import refreshed
-from hellojohn._record import NewerRecord, Record
+from hellojohn._record import Record
 from hellojohn._retry import Attempts
 from hellojohn._timing import Timing, within_time
-from hellojohn._vault import Held
+from hellojohn._vault import Held, SetAside
 from hellojohn.wire import Answer, Call, Dialect, Outcome, OutcomeKind
 
 _COOLDOWN = 5.0
@@ -67,12 +66,13 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refresher:
-    """What a refresh works with."""
+    """What a refresh works with; ``time_left`` tells the seconds until the process or its connections end."""
 
     dialect: Dialect
     send: Callable[[Call, float], Answer]
     timing: Timing
     idle_timeout: float | None
+    time_left: Callable[[], float]
 
     def refresh(self, held: Held, known: Record, *, wanted: Callable[[], bool]) -> Result:
         """Get a token other than the known one: adopt it if the store has one, else ask the service.
@@ -109,8 +109,11 @@ class Refresher:
         cut_off = record.intent_at is not None
         intent = self._intent(held, record)
         held.save(intent)
+        time_left = min(held.time_left(), self.time_left())
+        if time_left < held.refresh_time / 2:
+            return _not_begun(held, record)
         call = self.dialect.refresh(record.refresh_token)
-        attempts = Attempts(self.timing, deadline=held.refresh_time, wanted=wanted)
+        attempts = Attempts(self.timing, deadline=time_left, wanted=wanted)
         arrived_at = 0.0
 
         def attempt(seconds: float) -> Outcome:
@@ -119,7 +122,11 @@ class Refresher:
             arrived_at = self.timing.clock()
             return self.dialect.outcome(answer)
 
-        outcome = attempts.make(attempt)
+        try:
+            outcome = attempts.make(attempt)
+        except HelloJohnError:  # the call cannot even be made
+            _save_quietly(held, record)
+            raise
         open_question = cut_off or attempts.ambiguous
         kept = record.changed(intent_at=intent.intent_at) if open_question else record
         match outcome.kind:
@@ -136,7 +143,7 @@ class Refresher:
         """Note that a refresh has begun, and for how long others must not ask even if the lock is lost."""
         now = within_time(self.timing.clock())
         intent = record if record.intent_at is not None else record.changed(intent_at=now)
-        return intent.changed(retry_at=within_time(now + held.refresh_time)) if held.leased else intent
+        return intent.changed(retry_at=within_time(now + held.time_left())) if held.leased else intent
 
     def _save(self, held: Held, record: Record, new: Record, attempts: Attempts) -> Result:
         lost = False
@@ -234,9 +241,7 @@ def holds(held: Held, *ours: Record) -> bool:
     """
     try:
         stored = held.load()
-    except NewerRecord:
-        raise
-    except StoreCorrupt:
+    except SetAside:
         return True
     return stored is not None and any(stored.refresh_token == record.refresh_token for record in ours)
 
@@ -245,11 +250,22 @@ def is_behind(held: Held, unsaved: Record) -> bool:
     """Return whether the store waits for a later generation; what turned corrupt was set aside, as above."""
     try:
         stored = held.load()
-    except NewerRecord:
-        raise
-    except StoreCorrupt:
+    except SetAside:
         return True
     return stored is not None and stored.is_before(unsaved)
+
+
+def take_back(held: Held, saved: Record | None, before: Record) -> None:
+    """Remove what a refresh has saved after a sign-out that did not wait for the lock."""
+    if saved is not None and saved.is_of_same_session(before) and holds(held, saved):
+        held.delete()
+
+
+def _not_begun(held: Held, record: Record) -> Result:
+    """A token is not sent that may be another's by the time it arrives, or whose answer nobody may hear."""
+    _save_quietly(held, record)
+    message = "The refresh was not begun: the store was slow, or the program ends. The session is kept."
+    return Result(record, error=ServiceUnavailable(message))
 
 
 def _later(wait: float) -> ServiceUnavailable:

@@ -1,8 +1,10 @@
 """What all accounts of one client share."""
 
-import threading
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from hellojohn._events import Events
 from hellojohn._flight import Flight
@@ -16,7 +18,13 @@ from hellojohn.wire import Answer, Call, Dialect
 _GOODBYE_DEADLINE = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+class _Unsaved(Protocol):
+    """An account whose session is in memory only."""
+
+    def save(self) -> object: ...
+
+
+@dataclass(slots=True)
 class Services:
     """What all accounts of one client share."""
 
@@ -32,9 +40,29 @@ class Services:
     background_refresh: bool
     owner: Owner
     flights: set[Flight] = field(default_factory=set[Flight])
-    unsaved: set[object] = field(default_factory=set[object])
+    unsaved: "set[_Unsaved]" = field(default_factory=set["_Unsaved"])
     """The accounts whose session is in memory only: nobody else may hold them."""
-    closed: threading.Event = field(default_factory=threading.Event)
+    closes_at: float = math.inf
+    """When a closed client closes its connections, by the monotonic clock."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the client was closed."""
+        return self.closes_at < math.inf
+
+    @property
+    def ending(self) -> bool:
+        """Whether the client was closed, or the interpreter ends: what can wait is not tried again."""
+        return self.time_left() < math.inf
+
+    def time_left(self) -> float:
+        """Return the seconds until that end; infinity where none is near."""
+        return min(self.closes_at, self.owner.exits_at) - time.monotonic()
+
+    def nobody(self, name: str) -> str:
+        """Say that nobody is signed in: where that was looked for, and the fix."""
+        place = f"tenant {self.tenant_id} at {self.api_url}"
+        return f"Nobody is signed in as {name!r}, {place}: call sign_in."
 
     def say_goodbye(self, record: Record) -> None:
         """Sign a session out at the service, best effort: here it is gone already."""

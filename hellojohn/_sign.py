@@ -13,15 +13,14 @@ from hellojohn._errors import (
     ApiError,
     HelloJohnError,
     MfaRequired,
-    StoreCorrupt,
     StoreError,
     StoreLocked,
 )
 from hellojohn._flight import Steps
 from hellojohn._grants import signed_in
 from hellojohn._models import AuthEventType, Session, User
-from hellojohn._record import NewerRecord, Record
-from hellojohn._vault import Held
+from hellojohn._record import Record
+from hellojohn._vault import Held, SetAside
 from hellojohn._view import View
 from hellojohn.wire import Answer, Call, Grant
 
@@ -92,17 +91,33 @@ def _sign_in(account: Account, call: Call, wish: Wish) -> Session:
         remember_me=wish.remember_me,
         limited=services.dialect.limits_sessions,
     )
+    _keep(account, record)
+    account.emit(AuthEventType.SIGNED_IN, record)
+    return account.public(record)
+
+
+def _keep(account: Account, record: Record) -> None:
+    """Save a new session and show it; one that the store does not have is signed out at the service again.
+
+    A save that failed may have been carried out: only a look tells, and if that fails too, the session lives.
+    """
+    services, in_doubt = account.services, False
     try:
         with services.vault.locked(account.key) as held:
             _stored(held)
-            held.save(record)
+            try:
+                held.save(record)
+            except StoreError:
+                in_doubt = True
+                if _stored(held) != record:
+                    in_doubt = False
+                    raise
             account.turn()
-            account.show(record)
+            account.show(record, signed_in=True)
     except StoreError:
-        services.say_goodbye(record)
+        if not in_doubt:
+            services.say_goodbye(record)
         raise
-    account.emit(AuthEventType.SIGNED_IN, record)
-    return account.public(record)
 
 
 def _granted(account: Account, answer: Answer, wish: Wish) -> Grant:
@@ -115,8 +130,8 @@ def _granted(account: Account, answer: Answer, wish: Wish) -> Grant:
 
 
 def _sign_out(account: Account, *, everywhere: bool) -> None:
-    account.turn()
-    record, failure = _forget(account)
+    with account.leaving() as shown:
+        record, failure = _forget(account, shown)
     refusal = None
     if record is not None:
         account.emit(AuthEventType.SIGNED_OUT, record)
@@ -126,10 +141,9 @@ def _sign_out(account: Account, *, everywhere: bool) -> None:
         raise problem
 
 
-def _forget(account: Account) -> tuple[Record | None, StoreError | None]:
+def _forget(account: Account, shown: Record | None) -> tuple[Record | None, StoreError | None]:
     """Delete the session from the store, under its lock if that can be had; return what it was."""
-    vault, shown = account.services.vault, account.view
-    record = None if shown is None else shown.record
+    vault, record = account.services.vault, shown
     try:
         with vault.locked(account.key) as held:
             record = _newest(_stored(held), record)
@@ -153,20 +167,16 @@ def _delete_unlocked(account: Account) -> tuple[Record | None, StoreError | None
     try:
         record = vault.read(account.key)
         vault.delete(account.key)
-    except StoreCorrupt:  # no session, and whoever has the lock may be about to set it aside
-        return None, None
     except StoreError as error:
         return record, error.with_traceback(None)
     return record, None
 
 
 def _stored(held: Held) -> Record | None:
-    """Return the record; something corrupt has been set aside by now. A newer version's is left alone."""
+    """Return the record; what is none has been set aside by now."""
     try:
         return held.load()
-    except NewerRecord:
-        raise
-    except StoreCorrupt:
+    except SetAside:
         return None
 
 

@@ -12,10 +12,9 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
-from hellojohn._models import Clock
 from hellojohn._record import NewerRecord, Record
 from hellojohn._secret import Secret
-from hellojohn._timing import within_time
+from hellojohn._timing import Timing, within_time
 from hellojohn.stores._extras import describe, lease_of, saver, set_aside
 from hellojohn.stores._protocol import TokenStore
 
@@ -28,6 +27,10 @@ _LONGEST_REFRESH = 20.0
 _SPARE = 5.0
 
 
+class SetAside(StoreCorrupt):
+    """What was under the key is no session of ours, and is out of the way now: the key is free."""
+
+
 class Vault:
     """The records of one service and tenant in one store.
 
@@ -38,12 +41,12 @@ class Vault:
         leased: Whether the lock is a lease, which its holder may lose.
     """
 
-    def __init__(self, store: TokenStore, *, api_url: str, tenant_id: str, clock: Clock) -> None:
+    def __init__(self, store: TokenStore, *, api_url: str, tenant_id: str, timing: Timing) -> None:
         """Look into ``store`` for sessions that ``api_url`` issued for ``tenant_id``."""
         self._store = store
         self._api_url = api_url
         self._tenant_id = tenant_id
-        self._clock = clock
+        self.timing = timing
         self._save = saver(store)
         lease = lease_of(store) or math.inf
         self.refresh_time: float = min(_LONGEST_REFRESH, lease * 2 / 3)
@@ -73,8 +76,7 @@ class Vault:
             StoreLocked: Somebody else held it for ``lock_wait`` seconds.
             StoreError: The store failed.
         """
-        lock = _guard("lock", lambda: self._store.lock(key, self.lock_wait))
-        _guard("lock", lock.__enter__)
+        lock = _guard("lock", lambda: _entered(self._store.lock(key, self.lock_wait)))
         try:
             yield Held(self, key)
         finally:
@@ -88,15 +90,19 @@ class Vault:
         """Write a record. Call it through ``Held``."""
         over_at, left = record.over_at, None
         if over_at is not None:
-            left = math.ceil(max(over_at - within_time(self._clock()), 0.0) + _KEPT_AFTER_END)
+            left = math.ceil(max(over_at - within_time(self.timing.clock()), 0.0) + _KEPT_AFTER_END)
         _guard("save", lambda: self._save(key, Secret(record.dumps()), left))
 
-    def set_aside(self, key: str, problem: StoreCorrupt) -> StoreCorrupt:
-        """Move what is under ``key`` out of the way, and say where to. Call it under the lock."""
+    def set_aside(self, key: str, problem: StoreCorrupt) -> SetAside:
+        """Move what is under ``key`` out of the way, and say where to. Call it under the lock.
+
+        Raises:
+            StoreError: It was not moved: the store failed, or keeps it for whoever has the right key.
+        """
         where = _guard("set_aside", lambda: set_aside(self._store, key))
         done = f"It was set aside as {where}" if where else "It is gone by now"
         logger.error("%s %s.", problem, done)
-        return StoreCorrupt(f"{problem} {done}; sign in again.")
+        return SetAside(f"{problem} {done}; sign in again.")
 
     def describe(self) -> Mapping[str, str]:
         """Return facts about the store, in words: its kind, and what it tells about itself."""
@@ -121,12 +127,18 @@ class Held:
     """One key while its lock is held: the only way to write."""
 
     def __init__(self, vault: Vault, key: str) -> None:
-        """Made by ``Vault.locked``."""
+        """Made by ``Vault.locked``, when the lock was had."""
         self._vault = vault
         self._key = key
+        self._since = vault.timing.monotonic()
 
     def load(self) -> Record | None:
-        """Read the record; what is not one is set aside."""
+        """Read the record.
+
+        Raises:
+            SetAside: What was there is no record, and was set aside.
+            StoreError: The store failed, or has a record that this side cannot read and leaves alone.
+        """
         try:
             return self._vault.read(self._key)
         except NewerRecord:
@@ -137,8 +149,13 @@ class Held:
 
     @property
     def refresh_time(self) -> float:
-        """Seconds that a refresh may take under this lock."""
+        """Seconds that a refresh may take under a fresh lock."""
         return self._vault.refresh_time
+
+    def time_left(self) -> float:
+        """Return the seconds that a refresh may take from now on: a lease has run since the lock was had."""
+        held_for = self._vault.timing.monotonic() - self._since if self.leased else 0.0
+        return self.refresh_time - held_for
 
     @property
     def leased(self) -> bool:
@@ -152,6 +169,11 @@ class Held:
     def delete(self) -> None:
         """Remove the record."""
         self._vault.delete(self._key)
+
+
+def _entered(lock: AbstractContextManager[None]) -> AbstractContextManager[None]:
+    lock.__enter__()
+    return lock
 
 
 def _release(lock: AbstractContextManager[None]) -> None:

@@ -20,15 +20,15 @@ def _settings(**changes):
     [
         (None, f"{DEFAULT_API_URL}/v1", "api.hellojohn.dev"),
         ("https://API.Example.com", "https://api.example.com/v1", "api.example.com"),
-        ("https://example.com:8443/auth/v1/", "https://example.com:8443/auth/v1", "example.com:8443"),
-        ("http://localhost:3000/v1", "http://localhost:3000/v1", "localhost:3000"),
-        ("http://[::1]:3000", "http://[::1]:3000/v1", "[::1]:3000"),
+        ("https://example.com:8443/auth/v1/", "https://example.com:8443/auth/v1", "example.com:8443/auth"),
+        ("http://localhost:3000/v1", "http://localhost:3000/v1", "http://localhost:3000"),
+        ("http://[::1]:3000", "http://[::1]:3000/v1", "http://[::1]:3000"),
     ],
 )
 def test_an_address_is_brought_into_one_form(given, base, host):
     """However it is written, the same service has the same name in the store."""
     settings = _settings(api_url=given)
-    assert (settings.api_url, settings.host) == (base, host)
+    assert (settings.api_url, settings.place) == (base, f"@tnt_1@{host}")
 
 
 @pytest.mark.parametrize(

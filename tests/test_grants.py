@@ -105,14 +105,21 @@ def test_a_refresh_takes_what_the_answer_does_carry():
     assert (later.user, later.session_id, later.ends_at) == (GRACE, "ses_1", START + 500 + 2 * DAY)
 
 
-def test_a_service_that_prolongs_the_session_is_held_to_the_promise_from_then_on():
-    """A sliding session must not outlive what was asked for."""
+def test_a_service_that_gives_more_at_a_refresh_is_held_to_the_promise_from_then_on():
+    """A session must not outlive what was asked for."""
     record = a_record(duration=DAY, ends_at=START + DAY)
     same = refreshed(record, _grant(session_ttl=DAY - 500), now=START + 500)
     assert same.deadline is None
-    longer = refreshed(same, _grant(session_ttl=DAY), now=START + 5_000)
+    longer = refreshed(same, _grant(session_ttl=2 * DAY), now=START + 5_000)
     assert longer.deadline == START + DAY
     assert refreshed(longer, _grant(), now=START + 6_000).deadline == START + DAY
+
+
+def test_a_clock_that_was_set_since_the_sign_in_is_no_longer_session():
+    """A machine without a clock of its own starts years back: the service gave no more than was asked."""
+    record = _signed_in(_grant(session_ttl=DAY), asked=timedelta(days=1), limited=True, now=0.0)
+    later = refreshed(record, _grant(session_ttl=DAY - 60), now=START)
+    assert (later.deadline, later.ends_at) == (None, START + DAY - 60)
 
 
 spans = st.none() | st.floats(1, 3e9)

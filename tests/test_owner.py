@@ -104,7 +104,7 @@ def test_the_end_of_the_interpreter_waits_for_so_long_and_no_longer(monkeypatch)
     began = time.monotonic()
     owner.finish()
     assert 0.05 <= time.monotonic() - began < 5
-    assert owner.exiting
+    assert owner.exits_at <= time.monotonic()
     gate.set_result(None)
     assert owner.wait(10)
 
@@ -187,3 +187,42 @@ def test_the_interpreter_waits_for_what_was_begun_however_it_ends(way):
     run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
     assert run.stdout == "stored"
     assert run.returncode in ({"": [0], "sys.exit(3)": [3]}.get(way) or [1, 130, -signal.SIGINT])
+
+
+def test_a_thread_that_runs_an_apps_code_lends_its_place():
+    """That code may wait for this pool: with every place taken by such code, nobody would ever go on."""
+    owner, here = Owner(max_threads=2), threading.Barrier(2)
+
+    def callback() -> str:
+        with owner.lending():
+            here.wait(10)
+            return owner.run(lambda: "served").result(10)
+
+    assert [future.result(10) for future in [owner.run(callback), owner.run(callback)]] == ["served"] * 2
+    assert owner.wait(10)
+
+
+def test_a_job_that_waits_for_a_place_takes_one_that_is_lent():
+    """It was there before: whoever lends a place sees to it that it is taken."""
+    owner, queued = Owner(max_threads=1), Future()
+
+    def callback() -> str:
+        job = queued.result(10)
+        with owner.lending():
+            return job.result(10)
+
+    first = owner.run(callback)
+    queued.set_result(owner.run(lambda: "served"))
+    assert first.result(10) == "served"
+
+
+def test_only_a_thread_of_the_pool_has_a_place_to_lend():
+    """A caller that carries out a first look itself is none."""
+    owner, gate = Owner(max_threads=1), Future()
+    first = owner.run(gate.result)
+    with owner.lending():
+        second = owner.run(lambda: None)
+        assert owner._lent == 0
+    gate.set_result(None)
+    first.result(10)
+    second.result(10)

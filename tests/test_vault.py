@@ -9,15 +9,20 @@ import pytest
 
 from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
 from hellojohn._secret import Secret
-from hellojohn._vault import Vault
+from hellojohn._timing import Timing
+from hellojohn._vault import SetAside, Vault
 from hellojohn.stores import MemoryStore
 from tests.engine.rig import API, KEY, START, TENANT, FlakyStore, VirtualTime, a_record
 
 MARKER = "marker-secret"
 
 
+def _timing(time: VirtualTime) -> Timing:
+    return Timing(clock=time, monotonic=time, sleep=time.sleep)
+
+
 def _vault(store: object, time: VirtualTime | None = None) -> Vault:
-    return Vault(store, api_url=API, tenant_id=TENANT, clock=time or VirtualTime())
+    return Vault(store, api_url=API, tenant_id=TENANT, timing=_timing(time or VirtualTime()))
 
 
 class Noting(MemoryStore):
@@ -73,10 +78,13 @@ def test_a_refresh_is_shorter_than_the_lease_of_the_lock_and_a_wait_is_longer(le
     store = MemoryStore()
     if lease is not None:
         store.lease = lease
-    vault = _vault(store)
+    time = VirtualTime()
+    vault = _vault(store, time)
     assert (vault.refresh_time, vault.lock_wait) == (refresh_time, lock_wait)
     with vault.locked(KEY) as held:
-        assert held.refresh_time == refresh_time
+        assert held.time_left() == refresh_time
+        time.sleep(7.0)
+        assert held.time_left() == (refresh_time if lease is None else refresh_time - 7.0)
 
 
 def test_the_lock_excludes_others_and_is_given_back_after_an_error():
@@ -199,7 +207,7 @@ def test_threads_that_find_the_same_junk_set_it_aside_once():
         thread.start()
     for thread in threads:
         thread.join(10)
-    assert sorted(map(str, outcomes)).count(str(StoreCorrupt)) == 1
+    assert sorted(map(str, outcomes)).count(str(SetAside)) == 1
     assert store.load(f"{KEY}.corrupt-1") == "{"
     assert store.load(f"{KEY}.corrupt-2") is None
 

@@ -204,11 +204,8 @@ class Bench:
         self.owner = Owner()
         self.engine = Engine(
             read_settings(
-                tenant_id=TENANT,
-                publishable_key=Secret("pk_1"),
-                api_url=API,
+                **{"tenant_id": TENANT, "publishable_key": Secret("pk_1"), "api_url": API, **settings},
                 clock=self.time,
-                **settings,
             ),
             store=self.store,
             dialect=V1(TENANT, Secret("pk_1")),

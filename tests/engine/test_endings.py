@@ -1,5 +1,6 @@
 """A process that ends, is interrupted or forks in the middle of a refresh loses no session."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,9 @@ from hellojohn._owner import EXIT_WAIT
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from hellojohn.stores import FileStore
 from tests.engine.crowd import settings
+from tests.engine.ending_child import work
 from tests.engine.rig import in_thread
+from tests.processes.fleet import CHILDREN
 
 CHILD = Path(__file__).with_name("ending_child.py")
 LONG, STALE = "2h", "58m"
@@ -75,6 +79,25 @@ def test_ending_with_a_background_refresh_under_way_stores_it(emulator, hj, tmp_
         assert child.stdout.readline() == "ends\n"
     out, errors = child.communicate(timeout=20)
     assert (child.returncode, out, errors) == (0, "", "")
+    emulator.advance(LONG)
+    assert hj.auth.access_token()
+    assert (emulator.rotations, emulator.reuses) == (2, 0)
+
+
+@pytest.mark.parametrize("context", [multiprocessing.get_context("fork"), CHILDREN], ids=["fork", "server"])
+def test_a_worker_of_multiprocessing_that_ends_with_a_refresh_under_way_stores_it(
+    emulator, hj, tmp_path, context
+):
+    """Such a child ends without atexit: it has finalizers of its own, and they wait as well."""
+    emulator.advance(STALE)
+    where = (emulator.url, str(tmp_path / "sessions"), f"{emulator.clock() - time.time():.3f}")
+    with emulator.hold("token/refresh", when="after") as hold:
+        with _no_warning_of_forks():
+            child = context.Process(target=work, args=where)
+            child.start()
+        hold.wait_arrived()
+    child.join(20)
+    assert child.exitcode == 0
     emulator.advance(LONG)
     assert hj.auth.access_token()
     assert (emulator.rotations, emulator.reuses) == (2, 0)
@@ -153,10 +176,16 @@ def _refreshed(hj: HelloJohn, begun: int) -> bool:
     return bool(hj.auth.access_token())
 
 
-def _forked(action) -> int:
-    """Fork; the child ends with 0 if ``action`` returns true."""
+@contextmanager
+def _no_warning_of_forks() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is what is tested
+        yield
+
+
+def _forked(action) -> int:
+    """Fork; the child ends with 0 if ``action`` returns true."""
+    with _no_warning_of_forks():
         pid = os.fork()
     if pid == 0:
         code = 1

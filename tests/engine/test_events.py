@@ -414,3 +414,21 @@ async def test_anything_that_can_be_called_is_a_callback(hj):
     await sign_in(hj)
     assert plain.events == listed == partly
     assert [event.type for event in listed] == ["SIGNED_IN"]
+
+
+def test_callbacks_of_many_clients_may_all_call_them_at_once(monkeypatch):
+    """Each stands on a thread of the SDK's, and waits for another: it gets one."""
+    monkeypatch.setattr(OWNER, "_max_threads", 4)
+    clients = [Service().client() for _ in range(4)]
+    at_once, users = threading.Barrier(len(clients)), []
+
+    def ask(hj, event: AuthEvent) -> None:
+        if event.type is AuthEventType.SIGNED_IN:
+            at_once.wait(10)
+            users.append(hj.auth.user())
+
+    for hj in clients:
+        hj.on(partial(ask, hj))
+    waits = [in_thread(partial(hj.auth.sign_in, EMAIL, PASSWORD)) for hj in clients]
+    assert {type(wait()).__name__ for wait in waits} == {"Session"}
+    assert len(users) == len(clients)

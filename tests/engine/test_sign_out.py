@@ -150,34 +150,55 @@ def test_a_refresh_that_nobody_wants_any_more_is_not_tried_again():
     assert (bench.stored(), bench.session(), bench.told()[-1]) == (None, None, "SIGNED_OUT")
 
 
-@pytest.mark.parametrize("is_begun", [False, True])
-def test_a_reader_that_was_faster_than_the_deletion_shows_nothing(is_begun):
+def test_a_reader_that_was_faster_than_the_deletion_shows_nothing():
     """The first look at the store and a sign-out at the same time: the sign-out is later, and wins."""
     may_delete = threading.Event()
 
     class Slow(MemoryStore):
         """Reads, and lets a sign-out happen before it returns what it has read."""
 
-        def delete(self, key: str) -> None:
-            """Wait until the record was read once more."""
-            assert may_delete.wait(10)
-            super().delete(key)
-
         def load(self, key: str) -> str | None:
             """Read early, return late."""
             text = super().load(key)
             if threading.current_thread() is threading.main_thread() and not may_delete.is_set():
                 may_delete.set()
-                assert (signing_out or in_thread(bench.sign_out))() is None
+                assert in_thread(bench.sign_out)() is None
             return text
 
     bench = Bench(store=Slow())
     bench.put(a_record())
-    signing_out = in_thread(bench.sign_out) if is_begun else None
-    until(lambda: bench.account.epoch == is_begun)
     assert bench.session() is None
     assert bench.account.view is None
     assert bench.told() == ["SIGNED_OUT"]
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_sign_out_that_has_to_wait_shows_no_session_meanwhile(shown):
+    """It is gone here at once: no request carries its token, though the store still has it."""
+    bench = Bench()
+    bench.put(a_record())
+    if shown:
+        assert bench.token() == "at_1"
+    with bench.store.lock(KEY, 1):
+        signing_out = in_thread(bench.sign_out)
+        until(lambda: bench.account.epoch == 1)
+        assert bench.session() is None
+        with pytest.raises(NotSignedIn):
+            bench.token()
+        assert bench.stored() is not None
+    assert signing_out() is None
+    assert bench.stored() is None
+    assert bench.told() == ["SIGNED_OUT"]
+
+
+def test_a_sign_in_shows_its_session_even_while_a_sign_out_is_on_its_way():
+    """It had the store's lock first: until the sign-out has it, the user is signed in."""
+    bench = Bench()
+    bench.put(a_record())
+    with bench.account.leaving() as shown:
+        assert shown is None
+        assert bench.sign_in().id == "ses_1"
+        assert bench.token() == "at_1"
 
 
 # the service and the store around it
@@ -350,9 +371,9 @@ def test_a_background_refresh_behind_a_sign_out_tells_nothing():
     bench.put(a_record())
     bench.session()
     with bench.store.lock(KEY, 1):
-        signing_out = in_thread(bench.sign_out)
-        until(lambda: bench.account.epoch == 1)
         assert bench.at(STALE).token() == "at_1"
         until(lambda: bench.account._flight is not None)
+        signing_out = in_thread(bench.sign_out)
+        until(lambda: bench.account.epoch == 1)
     assert signing_out() is None
     assert bench.settle().told() == ["SIGNED_OUT"]

@@ -286,7 +286,7 @@ def _a_timer_goes_on() -> None:
 
 
 def _tick(account: Account) -> None:
-    while not account.services.closed.is_set():
+    while not account.services.closed:
         account.services.refresher.timing.sleep(60.0)
 
 

@@ -110,7 +110,7 @@ class Judge:
         elif isinstance(error, NotSignedIn):
             self.nobody(call)
         elif isinstance(error, ConfigurationError):
-            if not call.home.engine.services.closed.is_set():
+            if not call.home.engine.services.closed:
                 self._facts.wrong(f"{call.what} raised {error!r} on a client that is open")
         elif self._plan.calm and self._is_failure(call, error):
             self._facts.wrong(f"{call.what} raised {error!r} though nothing fails")

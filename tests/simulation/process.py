@@ -1,6 +1,8 @@
 """One process: an engine of its own, with its own memory, on the shared store."""
 
 import json
+import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -38,7 +40,7 @@ class VirtualOwner(Owner):
     """Carries each operation out as a task of its own."""
 
     def __init__(self, start: Callable[[Callable[[], object]], None]) -> None:
-        self.exiting = False
+        self.exits_at = math.inf
         self._start = start
 
     def run(self, work: Callable[[], T]) -> "Future[T]":
@@ -158,7 +160,7 @@ class Process:
 
     def close(self) -> bool:
         """Shut the client down in good order, as a task of the process; return whether that ended."""
-        self.engine.services.closed.set()
+        self.engine.services.closes_at = sys.maxsize  # nobody here goes by the real time that is left
         for flight in tuple(self.engine.services.flights):
             wake = self._scheduler.waker()
             flight.start(blocking=False)

@@ -88,10 +88,10 @@ class FileStore:
         file = self._file(key)
         with explained("save to", file):
             make_private_folder(self._folder)
-            self._sweep(key)
+            locked = self._held.holds(key)
             with suppress(FileNotFoundError):
                 os.close(patiently(lambda: open_private(file, os.O_RDONLY)))
-            self._put(file, secret, "locked" if self._held.holds(key) else "free")
+            self._put(file, secret, locked=locked)
 
     def delete(self, key: str) -> None:
         """Remove what is under ``key``.
@@ -158,9 +158,12 @@ class FileStore:
             return False
         return True
 
-    def _put(self, file: Path, secret: Secret, kind: str) -> None:
-        temporary = file.with_name(f"{file.name}.{kind}-{secrets.token_hex(8)}.tmp")
+    def _put(self, file: Path, secret: Secret, *, locked: bool) -> None:
+        # Under the lock nobody else writes: one name will do, and what a killed holder left is found by it.
+        temporary = _temporary(file, "locked" if locked else f"free-{secrets.token_hex(8)}")
         try:
+            if locked:
+                patiently(lambda: temporary.unlink(missing_ok=True))
             write_new(temporary, secret)
             patiently(lambda: temporary.replace(file))
         except BaseException:
@@ -170,14 +173,18 @@ class FileStore:
         sync_folder(self._folder)
 
     def _sweep(self, key: str) -> None:
-        """Remove what killed writers left: under the lock, nobody else can be writing with it."""
+        """Remove what killed writers left. It reads the whole folder: too slow for each save."""
         if not self._held.holds(key):
             return
-        name = self._file(key).name
-        for left in self._folder.glob(f"{name}.*.tmp"):
+        file = self._file(key)
+        for left in self._folder.glob(_temporary(file, "*").name):
             with suppress(OSError):
-                if left.name.startswith(f"{name}.locked-") or left.stat().st_mtime < time.time() - _OLD:
+                if left == _temporary(file, "locked") or left.stat().st_mtime < time.time() - _OLD:
                     left.unlink()
+
+
+def _temporary(file: Path, kind: str) -> Path:
+    return file.with_name(f"{file.name}.{kind}.tmp")
 
 
 def _default_folder(app: object) -> Path:

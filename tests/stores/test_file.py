@@ -393,23 +393,61 @@ def test_records_set_aside_never_overwrite_each_other(store):
 # Killed writers
 
 
-def test_the_next_holder_of_the_lock_removes_what_killed_holders_left(store):
+def test_the_next_holder_of_the_lock_removes_what_a_killed_holder_left(store):
     """Half-written tokens do not stay on the disk."""
     store.save("k", "text")
-    left = Path(f"{_record(store)}.locked-0123456789abcdef.tmp")
-    left.write_text("half")
+    left = _left_by_a_holder(store)
     store.save("k", "without the lock")
     assert left.exists()
     with store.lock("k", 1):
         store.save("k", "with it")
-    assert not left.exists()
+    assert store.load("k") == "with it"
+    assert _names(store, "*.tmp") == []
+
+
+@pytest.mark.parametrize("make", [Path.symlink_to, Path.hardlink_to])
+def test_a_link_in_a_killed_holder_s_place_is_not_written_through(store, tmp_path, make):
+    """Its name can be foreseen: whoever could put a link there must not have a file overwritten by it."""
+    store.save("k", "text")
+    (tmp_path / "elsewhere").write_text("theirs")
+    left = _left_by_a_holder(store)
+    left.unlink()
+    make(left, tmp_path / "elsewhere")
+    with store.lock("k", 1):
+        store.save("k", "newer")
+    assert (tmp_path / "elsewhere").read_text() == "theirs"
+    assert (store.load("k"), _record(store).is_symlink()) == ("newer", False)
+    assert _mode(_record(store)) == 0o600
+
+
+def test_a_folder_in_a_killed_holder_s_place_is_named(store):
+    """Nothing is removed that is not a file."""
+    store.save("k", "text")
+    left = _left_by_a_holder(store)
+    left.unlink()
+    left.mkdir()
+    with store.lock("k", 1), pytest.raises(StoreUnavailable, match=r"Cannot save to"):
+        store.save("k", "newer")
+    assert store.load("k") == "text"
+
+
+def test_a_save_does_not_read_the_folder(store, monkeypatch):
+    """A refresh must not take longer because others have signed in: there is a file for each account."""
+
+    def refuse(*args, **named):
+        pytest.fail("read the folder")
+
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, refuse)
+    with store.lock("k", 1):
+        store.save("k", "text")
+        assert store.load("k") == "text"
 
 
 def test_signing_out_removes_them_too(store):
     """After a delete no token is left."""
     store.save("k", "text")
-    left = Path(f"{_record(store)}.locked-0123456789abcdef.tmp")
-    left.write_text("half")
+    _left_by_a_holder(store)
     with store.lock("k", 1):
         store.delete("k")
     assert _names(store, "*.session*") == []
@@ -421,22 +459,28 @@ def test_a_live_writer_without_the_lock_keeps_its_file_until_it_is_old(store):
     left = Path(f"{_record(store)}.free-0123456789abcdef.tmp")
     left.write_text("half")
     with store.lock("k", 1):
-        store.save("k", "text")
+        store.delete("k")
         assert left.exists()
         long_ago = time.time() - 3700
         os.utime(left, (long_ago, long_ago))
-        store.save("k", "text")
+        store.delete("k")
     assert not left.exists()
 
 
 def test_another_keys_files_are_left_alone(store):
     """The lock of one key says nothing about the writers of another."""
     store.save("other", "text")
-    left = Path(f"{_record(store)}.locked-0123456789abcdef.tmp")
-    left.write_text("half")
+    left = _left_by_a_holder(store)
     with store.lock("k", 1):
         store.save("k", "text")
+        store.delete("k")
     assert left.exists()
+
+
+def _left_by_a_holder(store: FileStore) -> Path:
+    left = Path(f"{_record(store)}.locked.tmp")
+    left.write_text("half")
+    return left
 
 
 # Locks and processes

@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 _PATIENCE = 50
 _SHARING_ERRORS = {5, 32}  # Windows: a virus scanner or a reader has the file open for a moment
+# What file systems answer that cannot sync folders, such as those of a network.
+_NO_NOTION = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP}
 _FIXES = {
     errno.ENOSPC: "Free some space",
     errno.EDQUOT: "Free some space",
@@ -110,7 +112,7 @@ def sync_folder(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # a file system without the notion
+        if error.errno not in _NO_NOTION:
             raise
     finally:
         os.close(descriptor)

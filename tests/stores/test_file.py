@@ -264,13 +264,16 @@ def test_a_folder_that_cannot_be_written_is_named():
         FileStore("/proc/nowhere").save("k", "text")
 
 
-def test_a_file_system_that_cannot_sync_folders_is_accepted(store, monkeypatch):
-    """Some network file systems answer EINVAL, and have nothing to sync."""
+@pytest.mark.parametrize(
+    "number", [errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP], ids=errno.errorcode.get
+)
+def test_a_file_system_that_cannot_sync_folders_is_accepted(store, monkeypatch, number):
+    """Network file systems say so in several ways, and have nothing to sync."""
     real = os.fsync
 
     def refuse_folders(descriptor: int) -> None:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "no")
+            raise OSError(number, "no")
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", refuse_folders)
@@ -278,18 +281,19 @@ def test_a_file_system_that_cannot_sync_folders_is_accepted(store, monkeypatch):
     assert store.load("k") == "text"
 
 
-def test_a_disk_that_cannot_sync_the_folder_is_reported(store, monkeypatch):
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT], ids=errno.errorcode.get)
+def test_a_disk_that_cannot_sync_the_folder_is_reported(store, monkeypatch, number):
     """The rename may not last: the caller must not believe that it does."""
     real = os.fsync
 
     def refuse_folders(descriptor: int) -> None:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EIO, "Input/output error")
+            raise OSError(number, os.strerror(number))
         real(descriptor)
 
     store.save("k", "text")
     monkeypatch.setattr(os, "fsync", refuse_folders)
-    with pytest.raises(StoreUnavailable, match="Input/output error"):
+    with pytest.raises(StoreUnavailable, match=os.strerror(number)):
         store.save("k", "newer")
 
 

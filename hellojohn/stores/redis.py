@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn._secret import Secret
+from hellojohn.stores._checks import is_seconds
 from hellojohn.stores._held import HeldLocks
 from hellojohn.stores._redis_facts import address_of, server_facts
 from hellojohn.stores._text import decoded, refuse_unfit
@@ -107,9 +108,7 @@ class RedisStore:
     def __init__(self, client: RedisClient, *, prefix: str = "hellojohn:", lease: float = 30.0) -> None:
         """Check the arguments; nothing is sent yet."""
         _check_client(client)
-        if isinstance(lease, bool) or not (
-            isinstance(cast("object", lease), int | float) and 0 < lease < math.inf
-        ):
+        if not is_seconds(lease):
             msg = f"RedisStore(lease=...) is a number of seconds, such as 30.0, not {lease!r}."
             raise ConfigurationError(msg)
         if not isinstance(cast("object", prefix), str):
@@ -258,7 +257,7 @@ class RedisStore:
 
     def _release_quietly(self, key: str, token: str) -> None:
         """Release what the server may have taken before it failed, in one attempt: it may hang."""
-        parts = (_RELEASE, 1, self._lock(key), token)
+        parts: tuple[str | int, ...] = (_RELEASE, 1, self._lock(key), token)
         with suppress(Exception):
             self._client.execute_command("EVAL", *map(_plain, parts))
 

@@ -157,7 +157,7 @@ class Account:
                 record, unsaved = None, False
             self._ended = ended
             self._unsaved = record if unsaved else None
-            (self.services.unsaved.add if unsaved else self.services.unsaved.discard)(self)
+            self.services.note(self, unsaved=unsaved)
             self.view = None if record is None else self._look(record)
 
     def turn(self, *, locked: bool = True) -> None:

@@ -90,7 +90,7 @@ class Flight:
     __slots__ = ("_begun", "_done", "_landed", "_owner", "_ticket", "_under_way", "_work", "kind")
 
     def __init__(
-        self, work: "Callable[[Flight], None]", kind: "Kind", owner: Owner, under_way: "set[Flight]"
+        self, work: "Callable[[Flight], None]", kind: "Kind", owner: Owner, under_way: "dict[Flight, None]"
     ) -> None:
         """Prepare ``work``, which must land the flight whatever happens.
 
@@ -132,7 +132,7 @@ class Flight:
         """
         if self._begun:
             return
-        self._under_way.add(self)
+        self._under_way[self] = None
         if blocking and self.kind == "load":
             self._begin()
         else:
@@ -141,7 +141,7 @@ class Flight:
 
     def land(self, landing: Landing) -> None:
         """Let those who wait go on."""
-        self._under_way.discard(self)
+        self._under_way.pop(self, None)
         self._landed.give(landing)
 
     def finish(self) -> None:
@@ -153,7 +153,7 @@ class Flight:
             self._begun = True
             self._work(self)
         elif self.landing is not None:
-            self._under_way.discard(self)
+            self._under_way.pop(self, None)
 
 
 class Wait(Generic[T]):

@@ -39,11 +39,19 @@ class Services:
     idle_timeout: float | None
     background_refresh: bool
     owner: Owner
-    flights: set[Flight] = field(default_factory=set[Flight])
-    unsaved: "set[_Unsaved]" = field(default_factory=set["_Unsaved"])
+    flights: dict[Flight, None] = field(default_factory=dict[Flight, None])
+    """Those under way, in the order in which they began."""
+    unsaved: "dict[_Unsaved, None]" = field(default_factory=dict["_Unsaved", None])
     """The accounts whose session is in memory only: nobody else may hold them."""
     closes_at: float = math.inf
     """When a closed client closes its connections, by the monotonic clock."""
+
+    def note(self, account: _Unsaved, *, unsaved: bool) -> None:
+        """Note whether an account's session is in memory only."""
+        if unsaved:
+            self.unsaved[account] = None
+        else:
+            self.unsaved.pop(account, None)
 
     @property
     def closed(self) -> bool:

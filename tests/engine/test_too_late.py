@@ -114,7 +114,7 @@ def test_closing_waits_no_longer_than_one_refresh_for_many_unsaved_sessions(monk
             tried.append(self)
             time.sleep(0.06)
 
-    bench.engine.services.unsaved.update(Unsaved() for _ in range(100))
+    bench.engine.services.unsaved.update({Unsaved(): None for _ in range(100)})
     bench.engine.close()
     assert len(tried) == 1
 

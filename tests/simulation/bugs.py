@@ -218,7 +218,7 @@ def _overtaken_is_done() -> None:
 def _sign_out_fails_silently() -> None:
     """Say that a sign-out is done though the store kept the session."""
     forget = _sign._forget
-    _sign._forget = lambda account: (forget(account)[0], None)
+    _sign._forget = lambda *arguments: (forget(*arguments)[0], None)
 
 
 # ---------------------------------------------------------------------- invariant 6

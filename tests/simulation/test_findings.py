@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from hellojohn._errors import ApiError, StoreLocked, StoreUnavailable
+from hellojohn._errors import ApiError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn._flight import Wait, drive
 from hellojohn._secret import Secret
 from hellojohn._sign import sign_out
@@ -98,13 +98,14 @@ def test_what_was_never_begun_is_not_begun_by_close():
     assert bench.script.calls == []
 
 
-def test_a_sign_out_in_the_face_of_a_stuck_lock_leaves_junk_alone():
+def test_a_sign_out_in_the_face_of_a_stuck_lock_leaves_junk_alone_and_says_so():
     """Without the lock it deletes; but what is no session, whoever has the lock may be setting aside."""
     store = FlakyStore()
     bench = Bench(store=store)
     store.save(KEY, "junk")
     store.fail("lock", StoreLocked("held"))
-    bench.sign_out()
+    with pytest.raises(StoreCorrupt):
+        bench.sign_out()
     assert store.load(KEY) == "junk"
 
 

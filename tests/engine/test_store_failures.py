@@ -109,7 +109,7 @@ def test_a_web_request_may_end_before_its_session_could_be_saved():
     bench.at(DEAD + 10)
     assert bench.token() == "at_2"
     kept(bench.settle(), generation=2, refresh_token=Secret("rt_2"))
-    assert bench.engine.services.unsaved == set()
+    assert not bench.engine.services.unsaved
 
 
 def test_an_account_that_owes_the_store_nothing_costs_nothing_when_idle():

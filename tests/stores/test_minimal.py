@@ -40,7 +40,7 @@ def stores(request, tmp_path):
 @pytest.fixture
 def key(hellojohn_emulator) -> str:
     """Return where the client keeps its session."""
-    return f"default@{hellojohn_emulator.tenant_id}@{hellojohn_emulator.url.removeprefix('http://')}"
+    return f"default@{hellojohn_emulator.tenant_id}@{hellojohn_emulator.url}"
 
 
 @pytest.fixture

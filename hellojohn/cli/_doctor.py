@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from hellojohn import ConfigurationError, Diagnosis, FileStore, HelloJohn, KeyringStore, default_store
+from hellojohn import (
+    ConfigurationError,
+    Diagnosis,
+    FileStore,
+    HelloJohn,
+    KeyringStore,
+    StoreLocked,
+    default_store,
+)
 
 
 class Kind(StrEnum):
@@ -43,7 +51,7 @@ def doctor(
     """
     try:
         found = _found(store, path, service, account)
-    except ConfigurationError as error:
+    except (ConfigurationError, StoreLocked) as error:
         typer.echo(f"hellojohn: {error}", err=True)
         raise typer.Exit(1) from None
     typer.echo(str(found))

@@ -152,8 +152,7 @@ def _asked(action: Callable[[], T]) -> T:
     try:
         return action()
     except Exception as error:  # noqa: BLE001 - backends raise what the system below them raises
-        # The cause counts: whoever has no keyring yet is asked to create one, and may dismiss that as well.
-        kinds = [kind.__name__ for one in (error, error.__cause__) for kind in type(one).__mro__]
+        kinds = [kind.__name__ for kind in type(error).__mro__]
     if _LOCKED.intersection(kinds):
         msg = "The system keyring is locked. Unlock it, then try again, or keep sessions in a FileStore."
         raise StoreLocked(msg)

@@ -1,6 +1,7 @@
 """``hellojohn doctor``: it finds the session that another program keeps, and its exit code is its verdict."""
 
 import keyring.core
+import keyring.errors
 import pytest
 from keyring.backends import fail
 
@@ -103,6 +104,17 @@ def test_a_missing_keyring_is_a_finding(run):
     result = run("doctor", "--store", "keyring")
     assert result.exit_code == 1
     assert "advice         No system keyring keeps secrets here" in result.output
+
+
+def test_a_keyring_that_is_locked_is_said_to_be(run, monkeypatch):
+    """There is nothing to look at until it is unlocked, and no traceback either."""
+    locked = backends.Failing(keyring.errors.KeyringLocked("no"))
+    monkeypatch.setattr(keyring.core, "_keyring_backend", locked)
+    result = run("doctor")
+    assert result.exit_code == 1
+    assert result.output == (
+        "hellojohn: The system keyring is locked. Unlock it, then try again, or keep sessions in a FileStore.\n"
+    )
 
 
 def test_a_keyring_has_no_folder(run, tmp_path):

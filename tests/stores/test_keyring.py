@@ -12,7 +12,7 @@ import secretstorage
 from keyring.backends import SecretService, chainer, fail, null
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
-from hellojohn.stores import KeyringStore
+from hellojohn.stores import FileStore, KeyringStore, default_store
 from hellojohn.stores._names import name_of
 from hellojohn.testing import TokenStoreContract
 from hellojohn.testing._store_contract import InProcessStoreContract
@@ -292,14 +292,14 @@ def test_a_locked_keyring_says_so(use, error):
             act()
 
 
-def test_a_keyring_that_nobody_wanted_to_create_counts_as_locked(use):
-    """The first prompt of all asks for a new keyring's password; it can be dismissed like any other."""
+def test_a_keyring_that_nobody_has_created_is_not_taken_for_locked(use):
+    """It can hold no session: a machine without a screen, where it cannot be created, may use files."""
     error = keyring.errors.InitError("marker")
     error.__cause__ = secretstorage.exceptions.PromptDismissedException("dismissed")
     use(backends.Failing(error))
-    for act in _acts(KeyringStore("app")):
-        with pytest.raises(StoreLocked, match=r"Unlock it.*FileStore"):
-            act()
+    with pytest.raises(StoreUnavailable, match="InitError"):
+        KeyringStore("app").load("k")
+    assert isinstance(default_store("app"), FileStore)
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,8 @@ def test_a_keyring_that_is_locked_is_said_to_be(run, monkeypatch):
     monkeypatch.setattr(keyring.core, "_keyring_backend", locked)
     result = run("doctor")
     assert result.exit_code == 1
-    assert result.output == (
-        "hellojohn: The system keyring is locked. Unlock it, then try again, or keep sessions in a FileStore.\n"
-    )
+    assert result.output.startswith("hellojohn: The system keyring is locked. Unlock it, then try again")
+    assert result.output.count("\n") == 1
 
 
 def test_a_keyring_has_no_folder(run, tmp_path):

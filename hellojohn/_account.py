@@ -4,6 +4,7 @@ The heart of the engine. An ``Account`` holds the current ``View`` and at most o
 ``_freshness`` decides. Nothing here blocks: ``acquire`` yields the points at which its caller must wait.
 """
 
+import math
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -72,7 +73,6 @@ class Account:
         self._ended: SessionExpired | None = None
         self._unsaved: Record | None = None
         self._unlocked_at = 0
-        self._leaving = 0
         self._quiet = Quiet()
         self.reset()
 
@@ -80,6 +80,7 @@ class Account:
         """Forget what was under way, as a forked child must."""
         self._lock = threading.Lock()
         self._flight: Flight | None = None
+        self._leaving = 0
 
     # ------------------------------------------------------------------ what callers ask for
 
@@ -104,9 +105,9 @@ class Account:
     def load(self) -> Steps[View | None]:
         """Get the view without asking the service; ``None`` when there is no session, or it is over."""
         for _ in range(_ROUNDS):
-            if self.view is not None:
-                break
             with self._lock:
+                if self.view is not None or self._leaving:
+                    break
                 wait = self._join("load", self._load)
             yield wait
             landing = wait.landing
@@ -174,8 +175,8 @@ class Account:
     @contextmanager
     def leaving(self) -> Generator[Record | None]:
         """Show no session meanwhile, whatever the store still says; yield what was shown."""
-        self.turn()
         with self._lock:
+            self.epoch += 1
             self._leaving += 1
             view, self.view = self.view, None
         try:
@@ -206,7 +207,7 @@ class Account:
             step.full = full
             yield step
             view = self._landed(step)
-            if view is not None and (brought is not None or not _same_token(view, rejected)):
+            if view is not None and (brought is not None or not view.is_of_same_token(rejected)):
                 return view
             brought = view  # the rejected token once more, from a flight that began before: ask again, once
         raise ServiceUnavailable("The session changes faster than it can be used: try again.")
@@ -227,13 +228,15 @@ class Account:
         background: Wait[View] | None = None
         with self._lock:
             view = self.view
+            if view is None and self._leaving:
+                raise NotSignedIn(self.services.nobody(self.name))
             if view is None:
                 return self._join("load", self._load)
             now = self.clock()
             state = view.schedule.state(now)
             if state is Freshness.OVER:
                 return self._join("end", lambda: self._end(view))
-            if _same_token(view, rejected):
+            if view.is_of_same_token(rejected):
                 return self._join("refresh", lambda: self._refresh(view))
             if state is Freshness.EXPIRING:
                 return self._expiring(view, now)
@@ -314,9 +317,9 @@ class Account:
 
     def _load(self) -> Landing:
         epoch = self.epoch
-        record = None if self._leaving else self.services.vault.load(self.key)
+        record = self.services.vault.load(self.key)
         with self._lock:
-            if record is not None and self.epoch == epoch and self.view is None:
+            if record is not None and self.epoch == epoch and not (self.view or self._leaving):
                 self._ended = None
                 self.view = self._look(record)
         return Landing(
@@ -351,9 +354,9 @@ class Account:
             self.emit(AuthEventType.SESSION_EXPIRING, view.record)
         return Landing()
 
-    def save(self) -> Landing:
-        """Try once more to save what the store would not take."""
-        with self.services.vault.locked(self.key) as held:
+    def save(self, patience: float = math.inf) -> Landing:
+        """Try once more to save what the store would not take, with so many seconds to wait for the lock."""
+        with self.services.vault.locked(self.key, patience) as held:
             self._save_into(held)
         return Landing()
 
@@ -393,7 +396,3 @@ class Account:
             noticed=noticed or known,
             watched=self._unsaved is not None,
         )
-
-
-def _same_token(view: View, other: View | None) -> bool:
-    return other is not None and view.record.access_token == other.record.access_token

@@ -159,7 +159,8 @@ class Auth:
             RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
             ServiceUnavailable: No usable answer; an existing session is kept.
             ConfigurationError: An argument or a key is wrong.
-            StoreError: The session could not be stored; it was signed out again.
+            StoreError: The session could not be stored; it was signed out again,
+                unless the store may have it all the same.
         """
         hidden = Secret(password)
         captcha = None if captcha_token is None else Secret(captcha_token)
@@ -202,7 +203,8 @@ class Auth:
             RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
             ServiceUnavailable: No usable answer; the user may have been created if ``ambiguous`` is true.
             ConfigurationError: An argument or a key is wrong.
-            StoreError: The session could not be stored; it was signed out again.
+            StoreError: The session could not be stored; it was signed out again,
+                unless the store may have it all the same.
         """
         hidden = Secret(password)
         del password
@@ -231,7 +233,8 @@ class Auth:
             ApiError: The challenge is over: sign in again.
             ServiceUnavailable: No usable answer.
             ConfigurationError: An argument is wrong.
-            StoreError: The session could not be stored; it was signed out again.
+            StoreError: The session could not be stored; it was signed out again,
+                unless the store may have it all the same.
         """
         hidden = Secret(code)
         del code

@@ -92,9 +92,9 @@ class Engine:
             with suppress(TimeoutError):
                 flight.landed.result(max(ends_at - time.monotonic(), 0.0))
         for account in tuple(services.unsaved):
-            if time.monotonic() < ends_at:
+            if (left := ends_at - time.monotonic()) > 0:
                 with suppress(StoreError):
-                    account.save()
+                    account.save(left)
 
     def _time_left(self) -> float:
         return self.services.time_left()

@@ -10,9 +10,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
-from hellojohn._errors import HelloJohnError, SignInRequired
+from hellojohn._errors import HelloJohnError, SignInRequired, StoreCorrupt
 from hellojohn._owner import OWNER, Owner
-from hellojohn._record import Record
+from hellojohn._record import NewerRecord, Record, SetAside
 
 T = TypeVar("T")
 
@@ -234,7 +234,12 @@ async def finish(work: Callable[[], None]) -> None:
 
 
 def fresh(error: Exception) -> Exception:
-    """Return a copy without traceback, cause or context: one error reaches many callers."""
+    """Return a copy without traceback, cause or context: one error reaches many callers.
+
+    Of the kinds that only the engine tells apart, nobody else hears.
+    """
+    if isinstance(error, NewerRecord | SetAside):
+        return StoreCorrupt(str(error))
     return copy.copy(error) if isinstance(error, HelloJohnError) else error
 
 

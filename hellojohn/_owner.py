@@ -31,7 +31,6 @@ class Owner:
 
     def __init__(self, max_threads: int = MAX_THREADS) -> None:
         """Make an empty pool."""
-        self.exits_at: float = math.inf
         self._max_threads = max_threads
         self.reset()
 
@@ -43,6 +42,7 @@ class Owner:
         self._jobs: deque[Callable[[], None]] = deque()
         self._busy = 0
         self._lent = 0
+        self.exits_at: float = math.inf
         self._resting = 0
         self._outlives_exit = False
 
@@ -114,6 +114,7 @@ class Owner:
             with self._idle:
                 self._busy -= 1
                 self._idle.notify_all()
+        _here.owner = None
 
     def _next(self) -> Callable[[], None] | None:
         """Take a job; only here is it counted, so that a caller interrupted before cannot upset the count."""

@@ -24,6 +24,10 @@ class NewerRecord(StoreCorrupt):
     """The record was written by a newer version of the SDK: it is left alone."""
 
 
+class SetAside(StoreCorrupt):
+    """What was there is no session of ours, and is out of the way now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One session, as it is kept. All times are seconds since the epoch, by this side's clock.

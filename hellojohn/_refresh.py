@@ -27,10 +27,10 @@ from hellojohn._errors import (
 )
 from hellojohn._freshness import Freshness, Schedule
 from hellojohn._grants import refreshed
-from hellojohn._record import Record
+from hellojohn._record import Record, SetAside
 from hellojohn._retry import Attempts
 from hellojohn._timing import Timing, within_time
-from hellojohn._vault import Held, SetAside
+from hellojohn._vault import Held
 from hellojohn.wire import Answer, Call, Dialect, Outcome, OutcomeKind
 
 _COOLDOWN = 5.0
@@ -264,8 +264,8 @@ def take_back(held: Held, saved: Record | None, before: Record) -> None:
 def _not_begun(held: Held, record: Record) -> Result:
     """A token is not sent that may be another's by the time it arrives, or whose answer nobody may hear."""
     _save_quietly(held, record)
-    message = "The refresh was not begun: the store was slow, or the program ends. The session is kept."
-    return Result(record, error=ServiceUnavailable(message))
+    why = "The refresh was not begun, for want of time: the store is slow, or the program ends."
+    return Result(record, error=ServiceUnavailable(f"{why} Try again. The session is kept."))
 
 
 def _later(wait: float) -> ServiceUnavailable:

@@ -21,7 +21,7 @@ _GOODBYE_DEADLINE = 5.0
 class _Unsaved(Protocol):
     """An account whose session is in memory only."""
 
-    def save(self) -> object: ...
+    def save(self, patience: float) -> object: ...
 
 
 @dataclass(slots=True)

@@ -19,8 +19,8 @@ from hellojohn._errors import (
 from hellojohn._flight import Steps
 from hellojohn._grants import signed_in
 from hellojohn._models import AuthEventType, Session, User
-from hellojohn._record import Record
-from hellojohn._vault import Held, SetAside
+from hellojohn._record import Record, SetAside
+from hellojohn._vault import Held
 from hellojohn._view import View
 from hellojohn.wire import Answer, Call, Grant
 
@@ -108,9 +108,9 @@ def _keep(account: Account, record: Record) -> None:
             try:
                 held.save(record)
             except StoreError:
-                in_doubt = True
-                if _stored(held) != record:
-                    in_doubt = False
+                saved = _is_saved(held, record)
+                in_doubt = saved is None
+                if not saved:
                     raise
             account.turn()
             account.show(record, signed_in=True)
@@ -118,6 +118,14 @@ def _keep(account: Account, record: Record) -> None:
         if not in_doubt:
             services.say_goodbye(record)
         raise
+
+
+def _is_saved(held: Held, record: Record) -> bool | None:
+    """Return whether the store has the record; ``None`` if it does not say."""
+    try:
+        return _stored(held) == record
+    except StoreError:
+        return None
 
 
 def _granted(account: Account, answer: Answer, wish: Wish) -> Grant:
@@ -154,6 +162,7 @@ def _forget(account: Account, shown: Record | None) -> tuple[Record | None, Stor
         stored, failure = _delete_unlocked(account)
         record = _newest(stored, record)
     except StoreError as error:
+        account.turn(locked=False)
         failure = error.with_traceback(None)
     account.forget()
     return record, failure

@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import TypeVar
 
 from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
-from hellojohn._record import NewerRecord, Record
+from hellojohn._record import NewerRecord, Record, SetAside
 from hellojohn._secret import Secret
 from hellojohn._timing import Timing, within_time
 from hellojohn.stores._extras import describe, lease_of, saver, set_aside
@@ -25,10 +25,6 @@ _KINDS = (StoreLocked, StoreCorrupt, StoreUnavailable, StoreError)
 _KEPT_AFTER_END = 86_400.0
 _LONGEST_REFRESH = 20.0
 _SPARE = 5.0
-
-
-class SetAside(StoreCorrupt):
-    """What was under the key is no session of ours, and is out of the way now: the key is free."""
 
 
 class Vault:
@@ -69,14 +65,15 @@ class Vault:
             return held.load()
 
     @contextmanager
-    def locked(self, key: str) -> "Generator[Held]":
+    def locked(self, key: str, patience: float = math.inf) -> "Generator[Held]":
         """Hold the store's lock for ``key``.
 
         Raises:
-            StoreLocked: Somebody else held it for ``lock_wait`` seconds.
+            StoreLocked: Somebody else held it for ``lock_wait`` seconds, or for ``patience`` if that is less.
             StoreError: The store failed.
         """
-        lock = _guard("lock", lambda: _entered(self._store.lock(key, self.lock_wait)))
+        wait = min(self.lock_wait, patience)
+        lock = _guard("lock", lambda: _entered(self._store.lock(key, wait)))
         try:
             yield Held(self, key)
         finally:

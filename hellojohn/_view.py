@@ -43,6 +43,10 @@ class View:
         notice_at = math.inf if noticed else schedule.notice_at
         self.fresh_until: float = -math.inf if watched else min(due_at, schedule.over_at, notice_at)
 
+    def is_of_same_token(self, other: "View | None") -> bool:
+        """Return whether the other view is of the same access token."""
+        return other is not None and self.record.access_token == other.record.access_token
+
     def __repr__(self) -> str:
         """Show the generation, not the token."""
         return f"<View of generation {self.record.generation}>"

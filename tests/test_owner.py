@@ -1,5 +1,6 @@
 """Owner threads: work that was begun is carried out, whatever happens to those who asked for it."""
 
+import math
 import os
 import signal
 import subprocess
@@ -214,6 +215,14 @@ def test_a_job_that_waits_for_a_place_takes_one_that_is_lent():
     first = owner.run(callback)
     queued.set_result(owner.run(lambda: "served"))
     assert first.result(10) == "served"
+
+
+def test_a_child_forked_while_the_interpreter_ends_begins_anew():
+    """Its own end is not near: its refreshes have time."""
+    owner = Owner()
+    owner.finish()
+    owner.reset()
+    assert owner.exits_at == math.inf
 
 
 def test_only_a_thread_of_the_pool_has_a_place_to_lend():

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from hellojohn._errors import StoreLocked, StoreUnavailable
@@ -17,6 +17,8 @@ _WINDOWS = "keyring.backends.Windows"
 _WINDOWS_LIMIT = 1200  # of the 1,280 UTF-16 units that the credential manager takes
 # These replace an entry in one step. macOS deletes the old one first, and of others nothing is known.
 _ATOMIC = {_WINDOWS, *(f"keyring.backends.{name}" for name in ("SecretService", "kwallet", "libsecret"))}
+# GNOME Keyring, read while it writes, may take its own new file for somebody's, and lock the keyring.
+_BY_TURNS = {f"keyring.backends.{name}" for name in ("SecretService", "libsecret")}
 _LOCKED = {"KeyringLocked", "LockedException", "PromptDismissedException"}
 _LINUX = "install and start a secret service (GNOME Keyring, KWallet or KeePassXC)"
 
@@ -44,11 +46,14 @@ class Entries:
         limit: UTF-16 units that an entry takes, or ``None`` where they are not limited.
     """
 
-    def __init__(self, backend: Backend, service: str) -> None:
-        """Use ``backend`` for ``service``."""
+    def __init__(
+        self, backend: Backend, service: str, turn: Callable[[], AbstractContextManager[None]]
+    ) -> None:
+        """Use ``backend`` for ``service``, one call in a ``turn`` where the backend needs that."""
         module = type(backend).__module__
         self.limit = _WINDOWS_LIMIT if module == _WINDOWS else None
         self._atomic = module in _ATOMIC
+        self._turn = turn if module in _BY_TURNS else nullcontext[None]
         self._backend = backend
         self._service = service
 
@@ -85,14 +90,16 @@ class Entries:
         self._drop(name)
 
     def _get(self, name: str) -> str | None:
-        return _asked(lambda: self._backend.get_password(self._place(name), name))
+        with self._turn():
+            return _asked(lambda: self._backend.get_password(self._place(name), name))
 
     def _set(self, name: str, text: Secret) -> None:
-        _asked(lambda: self._backend.set_password(self._place(name), name, text.reveal()))
+        with self._turn():
+            _asked(lambda: self._backend.set_password(self._place(name), name, text.reveal()))
 
     def _drop(self, name: str) -> None:
         # A backend refuses to delete what is not there in the same words as what it cannot delete.
-        with suppress(StoreUnavailable):
+        with suppress(StoreUnavailable), self._turn():
             _asked(lambda: self._backend.delete_password(self._place(name), name))
             return
         if self._get(name) is not None:

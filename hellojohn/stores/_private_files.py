@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from hellojohn._errors import StoreError, StoreUnavailable
+from hellojohn._errors import StoreError, StoreLocked, StoreUnavailable
 from hellojohn._secret import Secret
 
 _OPEN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
@@ -85,11 +85,18 @@ def open_private(path: Path, flags: int) -> int:
 
 
 def write_new(path: Path, text: Secret) -> None:
-    """Write a file that must not exist yet, down to the disk."""
+    """Write a file that must not exist yet, down to the disk.
+
+    Raises:
+        StoreLocked: Another file is there by now: somebody else has the lock as well.
+    """
     with os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
         file.write(text.reveal().encode())
         file.flush()
         os.fsync(file.fileno())
+        if not os.path.samestat(path.lstat(), os.fstat(file.fileno())):
+            msg = f"The lock of {path} was lost: its file was removed, or the file system keeps no locks."
+            raise StoreLocked(msg)
 
 
 def patiently(action: Callable[[], T]) -> T:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 
 from platformdirs import user_data_path
 
-from hellojohn._errors import ConfigurationError
+from hellojohn._errors import ConfigurationError, StoreLocked
 from hellojohn._secret import Secret
 from hellojohn.stores._file_lock import file_lock
 from hellojohn.stores._held import HeldLocks
@@ -79,6 +79,7 @@ class FileStore:
 
         Raises:
             StoreCorrupt: ``text`` could not be loaded again: it is larger than 1 MiB, or no proper Unicode.
+            StoreLocked: It was called inside a lock that is lost. Nothing was written.
             StoreUnavailable: The folder or the disk refuses. What was there before is untouched.
         """
         del expires_in
@@ -166,6 +167,8 @@ class FileStore:
                 patiently(lambda: temporary.unlink(missing_ok=True))
             write_new(temporary, secret)
             patiently(lambda: temporary.replace(file))
+        except StoreLocked:  # the file is another's
+            raise
         except BaseException:
             with suppress(OSError):
                 temporary.unlink()

@@ -1,7 +1,9 @@
 """Sessions in the system's keyring: for desktop apps and command-line tools of one user."""
 
+import os
+import threading
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -18,7 +20,11 @@ from hellojohn.stores._names import name_of
 from hellojohn.stores._private_files import explained, make_private_folder
 from hellojohn.stores._text import refuse_unfit
 
+_LONGEST_TURN = 5.0  # a keyring may be asking its user for a password
 _INSECURE = "This keyring keeps its entries in plain text: install a secure one."
+
+
+_threads = threading.Lock()
 
 
 class KeyringStore:
@@ -144,9 +150,33 @@ class KeyringStore:
 
     def _entries(self) -> Entries:
         if self._opened is None:
-            self._opened = Entries(secure_backend(allow_insecure=self._allow_insecure), self._service)
+            backend = secure_backend(allow_insecure=self._allow_insecure)
+            self._opened = Entries(backend, self._service, _turn)
         return self._opened
+
+
+@contextmanager
+def _turn() -> Generator[None]:
+    """Let no other thread or process of the user's at the keyring meanwhile, unless it takes too long."""
+    folder = _lock_folder()
+    with ExitStack() as stack:
+        threads = _threads
+        if threads.acquire(timeout=_LONGEST_TURN):  # its waiters are woken, those of a file have to look
+            stack.callback(threads.release)
+        with suppress(OSError):
+            make_private_folder(folder)
+            stack.enter_context(file_lock(folder / "keyring.lock", _LONGEST_TURN))
+        yield
 
 
 def _lock_folder() -> Path:
     return user_state_path("hellojohn", appauthor=False) / "locks"
+
+
+def _forget_the_parents_threads() -> None:
+    global _threads  # noqa: PLW0603 - whoever holds it there is not here
+    _threads = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_the_parents_threads)

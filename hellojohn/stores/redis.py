@@ -169,7 +169,7 @@ class RedisStore:
         Raises:
             StoreLocked: Somebody else had it for the whole wait, or the server answered too late each time:
                 after more than a sixth of the lease, which runs meanwhile.
-            StoreUnavailable: The server failed. It is not asked again.
+            StoreUnavailable: The server failed. It is only asked to release what it may have given.
         """
         token, pid = secrets.token_hex(16), os.getpid()
         try:

@@ -18,7 +18,6 @@ from hellojohn._errors import (
     StoreLocked,
     StoreUnavailable,
 )
-from hellojohn._record import NewerRecord
 from hellojohn._secret import Secret
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from hellojohn.stores import MemoryStore
@@ -135,7 +134,7 @@ def test_a_newer_versions_record_that_came_during_a_refresh_is_left_alone():
     assert bench.token() == "at_2"
     bench.at(DEAD + 10).token()
     assert MemoryStore.load(bench.settle().store, KEY) == newer
-    with pytest.raises(NewerRecord):
+    with pytest.raises(StoreCorrupt):
         bench.at(3 * DEAD).token()
     assert MemoryStore.load(bench.store, KEY) == newer
 

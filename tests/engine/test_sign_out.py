@@ -191,6 +191,59 @@ def test_a_sign_out_that_has_to_wait_shows_no_session_meanwhile(shown):
     assert bench.told() == ["SIGNED_OUT"]
 
 
+def test_a_sign_out_keeps_nobody_waiting_for_a_refresh_in_flight():
+    """The service takes its time, and who asks for the session meanwhile hears at once that there is none."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slow(_call, _seconds):
+        arrived.set()
+        assert go_on.wait(10)
+        return granted(2)
+
+    bench = dead(slow)
+    refreshing = in_thread(bench.token)
+    assert arrived.wait(10)
+    signing_out = in_thread(bench.sign_out)
+    until(lambda: bench.account.epoch == 1)
+    assert bench.session() is None
+    with pytest.raises(NotSignedIn):
+        bench.token()
+    go_on.set()
+    assert signing_out() is None
+    assert isinstance(refreshing(), NotSignedIn)
+    assert bench.settle().stored() is None
+
+
+def test_a_store_that_fails_at_a_sign_out_takes_no_refresh_in_flight_back_in():
+    """Its lock cannot be had, and so the refresh is not waited for: what it saves later is removed again."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def slow(_call, _seconds):
+        arrived.set()
+        assert go_on.wait(10)
+        return granted(2)
+
+    store = FlakyStore()
+    bench = dead(slow, store=store)
+    refreshing = in_thread(bench.token)
+    assert arrived.wait(10)
+    store.fail("lock", OSError("no lock"))
+    with pytest.raises(StoreUnavailable):
+        bench.sign_out()
+    go_on.set()
+    assert isinstance(refreshing(), NotSignedIn)
+    assert bench.settle().stored() is None
+
+
+def test_a_fork_in_the_middle_of_a_sign_out_leaves_the_child_able_to_sign_in():
+    """The thread that signs out is not in the child: it goes by what the store says."""
+    bench = Bench()
+    bench.put(a_record())
+    with bench.account.leaving():
+        bench.account.reset()
+        assert bench.token() == "at_1"
+
+
 def test_a_sign_in_shows_its_session_even_while_a_sign_out_is_on_its_way():
     """It had the store's lock first: until the sign-out has it, the user is signed in."""
     bench = Bench()

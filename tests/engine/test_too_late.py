@@ -110,13 +110,31 @@ def test_closing_waits_no_longer_than_one_refresh_for_many_unsaved_sessions(monk
     tried = []
 
     class Unsaved:
-        def save(self) -> None:
+        def save(self, patience: float) -> None:
+            assert 0 < patience <= 0.05
             tried.append(self)
             time.sleep(0.06)
 
     bench.engine.services.unsaved.update({Unsaved(): None for _ in range(100)})
     bench.engine.close()
     assert len(tried) == 1
+
+
+def test_closing_waits_for_no_lock_longer_than_for_a_refresh(monkeypatch):
+    """Somebody has it and does not let go: the session stays unsaved, and the program ends."""
+    bench, waits = Bench(), []
+    lock = bench.store.lock
+
+    def noted(key, timeout):
+        waits.append(timeout)
+        return lock(key, 0)
+
+    monkeypatch.setattr(bench.store, "lock", noted)
+    monkeypatch.setattr(bench.engine.services.vault, "refresh_time", 3.0)
+    bench.account.show(a_record(), unsaved=True)
+    bench.engine.close()
+    assert len(waits) == 1
+    assert 0 < waits[0] <= 3.0
 
 
 def test_closing_while_accounts_come_and_go_raises_nothing():
@@ -164,7 +182,7 @@ def test_a_sign_in_whose_save_failed_after_it_was_done_is_no_failure(looks):
         assert bench.sign_in().id == "ses_1"
     else:
         store.fail("load", None, OSError("no answer"))
-        with pytest.raises(OSError, match="load"):
+        with pytest.raises(OSError, match="save"):
             bench.sign_in()
     bench.settle()
     assert [call.path for call in bench.script.calls] == ["/auth/sign-in"]

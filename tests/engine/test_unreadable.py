@@ -64,6 +64,16 @@ def test_a_refresh_that_could_not_be_saved_does_not_overwrite_what_another_key_w
     assert _encrypted(inner, KEYS[1]).load(KEY) == theirs.dumps()
 
 
+@pytest.mark.parametrize("text", ["junk", '{"v": 99}'])
+def test_the_public_error_is_told_and_none_of_the_engines_own(text):
+    """A log, a pickle and a crash report name the class: it must be one that the documents have."""
+    bench = Bench()
+    MemoryStore.save(bench.store, KEY, text)
+    with pytest.raises(StoreCorrupt) as caught:
+        bench.session()
+    assert type(caught.value) is StoreCorrupt
+
+
 def test_a_sign_out_behind_a_stuck_lock_says_that_it_left_what_it_cannot_read():
     """A record of a newer version stays, and so the session: that must not look like success."""
     bench = Bench()

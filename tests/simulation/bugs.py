@@ -9,7 +9,7 @@ from hellojohn._account import Account
 from hellojohn._errors import ExpiryReason, StoreCorrupt
 from hellojohn._flight import Flight, Landing
 from hellojohn._freshness import Freshness, Schedule
-from hellojohn._record import Record
+from hellojohn._record import Record, SetAside
 from hellojohn._refresh import Refresher, Result
 from hellojohn._vault import Held, Vault
 from hellojohn.wire import Answer, Outcome, OutcomeKind, Reply
@@ -51,7 +51,7 @@ def _no_lock() -> None:
     """Refresh without the store's lock."""
 
     @contextmanager
-    def locked(self: Vault, key: str) -> Generator[Held]:
+    def locked(self: Vault, key: str, _patience: float = 0.0) -> Generator[Held]:
         yield Held(self, key)
 
     Vault.locked = locked
@@ -228,9 +228,9 @@ def _sign_out_fails_silently() -> None:
 def _junk_is_dropped() -> None:
     """Delete what is corrupt."""
 
-    def set_aside(self: Vault, key: str, problem: StoreCorrupt) -> StoreCorrupt:
+    def set_aside(self: Vault, key: str, problem: StoreCorrupt) -> SetAside:
         self.delete(key)
-        return problem
+        return SetAside(str(problem))
 
     Vault.set_aside = set_aside
 

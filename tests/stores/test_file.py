@@ -98,6 +98,24 @@ def test_an_app_that_is_no_name_is_a_configuration_error(app):
         FileStore(app=app)
 
 
+def test_a_holder_that_has_lost_its_lock_publishes_nothing_of_the_others(store, monkeypatch):
+    """A cleaner removed the lock file: two write at once, and neither may show half a record."""
+    store.save("k", "old")
+    sync = os.fsync
+
+    def overtaken(descriptor):
+        sync(descriptor)
+        for temporary in store.path.glob("*.tmp"):
+            temporary.unlink()
+            temporary.write_text("half a rec")
+
+    monkeypatch.setattr(os, "fsync", overtaken)
+    with store.lock("k", 1), pytest.raises(StoreLocked, match="was lost"):
+        store.save("k", "mine")
+    assert store.load("k") == "old"
+    assert [file.read_text() for file in store.path.glob("*.tmp")] == ["half a rec"]
+
+
 def test_nothing_is_created_by_looking(store):
     """Loading and deleting in a folder that does not exist leave no trace."""
     assert store.load("k") is None

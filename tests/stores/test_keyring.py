@@ -3,6 +3,8 @@
 import contextlib
 import functools
 import gc
+import threading
+import time
 import traceback
 
 import keyring.core
@@ -13,6 +15,7 @@ from keyring.backends import SecretService, chainer, fail, null
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn.stores import FileStore, KeyringStore, default_store
+from hellojohn.stores import keyring as keyring_store
 from hellojohn.stores._names import name_of
 from hellojohn.testing import TokenStoreContract
 from hellojohn.testing._store_contract import InProcessStoreContract
@@ -290,6 +293,55 @@ def test_a_locked_keyring_says_so(use, error):
     for act in _acts(KeyringStore("app")):
         with pytest.raises(StoreLocked, match="Unlock it"):
             act()
+
+
+def test_a_secret_service_is_asked_one_thing_at_a_time(use):
+    """GNOME Keyring, read while it writes, may lock itself: threads take turns, and processes by a file."""
+    inside, met = [], []
+
+    class Watched(backends.SecretService):
+        __module__ = "keyring.backends.SecretService"
+
+        def _count(self, call):
+            inside.append(call)
+            time.sleep(0)
+            met.append(len(inside))
+            inside.remove(call)
+
+    use(Watched())
+
+    def work() -> None:
+        store = KeyringStore("app")
+        for number in range(50):
+            store.save("key", str(number))
+            store.load("key")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert set(met) == {1}
+
+
+def test_a_turn_that_takes_too_long_is_waited_for_no_longer(use, monkeypatch):
+    """Another process shows its user a prompt: to ask as well is better than to fail."""
+    use(backends.SecretService())
+    monkeypatch.setattr("hellojohn.stores.keyring._LONGEST_TURN", 0.01)
+    store = KeyringStore("app")
+    store.save("key", "text")
+    with keyring_store._turn():
+        assert store.load("key") == "text"
+
+
+def test_a_child_takes_its_turn_although_a_thread_of_its_parents_had_it(use):
+    """That thread is not in the child."""
+    use(backends.SecretService())
+    store = KeyringStore("app")
+    store.save("key", "text")
+    with keyring_store._turn():
+        keyring_store._forget_the_parents_threads()
+        assert not keyring_store._threads.locked()
 
 
 def test_a_keyring_that_nobody_has_created_is_not_taken_for_locked(use):

@@ -3,6 +3,7 @@
 The model of what is allowed is made here from nothing but what goes over the wire: scheme, host and port.
 """
 
+import ipaddress
 import itertools
 import json
 from dataclasses import dataclass, field
@@ -122,10 +123,17 @@ class Sent:
 
 def allowed(origins, sent):
     """Say from the wire's view alone whether a request may carry the token."""
-    there = (sent.scheme, sent.host, sent.port)
-    return there in origins or (
-        sent.scheme == "https" and sent.port == 443 and ("http", sent.host, 80) in origins
-    )
+    host = _one_spelling(sent.host)
+    there = (sent.scheme, host, sent.port)
+    return there in origins or (sent.scheme == "https" and sent.port == 443 and ("http", host, 80) in origins)
+
+
+def _one_spelling(host):
+    """An address of six numbers can be written in many ways, and httpx2 knows them."""
+    try:
+        return ipaddress.ip_address(host.decode()).compressed.encode()
+    except ValueError:
+        return host
 
 
 WIRE_ORIGINS = {

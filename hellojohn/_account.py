@@ -218,7 +218,7 @@ class Account:
         failed = landing is None or landing.error is not None
         if failed and step.fallback is not None and not (landing and landing.over):
             return step.fallback
-        if landing is None or landing.overtaken:
+        if landing is None:
             return None
         landing.check()
         return self.view if step.flight.kind == "refresh" else None
@@ -329,7 +329,7 @@ class Account:
     def _refresh(self, view: View) -> Landing:
         with self.services.vault.locked(self.key) as held:
             if self.view is None:
-                return Landing(overtaken=True)
+                return Landing()  # a sign-out was faster
             epoch = self.epoch
             self._save_into(held)
             result = self.services.refresher.refresh(
@@ -343,7 +343,7 @@ class Account:
     def _end(self, view: View) -> Landing:
         with self.services.vault.locked(self.key) as held:
             if self.view is None:
-                return Landing(overtaken=True)
+                return Landing()  # a sign-out was faster
             epoch = self.epoch
             result = self.services.refresher.end(held, view.record)
             return self._settle(held, result, epoch, view.record)
@@ -376,7 +376,7 @@ class Account:
         if self.epoch != epoch:
             if self._unlocked_at > epoch:
                 take_back(held, result.record, before)
-            return Landing(goodbye=result.goodbye, overtaken=True)
+            return Landing(goodbye=result.goodbye)
         if result.record is None:
             self.show(None, ended=result.ended)
             self.emit(AuthEventType.SESSION_EXPIRED, before, result.ended)

@@ -29,12 +29,10 @@ class Landing:
     Attributes:
         error: What its callers are to be told; ``None`` when it succeeded.
         goodbye: A session that is gone here and still has to be signed out at the service.
-        overtaken: Whether a sign-in or sign-out was faster: there is nothing to tell.
     """
 
     error: Exception | None = None
     goodbye: Record | None = None
-    overtaken: bool = False
 
     @classmethod
     def of(cls, operation: "Callable[[], Landing]") -> "Landing":

@@ -12,6 +12,7 @@ from hellojohn._freshness import Freshness, Schedule
 from hellojohn._record import Record, SetAside
 from hellojohn._refresh import Refresher, Result
 from hellojohn._vault import Held, Vault
+from hellojohn._view import View
 from hellojohn.wire import Answer, Outcome, OutcomeKind, Reply
 from hellojohn.wire.v1 import V1
 
@@ -202,18 +203,6 @@ def _no_doubt() -> None:
     _retry.Attempts._observe = lambda _self, outcome: outcome
 
 
-@_breaks("use: a (refused )?token|3:")
-def _overtaken_is_done() -> None:
-    """Take a refresh that a sign-out has overtaken for one that brought a token."""
-    settle = Account._settle
-
-    def settling(self: Account, *arguments: Any) -> Landing:
-        landing = settle(self, *arguments)
-        return Landing(error=landing.error, goodbye=landing.goodbye)
-
-    Account._settle = settling
-
-
 @_breaks("3:")
 def _sign_out_fails_silently() -> None:
     """Say that a sign-out is done though the store kept the session."""
@@ -293,7 +282,7 @@ def _tick(account: Account) -> None:
 @_breaks("use: a refused")
 def _a_refused_token_is_handed_out() -> None:
     """Hand out the token that was refused."""
-    _account._same_token = lambda _view, _other: False
+    View.is_of_same_token = lambda _self, _other: False
 
 
 @_breaks("[a-z_]+ raised")

@@ -256,7 +256,7 @@ def _the_caller_carries_it_out() -> None:
     """Refresh inside the caller, so that its end is the refresh's."""
 
     def start(self: Flight, *, blocking: bool) -> None:
-        self._under_way.add(self)
+        self._under_way[self] = None
         self._begin()
 
     Flight.start = start
@@ -288,4 +288,4 @@ def _a_refused_token_is_handed_out() -> None:
 @_breaks("[a-z_]+ raised")
 def _a_stores_own_error_comes_out() -> None:
     """Let out whatever a store raises."""
-    _vault._guard = lambda call: call()
+    _vault._guard = lambda _method, call: call()

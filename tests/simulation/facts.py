@@ -215,7 +215,7 @@ class Facts:
         blind = self.scheduler.current in self._blind
         if not (there or blind) and (session.ended_at or math.inf) < heard_at:
             self.wrong(f"3: {new} of {session} is saved, and was signed out before the answer came")
-        if session.torn or blind:
+        if session.torn:
             return
         if session.ended_at is not None:
             self.wrong(f"3: {new} of {session} is saved after the session was signed out")

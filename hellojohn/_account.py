@@ -228,9 +228,9 @@ class Account:
         background: Wait[View] | None = None
         with self._lock:
             view = self.view
-            if view is None and self._leaving:
-                raise NotSignedIn(self.services.nobody(self.name))
             if view is None:
+                if self._leaving:
+                    raise NotSignedIn(self.services.nobody(self.name))
                 return self._join("load", self._load)
             now = self.clock()
             state = view.schedule.state(now)

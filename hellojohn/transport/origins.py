@@ -37,7 +37,9 @@ class Origins:
         )
         self._pairs = {pair for url in urls for pair in _pairs_of(url)}
         if not self._pairs and not self._all:
-            given = f"base_url {str(base_url)!r} lacks scheme or host. " if str(base_url or "") else ""
+            text = str(base_url or "")
+            shown = repr(text.rpartition("@")[2])  # before it, there may be a password
+            given = f"base_url {shown} lacks scheme or host. " if text else ""
             raise ConfigurationError(
                 f"{given}Which origins may get the token? Give the client a base_url such as"
                 ' "https://api.example.com", or pass origins=["https://api.example.com"].'

@@ -191,6 +191,13 @@ def test_a_base_url_without_a_scheme_is_told_so(base_url):
         Origins((), base_url=httpx.URL(base_url))
 
 
+def test_a_password_in_a_base_url_does_not_show():
+    """The error goes into logs."""
+    with pytest.raises(ConfigurationError, match="base_url 'api.example.com' lacks") as caught:
+        Origins((), base_url=httpx.URL("ada:marker@api.example.com"))
+    assert "marker" not in str(caught.value)
+
+
 def test_the_base_url_and_the_list_add_up():
     """An app that speaks to two services names the second."""
     origins = Origins(["https://files.example.com:8443"], base_url=httpx.URL(f"{API}/v2/"))

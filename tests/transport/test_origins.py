@@ -193,7 +193,7 @@ def test_a_base_url_without_a_scheme_is_told_so(base_url):
 
 def test_a_password_in_a_base_url_does_not_show():
     """The error goes into logs."""
-    with pytest.raises(ConfigurationError, match="base_url 'api.example.com' lacks") as caught:
+    with pytest.raises(ConfigurationError, match=r"base_url 'api\.example\.com' lacks") as caught:
         Origins((), base_url=httpx.URL("ada:marker@api.example.com"))
     assert "marker" not in str(caught.value)
 

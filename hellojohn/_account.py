@@ -21,7 +21,7 @@ from hellojohn._freshness import Freshness
 from hellojohn._models import AuthEvent, AuthEventType, Clock, Session
 from hellojohn._quiet import Quiet
 from hellojohn._record import Record
-from hellojohn._refresh import Result, is_behind, take_back
+from hellojohn._refresh import Result, copy_to_save, take_back
 from hellojohn._services import Services
 from hellojohn._vault import Held
 from hellojohn._view import View
@@ -365,11 +365,12 @@ class Account:
         unsaved = self._unsaved
         if unsaved is None:
             return
-        if is_behind(held, unsaved):
-            held.save(unsaved)
-            self.show(unsaved)
-        else:
+        copy = copy_to_save(held, unsaved)
+        if copy is None:
             self.show(held.load())
+        else:
+            held.save(copy)
+            self.show(copy)
 
     def _settle(self, held: Held, result: Result, epoch: int, before: Record) -> Landing:
         """Show what a refresh brought, unless a sign-in or sign-out has overtaken it."""

@@ -39,7 +39,7 @@ class Record:
         access_token: The access token.
         refresh_token: The refresh token that goes with it.
         refreshed_at: When this pair arrived.
-        ttl: The access token's life in seconds, from its arrival.
+        ttl: The access token's life in seconds, from its arrival; 0 for one that is not to be used.
         created_at: When the session was signed in.
         ends_at: When the server ends the session, if it said so.
         deadline: When this client ends the session, because the server would let it live longer than asked.

@@ -149,8 +149,10 @@ class Refresher:
         lost = False
         for number in count(1):
             try:
-                if not holds(held, record, new):
+                ours = still_ours(held, new, record)
+                if ours is None:
                     return self._replaced(held, new)
+                new = ours
                 held.save(new)
                 return Result(new, rotated=True)
             except StoreError as error:
@@ -169,7 +171,7 @@ class Refresher:
         return Result(other, goodbye=None if other.is_of_same_session(record) else record)
 
     def _over(self, held: Held, record: Record, outcome: Outcome, *, open_question: bool) -> Result:
-        if not holds(held, record):
+        if still_ours(held, record) is None:
             return self._replaced(held, record)._replace(goodbye=None)
         _delete_quietly(held)
         reason = self._reason(record, outcome, open_question=open_question)
@@ -220,8 +222,9 @@ def _keep(held: Held, kept: Record, outcome: Outcome, *, ambiguous: bool) -> Res
 def _save_quietly(held: Held, record: Record) -> None:
     """Note what was learnt; if that fails, an intent stays open too long, which is safe."""
     try:
-        if holds(held, record):
-            held.save(record)
+        ours = still_ours(held, record)
+        if ours is not None:
+            held.save(ours)
     except StoreError as error:
         logger.warning("The outcome of a refresh was not noted in the store: %s", str(error))
 
@@ -234,30 +237,38 @@ def _delete_quietly(held: Held) -> None:
         logger.warning("A session that is over was not deleted from the store: %s", str(error))
 
 
-def holds(held: Held, *ours: Record) -> bool:
-    """Return whether the store holds what we know; what turned corrupt was set aside, and is nobody's.
+def still_ours(held: Held, record: Record, *before: Record) -> Record | None:
+    """Return what the store shall have of a session that it holds; ``None`` if another word came first.
 
-    A save that failed may have been carried out all the same: ``ours`` is what was there, and what was saved.
+    A save that failed may have been carried out all the same: it may hold the record, or one from ``before``.
+    """
+    tokens = [ours.refresh_token for ours in (record, *before)]
+    return _to_save(held, record, lambda stored: stored.refresh_token in tokens)
+
+
+def copy_to_save(held: Held, unsaved: Record) -> Record | None:
+    """Return what the store shall have of a session that it would not take; ``None`` if it has moved on."""
+    return _to_save(held, unsaved, lambda stored: stored.is_before(unsaved))
+
+
+def _to_save(held: Held, record: Record, is_ours: Callable[[Record], bool]) -> Record | None:
+    """What turned corrupt was set aside, and with it perhaps a sign-out, which nothing tells of.
+
+    The record may be the only one left, so it is saved; but as spent, so that nobody uses it before the service
+    has honoured it.
     """
     try:
         stored = held.load()
     except SetAside:
-        return True
-    return stored is not None and any(stored.refresh_token == record.refresh_token for record in ours)
-
-
-def is_behind(held: Held, unsaved: Record) -> bool:
-    """Return whether the store waits for a later generation; what turned corrupt was set aside, as above."""
-    try:
-        stored = held.load()
-    except SetAside:
-        return True
-    return stored is not None and stored.is_before(unsaved)
+        stored = None
+    if stored is None:
+        return record.changed(ttl=0.0) if held.emptied else None
+    return record if is_ours(stored) else None
 
 
 def take_back(held: Held, saved: Record | None, before: Record) -> None:
     """Remove what a refresh has saved after a sign-out that did not wait for the lock."""
-    if saved is not None and saved.is_of_same_session(before) and holds(held, saved):
+    if saved is not None and saved.is_of_same_session(before) and still_ours(held, saved):
         held.delete()
 
 

@@ -121,13 +121,18 @@ class Vault:
 
 
 class Held:
-    """One key while its lock is held: the only way to write."""
+    """One key while its lock is held: the only way to write.
+
+    Attributes:
+        emptied: Whether what was there was set aside, and nothing has been saved since.
+    """
 
     def __init__(self, vault: Vault, key: str) -> None:
         """Made by ``Vault.locked``, when the lock was had."""
         self._vault = vault
         self._key = key
         self._since = vault.timing.monotonic()
+        self.emptied: bool = False
 
     def load(self) -> Record | None:
         """Read the record.
@@ -142,7 +147,9 @@ class Held:
             raise
         except StoreCorrupt as error:
             problem = StoreCorrupt(str(error))
-        raise self._vault.set_aside(self._key, problem)
+        aside = self._vault.set_aside(self._key, problem)
+        self.emptied = True
+        raise aside
 
     @property
     def refresh_time(self) -> float:
@@ -162,6 +169,7 @@ class Held:
     def save(self, record: Record) -> None:
         """Write the record."""
         self._vault.save(self._key, record)
+        self.emptied = False
 
     def delete(self) -> None:
         """Remove the record."""

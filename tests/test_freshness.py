@@ -39,6 +39,14 @@ def test_expiring_from_a_tenth_of_the_life_at_most_30_seconds_before_the_end(ttl
     assert schedule.state(schedule.dead_at + DAY) is EXPIRING
 
 
+@pytest.mark.parametrize("after", [-DAY, 0, DAY])
+def test_a_token_without_a_life_is_dead_whatever_the_clock_says(after):
+    """It was saved in the place of something corrupt: nobody uses it before the service was asked."""
+    schedule = _schedule(ttl=0.0)
+    assert schedule.state(START + after) is EXPIRING
+    assert schedule.dead_at < START + after
+
+
 @pytest.mark.parametrize(("ttl", "window"), [(HOUR, 300.0), (1_500.0, 300.0), (1_000.0, 200.0), (10.0, 2.0)])
 def test_stale_from_a_fifth_of_the_life_at_most_5_minutes_before_the_end(ttl, window):
     """The refresh that nobody waits for has time to fail and be tried again."""

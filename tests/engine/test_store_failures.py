@@ -23,7 +23,20 @@ from hellojohn._errors import (
 from hellojohn._flight import drive
 from hellojohn._secret import Secret
 from hellojohn.stores import MemoryStore
-from tests.engine.rig import DEAD, KEY, START, Bench, FlakyStore, a_record, dead, granted, kept, problem
+from tests.engine.rig import (
+    DEAD,
+    KEY,
+    NOT_SENT,
+    START,
+    Bench,
+    FlakyStore,
+    Step,
+    a_record,
+    dead,
+    granted,
+    kept,
+    problem,
+)
 
 FULL = StoreUnavailable("The disk is full.")
 
@@ -119,16 +132,45 @@ def test_an_account_that_owes_the_store_nothing_costs_nothing_when_idle():
     assert list(bench.engine._accounts) == ["default"]
 
 
+def _spoiled(*answers: Step, text: str = "{") -> Bench:
+    """Make a bench that has saved its only copy again, after the record in the store turned corrupt."""
+    bench, store = _unsaved()
+    bench.script.steps.extend(answers)
+    MemoryStore.save(store, KEY, text)
+    store.heal()
+    bench.at(DEAD + 10).token()
+    bench.settle()
+    assert MemoryStore.load(store, f"{KEY}.corrupt-1") == text
+    return bench
+
+
 @pytest.mark.parametrize("text", ["{", json.dumps({"v": 1})])
 def test_what_turned_corrupt_meanwhile_is_replaced_by_what_memory_has(text):
     """The corrupt record is set aside, and the only copy of the session takes its place."""
-    bench, store = _unsaved()
-    MemoryStore.save(store, KEY, text)
-    store.heal()
-    bench.at(DEAD + 10)
-    bench.token()
-    kept(bench.settle(), generation=2, refresh_token=Secret("rt_2"))
-    assert MemoryStore.load(store, f"{KEY}.corrupt-1") == text
+    bench = _spoiled(granted(3), text=text)
+    kept(bench, generation=2, refresh_token=Secret("rt_2"))
+    assert bench.token() == "at_3"
+    kept(bench, generation=3, refresh_token=Secret("rt_3"))
+
+
+@pytest.mark.parametrize("use", [Bench.token, Bench.another])
+def test_what_comes_back_from_behind_a_corrupt_record_is_used_when_the_service_has_honoured_it(use):
+    """Another process may have signed the session out before its record turned corrupt: nothing tells."""
+    bench = _spoiled(problem(401, "session_revoked"))
+    with pytest.raises(SessionExpired) as caught:
+        use(bench)
+    assert caught.value.reason is ExpiryReason.REVOKED
+    assert bench.script.tokens() == ["rt_1", "rt_2"]
+    assert bench.stored() is None
+
+
+def test_what_comes_back_from_behind_a_corrupt_record_waits_for_the_service():
+    """While the network is away the session is kept, and its token is not used, here or elsewhere."""
+    bench = _spoiled(*[NOT_SENT] * 20)
+    for client in (bench, Bench(*[NOT_SENT] * 20, store=bench.store, at=bench.time)):
+        with pytest.raises(ServiceUnavailable, match="kept"):
+            client.token()
+    kept(bench, generation=2, refresh_token=Secret("rt_2"))
 
 
 def test_what_was_signed_out_meanwhile_stays_signed_out():

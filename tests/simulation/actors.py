@@ -89,7 +89,6 @@ class Callers:
             raise
         except Exception as error:  # noqa: BLE001 - it is judged, and the session is gone all the same
             self._judge.error(call, error)
-        call.home.signed_out[call.account.key] = (call.began, self._scheduler.turns)
 
     def _refresh(self, call: Call) -> None:
         self._forcing(call, _Steps(call.account, call.home.settings).refresh())
@@ -133,13 +132,15 @@ class Callers:
         raise error
 
     def _watch(self, call: Call, flight: Flight) -> None:
-        signing_out, key = call.home.signing_out, call.account.key
-        signing_out[key] += 1
+        home, key, began = call.home, call.account.key, self._scheduler.turns
+        home.signing_out[key] += 1
         self._facts.parting(key, call.account.view)
 
         def end(_: object) -> None:
-            signing_out[key] -= 1
-            call.home.touched[key] = self._scheduler.turns
+            home.signing_out[key] -= 1
+            home.touched[key] = self._scheduler.turns
+            if flight.landing is not None and not isinstance(flight.landing.error, StoreError):
+                home.signed_out[key] = (began, self._scheduler.turns)
 
         flight.done.add_done_callback(end)
 

@@ -98,10 +98,11 @@ def _unsaved_is_dropped() -> None:
 def _unsaved_always_wins() -> None:
     """Save what the store would not take before, whatever it holds by now."""
 
-    def is_behind(held: Held, unsaved: Record) -> bool:
-        return held.load() is not None or unsaved is not None
+    def copy_to_save(held: Held, unsaved: Record) -> Record:
+        held.load()
+        return unsaved
 
-    _account.is_behind = is_behind
+    _account.copy_to_save = copy_to_save
 
 
 # ---------------------------------------------------------------------- invariant 2
@@ -136,13 +137,20 @@ def _save_after_use() -> None:
 @_breaks("3:")
 def _save_without_compare() -> None:
     """Take for granted that nobody has signed out while the service was asked."""
-    _refresh.holds = lambda *_: True
+    _refresh.still_ours = lambda _held, record, *_: record
 
 
 @_breaks("3:")
 def _no_epochs() -> None:
     """Let what was begun before a sign-out show its session after it."""
     Account.turn = lambda _self, **_: None
+
+
+@_breaks("3: .* comes back as good")
+def _junk_hides_nothing() -> None:
+    """Take junk in the store for no reason to ask whether the session was signed out."""
+    to_save = _refresh._to_save
+    _refresh._to_save = lambda held, record, is_ours: to_save(held, record, is_ours) and record
 
 
 @_breaks("[13]:")

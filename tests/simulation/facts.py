@@ -44,6 +44,8 @@ class Pair:
         unguarded: Whether it was sent by somebody who had lost the lock.
         cut_off: Whether an intent may have been left open, though nothing was sent.
         failed: Whether the store failed while its successor was on the way.
+        unasked_since: The turn in which it was saved as spent, for the junk in its place may have hidden a
+            sign-out.
         known_to: The processes that have learnt its successor.
     """
 
@@ -62,6 +64,7 @@ class Pair:
     unguarded: bool = False
     cut_off: bool = False
     failed: bool = False
+    unasked_since: int | None = None
     known_to: set[object] = field(default_factory=set)
 
     def __repr__(self) -> str:
@@ -82,6 +85,7 @@ class Session:
         left: Who took its record out of the store: processes, or ``"anybody"`` for what nobody can tell apart
             from a sign-out.
         ended_at: In which turn a sign-out took it out of the store for good.
+        came_back: Whether it has come back from behind junk that may have hidden its sign-out.
         parting: Whether a sign-out of it has begun.
         torn: Whether a lock was lost or done without while another process held it: no order is promised.
     """
@@ -93,6 +97,7 @@ class Session:
     said: set[ExpiryReason] = field(default_factory=set)
     left: set[object] = field(default_factory=set)
     ended_at: int | None = None
+    came_back: bool = False
     parting: bool = False
     torn: bool = False
 
@@ -173,6 +178,7 @@ class Facts:
             pair.doubt = pair.unknown = True
         elif code == "done":
             pair.known_to.add(home)
+            self._blind.discard(self.scheduler.current)
         elif code in _OVER:
             reason = _OVER[code]
             pair.refused = True
@@ -217,6 +223,11 @@ class Facts:
             self.wrong(f"3: {new} of {session} is saved, and was signed out before the answer came")
         if session.torn:
             return
+        if blind and (new.saved_at or new.parent):
+            if record["ttl"] > 0:
+                self.wrong(f"3: {new} comes back as good, and junk may have hidden a sign-out")
+            new.unasked_since = self.scheduler.turns
+            session.came_back, session.ended_at = True, None
         if session.ended_at is not None:
             self.wrong(f"3: {new} of {session} is saved after the session was signed out")
         if old is None:

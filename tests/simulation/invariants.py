@@ -76,15 +76,15 @@ class Judge:
         self.session(call, pair.session)
         if rejected is not None and access == rejected.record.access_token.reveal():
             self._facts.wrong(f"{call.what}: a refused token is handed out again")
+        if not view.record.ttl and (pair.unasked_since or math.inf) < call.since:
+            self._facts.wrong(f"3: {pair} is used, and the service was not asked whether it was signed out")
         if self._plan.calm and call.wall >= view.schedule.dead_at:
             self._facts.wrong(f"{call.what}: a token is handed out after its end")
 
     def session(self, call: Call, session: Session) -> None:
         """Judge the session that a caller is about to use (invariant 3)."""
-        began, returned = call.home.signed_out.get(call.account.key, (0, call.began + 1))
-        if session.torn or session.saved_at is None:
-            return
-        if call.began >= returned and session.saved_at < began:
+        _, returned = call.home.signed_out.get(call.account.key, (0, 0))
+        if call.began >= returned and call.home.has_signed_out(call.account.key, session):
             self._facts.wrong(f"3: {call.what} uses {session}, which was signed out before")
 
     def lives(self, call: Call) -> bool:

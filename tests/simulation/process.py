@@ -24,7 +24,7 @@ from hellojohn._view import View
 from hellojohn.emulator.policy import seconds
 from hellojohn.wire import Answer, Call
 from hellojohn.wire.v1 import V1
-from tests.simulation.facts import Facts
+from tests.simulation.facts import Facts, Session
 from tests.simulation.network import Network
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Scheduler
@@ -172,12 +172,23 @@ class Process:
         return True
 
     def check_views(self) -> None:
-        """Judge what requests may use from now on (invariant 2)."""
+        """Judge what requests may use from now on (invariants 2 and 3)."""
         for account in self.accounts():
             view = account.view
-            if view is not None and self._seen.get(account.key) is not view:
+            if view is None:
+                continue
+            if self._seen.get(account.key) is not view:
                 self._seen[account.key] = view
                 self.check_saved(view)
+            session = self._facts.by_access[view.record.access_token.reveal()].session
+            if self.has_signed_out(account.key, session):
+                self._facts.wrong(f"3: {self} shows {session}, which was signed out before")
+
+    def has_signed_out(self, key: str, session: Session) -> bool:
+        """Return whether a session that may not come back was signed out here."""
+        began, _ = self.signed_out.get(key, (0, 0))
+        steady = not (session.torn or session.came_back)
+        return steady and session.saved_at is not None and session.saved_at < began
 
     def check_saved(self, view: View) -> None:
         """Judge whether a token may be used: its refresh token must be safe."""

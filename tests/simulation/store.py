@@ -11,7 +11,7 @@ from tests.simulation.scheduler import Scheduler, Task
 NEWER = '{"v": 99}'
 """What a newer version of the SDK may have stored: the user may sign in over it, and out of it."""
 
-_OFTEN, _STALE = 0.9, 0.3
+_OFTEN, _STALE, _SLOW = 0.9, 0.3, 0.8
 
 
 class Hold:
@@ -78,7 +78,9 @@ class VirtualStore:
         text = self.texts.get(key)
         if text is not None and text != NEWER and key not in self._facts.records:
             self._see(key, text)
-        if self._chance.happens(_STALE):
+        task = self._scheduler.current
+        slow = _SLOW if task is None or task.inside != key else _STALE
+        while self._chance.happens(slow):
             self._scheduler.pause(stoppable=True)
         return text
 

@@ -252,10 +252,9 @@ def copy_to_save(held: Held, unsaved: Record) -> Record | None:
 
 
 def _to_save(held: Held, record: Record, is_ours: Callable[[Record], bool]) -> Record | None:
-    """What turned corrupt was set aside, and with it perhaps a sign-out, which nothing tells of.
+    """Save in the place of what was set aside as well, though that may have hidden a sign-out.
 
-    The record may be the only one left, so it is saved; but as spent, so that nobody uses it before the service
-    has honoured it.
+    The record may be the only one left. It is saved as spent: whoever loads it asks the service first.
     """
     try:
         stored = held.load()

@@ -122,7 +122,7 @@ def test_a_record_that_turned_corrupt_during_a_refresh_is_set_aside(answer):
 
 
 def test_a_store_that_fails_over_a_corrupt_record_costs_nobody_the_session():
-    """Its place is empty because it was set aside, not because somebody signed out: the next attempt saves."""
+    """Its place is empty because it was set aside, not by a sign-out: the next attempt saves."""
     store = FlakyStore()
     bench = dead(store=store)
 

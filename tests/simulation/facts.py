@@ -224,10 +224,7 @@ class Facts:
         if session.torn:
             return
         if blind and (new.saved_at or new.parent):
-            if record["ttl"] > 0:
-                self.wrong(f"3: {new} comes back as good, and junk may have hidden a sign-out")
-            new.unasked_since = self.scheduler.turns
-            session.came_back, session.ended_at = True, None
+            self._judge_return(new, record)
         if session.ended_at is not None:
             self.wrong(f"3: {new} of {session} is saved after the session was signed out")
         if old is None:
@@ -238,6 +235,13 @@ class Facts:
                 self.wrong(f"3: {new} replaces {self.pair_of(old)} of another session")
         elif record["generation"] < old["generation"]:
             self.wrong(f"1: {new} replaces its successor {self.pair_of(old)}")
+
+    def _judge_return(self, new: Pair, record: dict[str, Any]) -> None:
+        """Judge what is saved in the place of junk, which may have hidden a sign-out."""
+        if record["ttl"] > 0:
+            self.wrong(f"3: {new} comes back as good, and junk may have hidden a sign-out")
+        new.unasked_since = self.scheduler.turns
+        new.session.came_back, new.session.ended_at = True, None
 
     def left(self, key: str, who: object, *, signed_out: bool = False) -> None:
         """Note that the record of ``key`` has left the store."""

@@ -202,6 +202,10 @@ class Process:
         return Schedule.of(found, idle_timeout=self.engine.services.idle_timeout).state(self.wall())
 
     def _own(self, work: Callable[[], object]) -> None:
+        flight = getattr(work, "__self__", None)
+        if isinstance(flight, Flight):
+            self.seen(flight)
+
         def carry_out() -> None:
             try:
                 work()

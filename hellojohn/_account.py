@@ -161,16 +161,20 @@ class Account:
             self.services.note(self, unsaved=unsaved)
             self.view = None if record is None else self._look(record)
 
-    def turn(self, *, locked: bool = True) -> None:
-        """Begin a new epoch: whatever was begun before has lost its say.
+    def turn(self) -> None:
+        """Begin a new epoch: whatever was begun before has lost its say."""
+        with self._lock:
+            self.epoch += 1
 
-        Args:
-            locked: Whether the store's lock will be had: if not, whoever has it must undo what it has saved.
+    def turn_unlocked(self) -> None:
+        """Begin a new epoch without the store's lock: whoever has it must undo what it has saved.
+
+        Nobody can tell what the store has by now, so nothing is shown of it.
         """
         with self._lock:
             self.epoch += 1
-            if not locked:
-                self._unlocked_at = self.epoch
+            self._unlocked_at = self.epoch
+            self.view = None
 
     @contextmanager
     def leaving(self) -> Generator[Record | None]:

@@ -162,7 +162,7 @@ def _forget(account: Account, shown: Record | None) -> tuple[Record | None, Stor
         stored, failure = _delete_unlocked(account)
         record = _newest(stored, record)
     except StoreError as error:
-        account.turn(locked=False)
+        account.turn_unlocked()
         failure = error.with_traceback(None)
     account.forget()
     return record, failure
@@ -171,7 +171,7 @@ def _forget(account: Account, shown: Record | None) -> tuple[Record | None, Stor
 def _delete_unlocked(account: Account) -> tuple[Record | None, StoreError | None]:
     """Delete the session in the face of a stuck lock; its holder will find it gone and save nothing."""
     vault = account.services.vault
-    account.turn(locked=False)
+    account.turn_unlocked()
     record = None
     try:
         record = vault.read(account.key)

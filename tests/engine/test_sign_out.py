@@ -191,6 +191,35 @@ def test_a_sign_out_that_has_to_wait_shows_no_session_meanwhile(shown):
     assert bench.told() == ["SIGNED_OUT"]
 
 
+def test_a_sign_out_without_the_lock_shows_no_session_that_was_signed_in_since():
+    """It deletes whatever the store has by now: a session that nothing keeps is no session to use."""
+    during: list[object] = []
+    stuck: list[bool] = []
+
+    class Stuck(MemoryStore):
+        """Has no lock for a sign-out, and takes its time over it."""
+
+        def lock(self, key: str, timeout: float):
+            """Lock; to a sign-out, deny it after another sign-in."""
+            if stuck and stuck.pop():
+                bench.sign_in()
+                raise StoreLocked
+            return super().lock(key, timeout)
+
+        def delete(self, key: str) -> None:
+            """See what a request would get."""
+            during.append(in_thread(bench.token)())
+            super().delete(key)
+
+    bench = Bench(store=Stuck())
+    bench.put(a_record(session_id="ses_0"))
+    bench.token()
+    stuck.append(True)
+    bench.sign_out()
+    assert [type(found) for found in during] == [NotSignedIn]
+    assert (bench.session(), bench.stored()) == (None, None)
+
+
 def test_a_sign_out_keeps_nobody_waiting_for_a_refresh_in_flight():
     """The service takes its time, and who asks for the session meanwhile hears at once that there is none."""
     arrived, go_on = threading.Event(), threading.Event()

@@ -143,7 +143,7 @@ def _save_without_compare() -> None:
 @_breaks("3:")
 def _no_epochs() -> None:
     """Let what was begun before a sign-out show its session after it."""
-    Account.turn = lambda _self, **_: None
+    Account.turn = Account.turn_unlocked = lambda _self: None
 
 
 @_breaks("3: .* comes back as good")

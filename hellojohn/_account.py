@@ -373,6 +373,7 @@ class Account:
         if copy is None:
             self.show(held.load())
         else:
+            self._unsaved = copy
             held.save(copy)
             self.show(copy)
 

@@ -104,11 +104,12 @@ def _clock_offset(answer: Answer, clock: Callable[[], float]) -> float | None:
 
 def _facts(record: Record, account: Account) -> dict[str, str]:
     now = account.clock()
+    lives = f"lives until {_moment(as_moment(record.refreshed_at + record.ttl))}"
     return {
         "session": f"{record.session_id or 'without an id'}, generation {record.generation}",
         "session ends": "unknown" if record.over_at is None else _moment(as_moment(record.over_at)),
         "last refresh": _last_refresh(record, account, now),
-        "access token": f"lives until {_moment(as_moment(record.refreshed_at + record.ttl))}",
+        "access token": lives if record.ttl else "spent: the next use asks the service for another",
     }
 
 

@@ -27,7 +27,7 @@ from hellojohn._errors import (
 )
 from hellojohn._freshness import Freshness, Schedule
 from hellojohn._grants import refreshed
-from hellojohn._record import Record, SetAside
+from hellojohn._record import Record
 from hellojohn._retry import Attempts
 from hellojohn._timing import Timing, within_time
 from hellojohn._vault import Held
@@ -165,7 +165,7 @@ class Refresher:
 
     def _replaced(self, held: Held, record: Record) -> Result:
         """The record was deleted or replaced while the service was asked: that wins."""
-        other = held.load()
+        other = held.find()
         if other is None:
             return Result(ended=_over(record, ExpiryReason.SIGNED_OUT), goodbye=record)
         return Result(other, goodbye=None if other.is_of_same_session(record) else record)
@@ -194,8 +194,7 @@ class Refresher:
     def _later(self, held: Held, kept: Record, outcome: Outcome) -> Result:
         wait = _COOLDOWN if outcome.retry_after is None else outcome.retry_after
         until = within_time(self.timing.clock() + min(wait, _LONGEST_COOLDOWN))
-        noted = kept.changed(retry_at=until)
-        _save_quietly(held, noted)
+        noted = _save_quietly(held, kept.changed(retry_at=until))
         return Result(noted, error=_later(wait))
 
 
@@ -211,7 +210,7 @@ def _may_save_again(held: Held, attempts: Attempts, number: int, *, lost: bool) 
 
 
 def _keep(held: Held, kept: Record, outcome: Outcome, *, ambiguous: bool) -> Result:
-    _save_quietly(held, kept)
+    kept = _save_quietly(held, kept)
     error = outcome.error
     if error is None or isinstance(error, ServiceUnavailable):
         message = str(error or "The service gave no usable answer to a refresh. Try again later.")
@@ -219,14 +218,16 @@ def _keep(held: Held, kept: Record, outcome: Outcome, *, ambiguous: bool) -> Res
     return Result(kept, error=error)
 
 
-def _save_quietly(held: Held, record: Record) -> None:
-    """Note what was learnt; if that fails, an intent stays open too long, which is safe."""
+def _save_quietly(held: Held, record: Record) -> Record:
+    """Note what was learnt, and return it; if that fails, an intent stays open too long, which is safe."""
     try:
         ours = still_ours(held, record)
         if ours is not None:
+            record = ours
             held.save(ours)
     except StoreError as error:
         logger.warning("The outcome of a refresh was not noted in the store: %s", str(error))
+    return record
 
 
 def _delete_quietly(held: Held) -> None:
@@ -248,32 +249,32 @@ def still_ours(held: Held, record: Record, *before: Record) -> Record | None:
 
 def copy_to_save(held: Held, unsaved: Record) -> Record | None:
     """Return what the store shall have of a session that it would not take; ``None`` if it has moved on."""
+    held.emptied = held.emptied or not unsaved.ttl  # under a lock before, if it is spent
     return _to_save(held, unsaved, lambda stored: stored.is_before(unsaved))
 
 
 def _to_save(held: Held, record: Record, is_ours: Callable[[Record], bool]) -> Record | None:
-    """Save in the place of what was set aside as well, though that may have hidden a sign-out.
+    """Save in the place of what was set aside as well, though that may have hidden anything.
 
-    The record may be the only one left. It is saved as spent: whoever loads it asks the service first.
+    The record may be the only one left. It is saved as spent and in doubt: whoever has it asks the service
+    first, and a refusal is no proof of theft.
     """
-    try:
-        stored = held.load()
-    except SetAside:
-        stored = None
-    if stored is None:
-        return record.changed(ttl=0.0) if held.emptied else None
-    return record if is_ours(stored) else None
+    stored = held.find()
+    if stored is not None:
+        return record if is_ours(stored) else None
+    doubt = record.refreshed_at if record.intent_at is None else record.intent_at
+    return record.changed(ttl=0.0, intent_at=doubt) if held.emptied else None
 
 
 def take_back(held: Held, saved: Record | None, before: Record) -> None:
     """Remove what a refresh has saved after a sign-out that did not wait for the lock."""
-    if saved is not None and saved.is_of_same_session(before) and still_ours(held, saved):
+    if saved is not None and saved.is_of_same_session(before) and still_ours(held, saved) is not None:
         held.delete()
 
 
 def _not_begun(held: Held, record: Record) -> Result:
     """A token is not sent that may be another's by the time it arrives, or whose answer nobody may hear."""
-    _save_quietly(held, record)
+    record = _save_quietly(held, record)
     why = "The refresh was not begun, for want of time: the store is slow, or the program ends."
     return Result(record, error=ServiceUnavailable(f"{why} Try again. The session is kept."))
 

@@ -19,7 +19,7 @@ from hellojohn._errors import (
 from hellojohn._flight import Steps
 from hellojohn._grants import signed_in
 from hellojohn._models import AuthEventType, Session, User
-from hellojohn._record import Record, SetAside
+from hellojohn._record import Record
 from hellojohn._vault import Held
 from hellojohn._view import View
 from hellojohn.wire import Answer, Call, Grant
@@ -104,7 +104,7 @@ def _keep(account: Account, record: Record) -> None:
     services, in_doubt = account.services, False
     try:
         with services.vault.locked(account.key) as held:
-            _stored(held)
+            held.find()
             try:
                 held.save(record)
             except StoreError:
@@ -123,7 +123,7 @@ def _keep(account: Account, record: Record) -> None:
 def _is_saved(held: Held, record: Record) -> bool | None:
     """Return whether the store has the record; ``None`` if it does not say."""
     try:
-        return _stored(held) == record
+        return held.find() == record
     except StoreError:
         return None
 
@@ -154,7 +154,7 @@ def _forget(account: Account, shown: Record | None) -> tuple[Record | None, Stor
     vault, record = account.services.vault, shown
     try:
         with vault.locked(account.key) as held:
-            record = _newest(_stored(held), record)
+            record = _newest(held.find(), record)
             held.delete()
             account.forget()
             return record, None
@@ -179,14 +179,6 @@ def _delete_unlocked(account: Account) -> tuple[Record | None, StoreError | None
     except StoreError as error:
         return record, error.with_traceback(None)
     return record, None
-
-
-def _stored(held: Held) -> Record | None:
-    """Return the record; what is none has been set aside by now."""
-    try:
-        return held.load()
-    except SetAside:
-        return None
 
 
 def _newest(stored: Record | None, shown: Record | None) -> Record | None:

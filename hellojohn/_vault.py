@@ -147,9 +147,19 @@ class Held:
             raise
         except StoreCorrupt as error:
             problem = StoreCorrupt(str(error))
-        aside = self._vault.set_aside(self._key, problem)
-        self.emptied = True
-        raise aside
+        self.emptied = True  # if that fails, it may have been carried out all the same
+        raise self._vault.set_aside(self._key, problem)
+
+    def find(self) -> Record | None:
+        """Read the record; what is none is set aside, and there is nothing then.
+
+        Raises:
+            StoreError: The store failed, or has a record that this side cannot read and leaves alone.
+        """
+        try:
+            return self.load()
+        except SetAside:
+            return None
 
     @property
     def refresh_time(self) -> float:

@@ -40,7 +40,7 @@ def test_expiring_from_a_tenth_of_the_life_at_most_30_seconds_before_the_end(ttl
 
 
 @pytest.mark.parametrize("after", [-DAY, 0, DAY])
-def test_a_token_without_a_life_is_dead_whatever_the_clock_says(after):
+def test_a_token_without_a_life_is_dead_however_the_clock_was_set(after):
     """It was saved in the place of something corrupt: nobody uses it before the service was asked."""
     schedule = _schedule(ttl=0.0)
     assert schedule.state(START + after) is EXPIRING

@@ -26,6 +26,7 @@ from tests.engine.rig import (
     DEAD,
     EXPIRING,
     KEY,
+    SPENT,
     START,
     Bench,
     FlakyStore,
@@ -113,29 +114,12 @@ def test_a_record_that_turned_corrupt_during_a_refresh_is_set_aside(answer):
     bench.script.steps.append(corrupt)
     if answer.status == 200:
         assert bench.token() == "at_2"
-        kept(bench, generation=2, refresh_token=Secret("rt_2"), ttl=0.0)
+        kept(bench, generation=2, refresh_token=Secret("rt_2"), **SPENT)
     else:
         with pytest.raises(SessionExpired) as caught:
             bench.token()
         assert caught.value.reason is ExpiryReason.REVOKED
     assert MemoryStore.load(bench.store, f"{KEY}.corrupt-1") == "{"
-
-
-def test_a_store_that_fails_over_a_corrupt_record_costs_nobody_the_session():
-    """Its place is empty because it was set aside, not by a sign-out: the next attempt saves."""
-    store = FlakyStore()
-    bench = dead(store=store)
-
-    def corrupt(_call, _seconds):
-        MemoryStore.save(store, KEY, "{")
-        store.fail("save", StoreUnavailable("The disk is full."), None)
-        return granted(2)
-
-    bench.script.steps.extend([corrupt, granted(3)])
-    assert bench.token() == "at_2"
-    kept(bench, generation=2, refresh_token=Secret("rt_2"))
-    assert bench.token() == "at_3"
-    assert not bench.script.tokens("/auth/sign-out")
 
 
 def test_a_newer_versions_record_that_came_during_a_refresh_is_left_alone():

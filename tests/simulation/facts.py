@@ -46,6 +46,7 @@ class Pair:
         failed: Whether the store failed while its successor was on the way.
         unasked_since: The turn in which it was saved as spent, for the junk in its place may have hidden a
             sign-out.
+        unasked_by: The process that did so.
         known_to: The processes that have learnt its successor.
     """
 
@@ -65,6 +66,7 @@ class Pair:
     cut_off: bool = False
     failed: bool = False
     unasked_since: int | None = None
+    unasked_by: object = None
     known_to: set[object] = field(default_factory=set)
 
     def __repr__(self) -> str:
@@ -85,7 +87,7 @@ class Session:
         left: Who took its record out of the store: processes, or ``"anybody"`` for what nobody can tell apart
             from a sign-out.
         ended_at: In which turn a sign-out took it out of the store for good.
-        came_back: Whether it has come back from behind junk that may have hidden its sign-out.
+        came_back: The last turn in which it came back from behind junk that may have hidden its sign-out.
         parting: Whether a sign-out of it has begun.
         torn: Whether a lock was lost or done without while another process held it: no order is promised.
     """
@@ -97,7 +99,7 @@ class Session:
     said: set[ExpiryReason] = field(default_factory=set)
     left: set[object] = field(default_factory=set)
     ended_at: int | None = None
-    came_back: bool = False
+    came_back: int | None = None
     parting: bool = False
     torn: bool = False
 
@@ -201,6 +203,7 @@ class Facts:
         if new.session.saved_at is None:
             new.session.saved_at = self.scheduler.turns
         new.session.deadline = record["deadline"]
+        new.cut_off = new.cut_off or not record["ttl"]
         if old is None:
             self.present_since[key] = self.same_since[key] = self.scheduler.turns
             self.changes += 1
@@ -223,7 +226,7 @@ class Facts:
             self.wrong(f"3: {new} of {session} is saved, and was signed out before the answer came")
         if session.torn:
             return
-        if blind and (new.saved_at or new.parent):
+        if (blind and (new.saved_at or new.parent)) or (old is None and not record["ttl"]):
             self._judge_return(new, record)
         if session.ended_at is not None:
             self.wrong(f"3: {new} of {session} is saved after the session was signed out")
@@ -240,8 +243,9 @@ class Facts:
         """Judge what is saved in the place of junk, which may have hidden a sign-out."""
         if record["ttl"] > 0:
             self.wrong(f"3: {new} comes back as good, and junk may have hidden a sign-out")
-        new.unasked_since = self.scheduler.turns
-        new.session.came_back, new.session.ended_at = True, None
+        task = self.scheduler.current
+        new.unasked_since, new.unasked_by = self.scheduler.turns, None if task is None else task.home
+        new.session.came_back, new.session.ended_at = self.scheduler.turns, None
 
     def left(self, key: str, who: object, *, signed_out: bool = False) -> None:
         """Note that the record of ``key`` has left the store."""

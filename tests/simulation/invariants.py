@@ -76,7 +76,8 @@ class Judge:
         self.session(call, pair.session)
         if rejected is not None and access == rejected.record.access_token.reveal():
             self._facts.wrong(f"{call.what}: a refused token is handed out again")
-        if not view.record.ttl and (pair.unasked_since or math.inf) < call.since:
+        spent = not view.record.ttl or pair.unasked_by is call.home
+        if spent and (pair.unasked_since or math.inf) < call.since:
             self._facts.wrong(f"3: {pair} is used, and the service was not asked whether it was signed out")
         if self._plan.calm and call.wall >= view.schedule.dead_at:
             self._facts.wrong(f"{call.what}: a token is handed out after its end")

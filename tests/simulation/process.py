@@ -187,8 +187,8 @@ class Process:
     def has_signed_out(self, key: str, session: Session) -> bool:
         """Return whether a session that may not come back was signed out here."""
         began, _ = self.signed_out.get(key, (0, 0))
-        steady = not (session.torn or session.came_back)
-        return steady and session.saved_at is not None and session.saved_at < began
+        since = session.came_back or session.saved_at
+        return not session.torn and since is not None and since < began
 
     def check_saved(self, view: View) -> None:
         """Judge whether a token may be used: its refresh token must be safe."""

@@ -34,6 +34,7 @@ EXPIRING = TTL - 29
 DEAD = TTL + 1
 
 HTML = b"<html><body>Forbidden by the company proxy</body></html>"
+FULL = StoreUnavailable("The disk is full.")
 NOT_SENT = Lost(Fault.NOT_SENT, "ConnectError: the call was not sent")
 UNKNOWN = Lost(Fault.UNKNOWN, "ReadTimeout: no whole answer came to the sent call")
 
@@ -149,7 +150,7 @@ class FlakyStore(MemoryStore):
 
     def fail(self, method: str, *failures: Exception | None, late: bool = False) -> None:
         """Let the next uses of ``method`` raise; ``None`` lets one pass."""
-        self._failures[method] = deque(failures or [StoreUnavailable("The disk is full.")] * 1_000)
+        self._failures[method] = deque(failures or [FULL] * 1_000)
         (self._late.add if late else self._late.discard)(method)
 
     def heal(self) -> None:
@@ -274,6 +275,15 @@ def dead(*steps: Step, **options: Any) -> Bench:
     bench = Bench(*steps, **options)
     bench.put(a_record())
     return bench.at(DEAD)
+
+
+def unsaved() -> tuple[Bench, FlakyStore]:
+    """Make a bench whose store takes the intent and then fails: memory has the only copy of the new pair."""
+    store = FlakyStore()
+    bench = dead(granted(2), store=store)
+    store.fail("save", None, *[FULL] * 1_000)
+    assert bench.token() == "at_2"
+    return bench, store
 
 
 def kept(bench: Bench, **expected: Any) -> None:

@@ -26,7 +26,6 @@ from tests.engine.rig import (
     DEAD,
     EXPIRING,
     KEY,
-    SPENT,
     START,
     Bench,
     FlakyStore,
@@ -34,8 +33,6 @@ from tests.engine.rig import (
     dead,
     granted,
     in_thread,
-    kept,
-    problem,
 )
 
 # a refresh that takes longer than a caller has patience for
@@ -102,26 +99,6 @@ def test_a_record_whose_deadline_has_passed_is_ended_instead_of_refreshed():
     assert bench.stored() is None
 
 
-@pytest.mark.parametrize("answer", [granted(2), problem(401, "session_revoked")], ids=["granted", "refused"])
-def test_a_record_that_turned_corrupt_during_a_refresh_is_set_aside(answer):
-    """Nobody has replaced it: what the service said counts."""
-    bench = dead()
-
-    def corrupt(_call, _seconds):
-        MemoryStore.save(bench.store, KEY, "{")
-        return answer
-
-    bench.script.steps.append(corrupt)
-    if answer.status == 200:
-        assert bench.token() == "at_2"
-        kept(bench, generation=2, refresh_token=Secret("rt_2"), **SPENT)
-    else:
-        with pytest.raises(SessionExpired) as caught:
-            bench.token()
-        assert caught.value.reason is ExpiryReason.REVOKED
-    assert MemoryStore.load(bench.store, f"{KEY}.corrupt-1") == "{"
-
-
 def test_a_newer_versions_record_that_came_during_a_refresh_is_left_alone():
     """The lock was lost, the other process was upgraded: ours stays in memory, and theirs in the store."""
     newer = json.dumps({**json.loads(a_record().dumps()), "v": 2})
@@ -157,7 +134,7 @@ class Eventful(FlakyStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.on_load = self.on_save = lambda: None
+        self.on_load = self.on_save = self.on_saved = lambda: None
 
     def load(self, key: str) -> str | None:
         """Read, and then let it happen."""
@@ -166,10 +143,13 @@ class Eventful(FlakyStore):
         return text
 
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
-        """Let it happen, and then write."""
-        if '"generation":2' in text:
+        """Let it happen, and then write; the other happens after that."""
+        second = '"generation":2' in text
+        if second:
             self.on_save()
         super().save(key, text)
+        if second:
+            self.on_saved()
 
 
 def test_a_session_that_changes_all_the_time_is_an_error_and_no_endless_loop():
@@ -201,6 +181,21 @@ def test_a_sign_out_that_could_not_wait_for_the_lock_takes_back_what_was_saved_a
     assert bench.settle().stored() is None
     assert bench.session() is None
     assert bench.told() == ["SIGNED_OUT"]
+
+
+def test_what_was_signed_in_after_a_sign_out_without_the_lock_is_not_taken_back():
+    """The refresh whose record was deleted undoes its own save, and nobody else's."""
+    store = Eventful()
+    bench = dead(granted(2), store=store)
+    other = a_record(session_id="ses_9", access_token=Secret("at_9"), refreshed_at=START + DEAD)
+
+    def sign_out() -> None:
+        store.fail("lock", StoreLocked("held"))
+        assert in_thread(bench.sign_out)() is None
+
+    store.on_save, store.on_saved = sign_out, lambda: bench.put(other)
+    assert bench.token() == "at_9"
+    assert bench.settle().stored() == other
 
 
 def test_an_end_that_waits_behind_a_sign_out_has_nothing_to_end():

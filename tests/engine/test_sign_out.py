@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
@@ -445,6 +446,74 @@ def test_a_refresh_that_waits_behind_a_sign_in_adopts_the_new_session():
         bench.account.turn()
     assert refreshing() == "at_9"
     assert bench.script.calls == []
+
+
+def test_a_sign_in_over_a_refresh_that_lost_its_lock_wins():
+    """What that refresh could not save is no longer the session: it is neither shown nor saved."""
+
+    class Lockless(FlakyStore):
+        """Loses every lock."""
+
+        def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
+            """Lock nothing."""
+            return nullcontext()
+
+    def meanwhile(_call, _seconds):
+        in_thread(lambda: bench.sign_in(access_token="at_9"))()
+        bench.store.fail("load", *[StoreUnavailable("away")] * 3)
+        return granted(2)
+
+    bench = dead(meanwhile, store=Lockless())
+    assert bench.token() == "at_9"
+    assert bench.settle().token() == "at_9"
+
+
+def test_a_sign_out_that_waits_for_a_refresh_tells_the_service_the_newest_token():
+    """The old refresh token is spent by then: to present it again would look like theft."""
+
+    def sign_out_meanwhile(_call, _seconds):
+        waiting.append(in_thread(bench.sign_out))
+        until(lambda: bench.account.epoch == 1)
+        return granted(2)
+
+    waiting = []
+    bench = dead(sign_out_meanwhile)
+    with pytest.raises(SignInRequired):
+        bench.token()
+    assert waiting[0]() is None
+    assert bench.script.tokens("/auth/sign-out") == ["rt_2"]
+
+
+def test_a_reader_that_begins_during_a_sign_out_shows_nothing_after_it():
+    """It read the record just before the deletion, and returned just after the sign-out."""
+    found, deleted = threading.Event(), threading.Event()
+
+    class Slow(MemoryStore):
+        """Lets one reader read before the deletion, and return after it."""
+
+        def load(self, key: str) -> str | None:
+            """Read early, return late."""
+            text = super().load(key)
+            if threading.current_thread() is threading.main_thread():
+                found.set()
+                assert deleted.wait(10)
+                signing_out[0]()
+            return text
+
+        def delete(self, key: str) -> None:
+            """Delete when the reader has read."""
+            assert found.wait(10)
+            super().delete(key)
+            deleted.set()
+
+    bench = Bench(store=Slow())
+    bench.put(a_record())
+    waiting = next(bench.account.load())
+    signing_out = [in_thread(bench.sign_out)]
+    until(lambda: bench.account.epoch == 1)
+    waiting.block()
+    assert bench.account.view is None
+    assert bench.session() is None
 
 
 def test_a_background_refresh_behind_a_sign_out_tells_nothing():

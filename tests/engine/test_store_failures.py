@@ -25,35 +25,24 @@ from hellojohn._secret import Secret
 from hellojohn.stores import MemoryStore
 from tests.engine.rig import (
     DEAD,
+    FULL,
     KEY,
-    NOT_SENT,
     START,
     Bench,
     FlakyStore,
-    Step,
     a_record,
     dead,
     granted,
     kept,
     problem,
+    unsaved,
 )
-
-FULL = StoreUnavailable("The disk is full.")
-
-
-def _unsaved() -> tuple[Bench, FlakyStore]:
-    """Make a bench whose store takes the intent and then fails: memory has the only copy of the new pair."""
-    store = FlakyStore()
-    bench = dead(granted(2), store=store)
-    store.fail("save", None, *[FULL] * 1_000)
-    assert bench.token() == "at_2"
-    return bench, store
 
 
 def test_a_store_that_fails_between_the_answer_and_the_save_costs_nobody_the_session(caplog):
     """The new pair is used from memory, and the log says what is wrong."""
     with caplog.at_level(logging.WARNING, "hellojohn"):
-        bench, store = _unsaved()
+        bench, store = unsaved()
     assert caplog.text.count("was not saved") == 3
     assert bench.told() == ["TOKEN_REFRESHED"]
     assert store.used["save"] == 4
@@ -62,7 +51,7 @@ def test_a_store_that_fails_between_the_answer_and_the_save_costs_nobody_the_ses
 
 def test_it_is_saved_as_soon_as_the_store_can(caplog):
     """Every use is a reason to try again, in the background; once is enough."""
-    bench, store = _unsaved()
+    bench, store = unsaved()
     store.heal()
     bench.at(DEAD + 10)
     assert bench.token() == "at_2"
@@ -75,7 +64,7 @@ def test_it_is_saved_as_soon_as_the_store_can(caplog):
 
 def test_a_store_that_goes_on_failing_is_not_hammered():
     """A quiet time passes between two attempts, however many requests there are."""
-    bench, store = _unsaved()
+    bench, store = unsaved()
     bench.at(DEAD + 10)
     for _ in range(50):
         assert bench.token() == "at_2"
@@ -85,7 +74,7 @@ def test_a_store_that_goes_on_failing_is_not_hammered():
 
 def test_what_is_not_saved_yet_is_not_spent(caplog):
     """A refresh from a pair that nobody could find after a crash would burn it: the store comes first."""
-    bench, store = _unsaved()
+    bench, store = unsaved()
     bench.script.steps.append(granted(3))
     bench.at(2 * DEAD)
     with pytest.raises(StoreUnavailable):
@@ -99,7 +88,7 @@ def test_what_is_not_saved_yet_is_not_spent(caplog):
 
 def test_closing_the_client_is_the_last_chance_to_save():
     """A script that ends takes the session with it."""
-    bench, store = _unsaved()
+    bench, store = unsaved()
     store.heal()
     bench.engine.close()
     kept(bench, generation=2, refresh_token=Secret("rt_2"))
@@ -107,13 +96,13 @@ def test_closing_the_client_is_the_last_chance_to_save():
 
 def test_closing_over_a_broken_store_raises_nothing():
     """There is nothing that the end of a with block could do about it."""
-    bench, _store = _unsaved()
+    bench, _store = unsaved()
     bench.engine.close()
 
 
 def test_a_web_request_may_end_before_its_session_could_be_saved():
     """Nobody holds the account of a request that is over; its session must not go with it."""
-    bench, store = _unsaved()
+    bench, store = unsaved()
     bench.account = bench.engine.account("another")
     gc.collect()
     store.heal()
@@ -132,50 +121,9 @@ def test_an_account_that_owes_the_store_nothing_costs_nothing_when_idle():
     assert list(bench.engine._accounts) == ["default"]
 
 
-def _spoiled(*answers: Step, text: str = "{") -> Bench:
-    """Make a bench that has saved its only copy again, after the record in the store turned corrupt."""
-    bench, store = _unsaved()
-    bench.script.steps.extend(answers)
-    MemoryStore.save(store, KEY, text)
-    store.heal()
-    bench.at(DEAD + 10).token()
-    bench.settle()
-    assert MemoryStore.load(store, f"{KEY}.corrupt-1") == text
-    return bench
-
-
-@pytest.mark.parametrize("text", ["{", json.dumps({"v": 1})])
-def test_what_turned_corrupt_meanwhile_is_replaced_by_what_memory_has(text):
-    """The corrupt record is set aside, and the only copy of the session takes its place."""
-    bench = _spoiled(granted(3), text=text)
-    kept(bench, generation=2, refresh_token=Secret("rt_2"))
-    assert bench.token() == "at_3"
-    kept(bench, generation=3, refresh_token=Secret("rt_3"))
-
-
-@pytest.mark.parametrize("use", [Bench.token, Bench.another])
-def test_what_comes_back_from_behind_a_corrupt_record_is_used_when_the_service_has_honoured_it(use):
-    """Another process may have signed the session out before its record turned corrupt: nothing tells."""
-    bench = _spoiled(problem(401, "session_revoked"))
-    with pytest.raises(SessionExpired) as caught:
-        use(bench)
-    assert caught.value.reason is ExpiryReason.REVOKED
-    assert bench.script.tokens() == ["rt_1", "rt_2"]
-    assert bench.stored() is None
-
-
-def test_what_comes_back_from_behind_a_corrupt_record_waits_for_the_service():
-    """While the network is away the session is kept, and its token is not used, here or elsewhere."""
-    bench = _spoiled(*[NOT_SENT] * 20)
-    for client in (bench, Bench(*[NOT_SENT] * 20, store=bench.store, at=bench.time)):
-        with pytest.raises(ServiceUnavailable, match="kept"):
-            client.token()
-    kept(bench, generation=2, refresh_token=Secret("rt_2"))
-
-
 def test_what_was_signed_out_meanwhile_stays_signed_out():
     """Another process signed out while memory had the only copy: the store has the last word."""
-    bench, store = _unsaved()
+    bench, store = unsaved()
     MemoryStore.delete(store, KEY)
     store.heal()
     bench.at(DEAD + 10)
@@ -188,7 +136,7 @@ def test_what_was_signed_out_meanwhile_stays_signed_out():
 
 def test_what_was_signed_in_meanwhile_wins():
     """Another process signed somebody in while memory had the only copy of the session before."""
-    bench, store = _unsaved()
+    bench, store = unsaved()
     other = bench.put(a_record(session_id="ses_9", access_token=Secret("at_9"), refreshed_at=START + DEAD))
     store.heal()
     bench.at(DEAD + 10)

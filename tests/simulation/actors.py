@@ -119,6 +119,7 @@ class Callers:
 
     def _come_back(self, call: Call) -> None:
         """Use the session after all trouble is over: what the server honours must be there."""
+        call.copy = self._judge.only_copy(call.account, call.home.store.texts.get(call.account.key))
         error: Exception | None = None
         for _ in range(4):
             try:

@@ -146,6 +146,18 @@ def _no_epochs() -> None:
     Account.turn = Account.turn_unlocked = lambda _self: None
 
 
+@_breaks("3: the session that the server honours is lost")
+def _junk_takes_the_only_copy() -> None:
+    """Take the place of junk for that of a session that was signed out."""
+    to_save = _refresh._to_save
+
+    def losing(held: Held, record: Record, is_ours: Callable[[Record], bool]) -> Record | None:
+        ours = to_save(held, record, is_ours)
+        return None if ours is None or not ours.ttl else ours
+
+    _refresh._to_save = losing
+
+
 @_breaks("3: .* comes back as good")
 def _junk_hides_nothing() -> None:
     """Take junk in the store for no reason to ask whether the session was signed out."""

@@ -25,6 +25,7 @@ from tests.simulation.plan import Plan
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.server import Server
+from tests.simulation.store import NEWER
 
 _PUBLIC = tuple(
     thing
@@ -47,6 +48,7 @@ class Call:
         wall: What the process's clock showed then.
         changes: How many sessions had come and gone then.
         since: In which turn the oldest flight began that it has joined.
+        copy: What the process alone had of a session then, with nothing in the store but junk.
     """
 
     what: str
@@ -56,6 +58,7 @@ class Call:
     wall: float
     changes: int
     since: int
+    copy: Pair | None = None
 
 
 class Judge:
@@ -92,12 +95,25 @@ class Judge:
         """Return whether the server honours a session that the store has, or this process alone knows."""
         key, home = call.account.key, call.home
         record = self._facts.records.get(key)
+        if record is None and call.copy is not None:
+            return call.copy is self._live(call.copy.session)
         if record is None or (record["deadline"] or math.inf) <= max(home.latest, home.wall()):
             return False
         pair = self._facts.pair_of(record)
-        token = self._server.live_token(pair.session.id)
-        live = None if token is None else self._facts.pairs[token]
+        live = self._live(pair.session)
         return live is pair or (live is not None and live.parent is pair and home in pair.known_to)
+
+    def _live(self, session: Session) -> Pair | None:
+        token = self._server.live_token(session.id)
+        return None if token is None else self._facts.pairs[token]
+
+    def only_copy(self, account: Account, place: str | None) -> Pair | None:
+        """Return what memory alone has of a session, if its place has junk, or had when that was set aside."""
+        unsaved = account._unsaved
+        if unsaved is None or account.key in self._facts.records or place == NEWER:
+            return None
+        gone = place is None and unsaved.ttl > 0
+        return None if gone else self._facts.pairs[unsaved.refresh_token.reveal()]
 
     def error(self, call: Call, error: Exception) -> None:
         """Judge an error: its kind, and whether it tells the truth."""

@@ -75,6 +75,7 @@ class Process:
 
     Attributes:
         alive: Whether it has neither crashed nor been closed.
+        store: The store that it shares with the others.
         offset: How far its wall clock is ahead of the true time.
         latest: The latest time its wall clock has shown before it was set back.
         signed_out: When the last sign-out of a key began and when it returned, in turns.
@@ -103,6 +104,7 @@ class Process:
         self._scheduler = scheduler
         self._facts = facts
         self._network = network
+        self.store = store
         self._fine = plan.fine
         self._kept: list[Account] = []
         self._flights: dict[int, int] = {}

@@ -373,7 +373,7 @@ class Account:
         if copy is None:
             self.show(held.load())
         else:
-            self._unsaved = copy
+            self.show(copy, unsaved=True)
             held.save(copy)
             self.show(copy)
 

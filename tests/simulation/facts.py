@@ -46,7 +46,7 @@ class Pair:
         failed: Whether the store failed while its successor was on the way.
         unasked_since: The turn in which it was saved as spent, for the junk in its place may have hidden a
             sign-out.
-        unasked_by: The process that did so.
+        unasked_by: The task that did so.
         known_to: The processes that have learnt its successor.
     """
 
@@ -66,7 +66,7 @@ class Pair:
     cut_off: bool = False
     failed: bool = False
     unasked_since: int | None = None
-    unasked_by: object = None
+    unasked_by: Task | None = None
     known_to: set[object] = field(default_factory=set)
 
     def __repr__(self) -> str:
@@ -243,8 +243,7 @@ class Facts:
         """Judge what is saved in the place of junk, which may have hidden a sign-out."""
         if record["ttl"] > 0:
             self.wrong(f"3: {new} comes back as good, and junk may have hidden a sign-out")
-        task = self.scheduler.current
-        new.unasked_since, new.unasked_by = self.scheduler.turns, None if task is None else task.home
+        new.unasked_since, new.unasked_by = self.scheduler.turns, self.scheduler.current
         new.session.came_back, new.session.ended_at = self.scheduler.turns, None
 
     def left(self, key: str, who: object, *, signed_out: bool = False) -> None:

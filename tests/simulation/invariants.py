@@ -79,8 +79,7 @@ class Judge:
         self.session(call, pair.session)
         if rejected is not None and access == rejected.record.access_token.reveal():
             self._facts.wrong(f"{call.what}: a refused token is handed out again")
-        spent = not view.record.ttl or pair.unasked_by is call.home
-        if spent and (pair.unasked_since or math.inf) < call.since:
+        if not view.record.ttl and (pair.unasked_since or math.inf) < call.since:
             self._facts.wrong(f"3: {pair} is used, and the service was not asked whether it was signed out")
         if self._plan.calm and call.wall >= view.schedule.dead_at:
             self._facts.wrong(f"{call.what}: a token is handed out after its end")
@@ -108,7 +107,7 @@ class Judge:
         return None if token is None else self._facts.pairs[token]
 
     def only_copy(self, account: Account, place: str | None) -> Pair | None:
-        """Return what memory alone has of a session, if its place has junk, or had when that was set aside."""
+        """Return what memory alone has of a session, whose place has junk, or had when that was set aside."""
         unsaved = account._unsaved
         if unsaved is None or account.key in self._facts.records or place == NEWER:
             return None

@@ -24,7 +24,7 @@ from hellojohn._view import View
 from hellojohn.emulator.policy import seconds
 from hellojohn.wire import Answer, Call
 from hellojohn.wire.v1 import V1
-from tests.simulation.facts import Facts, Session
+from tests.simulation.facts import Facts, Pair, Session
 from tests.simulation.network import Network
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Scheduler
@@ -182,9 +182,15 @@ class Process:
             if self._seen.get(account.key) is not view:
                 self._seen[account.key] = view
                 self.check_saved(view)
-            session = self._facts.by_access[view.record.access_token.reveal()].session
-            if self.has_signed_out(account.key, session):
-                self._facts.wrong(f"3: {self} shows {session}, which was signed out before")
+            pair = self._facts.by_access[view.record.access_token.reveal()]
+            if self.has_signed_out(account.key, pair.session):
+                self._facts.wrong(f"3: {self} shows {pair.session}, which was signed out before")
+            if view.record.ttl and self._has_saved_as_spent(pair):
+                self._facts.wrong(f"3: {self} shows {pair} as good, and has saved it as spent")
+
+    def _has_saved_as_spent(self, pair: Pair) -> bool:
+        task = pair.unasked_by
+        return task is not None and task.home is self and task not in self._scheduler.tasks
 
     def has_signed_out(self, key: str, session: Session) -> bool:
         """Return whether a session that may not come back was signed out here."""

@@ -131,6 +131,13 @@ def test_a_session_of_which_little_is_known_shows_that(doctor, hj, record):
     assert facts["session ends"] == "unknown"
 
 
+def test_a_token_that_was_saved_in_the_place_of_junk_shows_as_spent(doctor, hj, record):
+    """It has no life that could be told; the next use refreshes."""
+    hj.auth.sign_in(*USER)
+    record(ttl=0.0)
+    assert doctor().session["access token"] == "spent: the next use asks the service for another"
+
+
 def test_a_failed_refresh_shows_with_its_kind(hj, emulator):
     """The session is kept, and the reason can be looked for."""
     hj.auth.sign_in(*USER)

@@ -7,7 +7,7 @@ The heart of the engine. An ``Account`` holds the current ``View`` and at most o
 import math
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from hellojohn._errors import (
@@ -15,6 +15,7 @@ from hellojohn._errors import (
     NotSignedIn,
     ServiceUnavailable,
     SessionExpired,
+    StoreError,
 )
 from hellojohn._flight import Flight, Kind, Landing, Steps, Wait
 from hellojohn._freshness import Freshness
@@ -148,18 +149,25 @@ class Account:
         ended: SessionExpired | None = None,
         unsaved: bool = False,
         signed_in: bool = False,
-    ) -> None:
+        epoch: int | None = None,
+    ) -> bool:
         """Let requests use ``record`` from now on; during a sign-out, only if it was signed in since.
 
         Call it while the store's lock is held, so that the order here is the order there.
+
+        Returns:
+            Whether it was still wanted: not if another epoch has begun.
         """
         with self._lock:
+            if epoch not in (None, self.epoch):
+                return False
             if self._leaving and not signed_in:
                 record, unsaved = None, False
             self._ended = ended
             self._unsaved = record if unsaved else None
             self.services.note(self, unsaved=unsaved)
             self.view = None if record is None else self._look(record)
+            return True
 
     def turn(self) -> None:
         """Begin a new epoch: whatever was begun before has lost its say."""
@@ -225,7 +233,8 @@ class Account:
         if landing is None:
             return None
         landing.check()
-        return self.view if step.flight.kind == "refresh" else None
+        view = self.view if step.flight.kind == "refresh" else None
+        return None if view is None or view.record.is_spent else view
 
     def _decide(self, rejected: View | None) -> "View | Wait[View]":
         """Return what can be used now, or what has to be waited for."""
@@ -335,7 +344,7 @@ class Account:
             if self.view is None:
                 return Landing()  # a sign-out was faster
             epoch = self.epoch
-            self._save_into(held)
+            self._save_into(held, epoch)
             result = self.services.refresher.refresh(
                 held, view.record, wanted=lambda: self.epoch == epoch and not self.services.ending
             )
@@ -349,6 +358,8 @@ class Account:
             if self.view is None:
                 return Landing()  # a sign-out was faster
             epoch = self.epoch
+            with suppress(StoreError):
+                self._save_into(held, epoch)
             result = self.services.refresher.end(held, view.record)
             return self._settle(held, result, epoch, view.record)
 
@@ -361,36 +372,37 @@ class Account:
     def save(self, patience: float = math.inf) -> Landing:
         """Try once more to save what the store would not take, with so many seconds to wait for the lock."""
         with self.services.vault.locked(self.key, patience) as held:
-            self._save_into(held)
+            self._save_into(held, self.epoch)
         return Landing()
 
-    def _save_into(self, held: Held) -> None:
+    def _save_into(self, held: Held, epoch: int) -> None:
         """Save what the store would not take before, unless the store has moved on."""
         unsaved = self._unsaved
         if unsaved is None:
             return
         copy = copy_to_save(held, unsaved)
         if copy is None:
-            self.show(held.load())
-        else:
-            self.show(copy, unsaved=True)
+            self.show(held.find(), epoch=epoch)
+        elif self.show(copy, unsaved=True, epoch=epoch):
             held.save(copy)
-            self.show(copy)
+            if not self.show(copy, epoch=epoch):
+                self._undo(held, copy, epoch, unsaved)
 
     def _settle(self, held: Held, result: Result, epoch: int, before: Record) -> Landing:
         """Show what a refresh brought, unless a sign-in or sign-out has overtaken it."""
-        if self.epoch != epoch:
-            if self._unlocked_at > epoch:
-                take_back(held, result.record, before)
+        if not self.show(result.record, ended=result.ended, unsaved=result.unsaved, epoch=epoch):
+            self._undo(held, result.record, epoch, before)
             return Landing(goodbye=result.goodbye)
         if result.record is None:
-            self.show(None, ended=result.ended)
             self.emit(AuthEventType.SESSION_EXPIRED, before, result.ended)
-        else:
-            self.show(result.record, unsaved=result.unsaved)
-            if result.rotated:
-                self.emit(AuthEventType.TOKEN_REFRESHED, result.record)
+        elif result.rotated:
+            self.emit(AuthEventType.TOKEN_REFRESHED, result.record)
         return Landing(error=result.ended or result.error, goodbye=result.goodbye)
+
+    def _undo(self, held: Held, saved: Record | None, epoch: int, before: Record) -> None:
+        """Take back what was saved since a sign-out that did not wait for the lock."""
+        if self._unlocked_at > epoch:
+            take_back(held, saved, before)
 
     def _look(self, record: Record, *, noticed: bool = False) -> View:
         current = self.view

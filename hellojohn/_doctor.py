@@ -109,13 +109,15 @@ def _facts(record: Record, account: Account) -> dict[str, str]:
         "session": f"{record.session_id or 'without an id'}, generation {record.generation}",
         "session ends": "unknown" if record.over_at is None else _moment(as_moment(record.over_at)),
         "last refresh": _last_refresh(record, account, now),
-        "access token": lives if record.ttl else "spent: the next use asks the service for another",
+        "access token": "spent: the next use asks for another" if record.is_spent else lives,
     }
 
 
 def _last_refresh(record: Record, account: Account, now: float) -> str:
     when = _ago(now - record.refreshed_at)
     last = f"none since the sign-in {when}" if record.generation == 1 else f"{when}: succeeded"
+    if record.is_spent:
+        return f"{last}; the stored record was damaged since, and replaced"
     if record.intent_at is not None:
         return f"{last}; one begun {_ago(now - record.intent_at)} has no known outcome"
     if account.last_error is not None:
@@ -135,7 +137,7 @@ def _advice_on(record: Record | None, account: Account) -> list[str]:
             "The session is over: sign in again.",
         ),
         (
-            record.intent_at is not None,
+            record.intent_at is not None and not record.is_spent,
             "A refresh was cut off: the next one tells whether the session has survived.",
         ),
         (

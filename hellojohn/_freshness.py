@@ -61,7 +61,7 @@ class Schedule(NamedTuple):
     @classmethod
     def of(cls, record: Record, *, idle_timeout: float | None, background_refresh: bool = True) -> "Schedule":
         """Work the moments out for a record."""
-        dead_at = record.refreshed_at + record.ttl if record.ttl else -math.inf  # however the clock was set
+        dead_at = -math.inf if record.is_spent else record.refreshed_at + record.ttl
         idle_half = math.inf if idle_timeout is None else record.refreshed_at + idle_timeout / 2
         expiring_at = dead_at - min(record.ttl / 10, _EXPIRING_WINDOW)
         if not background_refresh:

@@ -39,7 +39,7 @@ class Record:
         access_token: The access token.
         refresh_token: The refresh token that goes with it.
         refreshed_at: When this pair arrived.
-        ttl: The access token's life in seconds, from its arrival; 0 for one that is not to be used.
+        ttl: The access token's life in seconds, from its arrival; 0 once it is spent.
         created_at: When the session was signed in.
         ends_at: When the server ends the session, if it said so.
         deadline: When this client ends the session, because the server would let it live longer than asked.
@@ -73,6 +73,16 @@ class Record:
         """When the session ends, as far as this side knows."""
         known = [moment for moment in (self.ends_at, self.deadline) if moment is not None]
         return min(known, default=None)
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the access token must not be used: the service has to honour the session first."""
+        return self.ttl == 0
+
+    def spent(self) -> "Record":
+        """Return a copy for where nobody knows what the store had: spent, its refresh token in doubt."""
+        doubt = self.refreshed_at if self.intent_at is None else self.intent_at
+        return self.changed(ttl=0.0, intent_at=doubt)
 
     def is_of_same_session(self, other: "Record") -> bool:
         """Return whether both are generations of one session."""

@@ -125,7 +125,7 @@ class Refresher:
         try:
             outcome = attempts.make(attempt)
         except HelloJohnError:  # the call cannot even be made
-            _save_quietly(held, record)
+            _noted(held, record)
             raise
         open_question = cut_off or attempts.ambiguous
         kept = record.changed(intent_at=intent.intent_at) if open_question else record
@@ -149,7 +149,7 @@ class Refresher:
         lost = False
         for number in count(1):
             try:
-                ours = still_ours(held, new, record)
+                ours = to_save(held, new, record)
                 if ours is None:
                     return self._replaced(held, new)
                 new = ours
@@ -171,7 +171,7 @@ class Refresher:
         return Result(other, goodbye=None if other.is_of_same_session(record) else record)
 
     def _over(self, held: Held, record: Record, outcome: Outcome, *, open_question: bool) -> Result:
-        if still_ours(held, record) is None:
+        if to_save(held, record) is None:
             return self._replaced(held, record)._replace(goodbye=None)
         _delete_quietly(held)
         reason = self._reason(record, outcome, open_question=open_question)
@@ -194,8 +194,7 @@ class Refresher:
     def _later(self, held: Held, kept: Record, outcome: Outcome) -> Result:
         wait = _COOLDOWN if outcome.retry_after is None else outcome.retry_after
         until = within_time(self.timing.clock() + min(wait, _LONGEST_COOLDOWN))
-        noted = _save_quietly(held, kept.changed(retry_at=until))
-        return Result(noted, error=_later(wait))
+        return _noted(held, kept.changed(retry_at=until), _later(wait))
 
 
 def _next(record: Record, outcome: Outcome, arrived_at: float) -> Record:
@@ -210,24 +209,24 @@ def _may_save_again(held: Held, attempts: Attempts, number: int, *, lost: bool) 
 
 
 def _keep(held: Held, kept: Record, outcome: Outcome, *, ambiguous: bool) -> Result:
-    kept = _save_quietly(held, kept)
     error = outcome.error
     if error is None or isinstance(error, ServiceUnavailable):
         message = str(error or "The service gave no usable answer to a refresh. Try again later.")
         error = ServiceUnavailable(f"{message} The session is kept.", ambiguous=ambiguous)
-    return Result(kept, error=error)
+    return _noted(held, kept, error)
 
 
-def _save_quietly(held: Held, record: Record) -> Record:
-    """Note what was learnt, and return it; if that fails, an intent stays open too long, which is safe."""
+def _noted(held: Held, record: Record, error: HelloJohnError | None = None) -> Result:
+    """Note what was learnt; if that fails, an intent stays open too long, which is safe."""
+    ours: Record | None = None
     try:
-        ours = still_ours(held, record)
+        ours = to_save(held, record)
         if ours is not None:
-            record = ours
             held.save(ours)
-    except StoreError as error:
-        logger.warning("The outcome of a refresh was not noted in the store: %s", str(error))
-    return record
+    except StoreError as failure:
+        logger.warning("The outcome of a refresh was not noted in the store: %s", str(failure))
+        return Result(ours or record, error=error, unsaved=ours is not None and ours.is_spent)
+    return Result(ours or record, error=error)
 
 
 def _delete_quietly(held: Held) -> None:
@@ -238,45 +237,47 @@ def _delete_quietly(held: Held) -> None:
         logger.warning("A session that is over was not deleted from the store: %s", str(error))
 
 
-def still_ours(held: Held, record: Record, *before: Record) -> Record | None:
+def to_save(held: Held, record: Record, *before: Record) -> Record | None:
     """Return what the store shall have of a session that it holds; ``None`` if another word came first.
 
     A save that failed may have been carried out all the same: it may hold the record, or one from ``before``.
     """
     tokens = [ours.refresh_token for ours in (record, *before)]
-    return _to_save(held, record, lambda stored: stored.refresh_token in tokens)
+    return _unless_replaced(held, record, lambda stored: stored.refresh_token in tokens, emptied=False)
 
 
 def copy_to_save(held: Held, unsaved: Record) -> Record | None:
-    """Return what the store shall have of a session that it would not take; ``None`` if it has moved on."""
-    held.emptied = held.emptied or not unsaved.ttl  # under a lock before, if it is spent
-    return _to_save(held, unsaved, lambda stored: stored.is_before(unsaved))
+    """Return what the store shall have of a session that it would not take; ``None`` if it has moved on.
+
+    A copy that is spent had its place emptied under an earlier lock.
+    """
+    return _unless_replaced(held, unsaved, lambda stored: stored.is_before(unsaved), emptied=unsaved.is_spent)
 
 
-def _to_save(held: Held, record: Record, is_ours: Callable[[Record], bool]) -> Record | None:
-    """Save in the place of what was set aside as well, though that may have hidden anything.
+def _unless_replaced(
+    held: Held, record: Record, is_ours: Callable[[Record], bool], *, emptied: bool
+) -> Record | None:
+    """Return the record as it may be saved, if the store has ours, or had what was set aside.
 
-    The record may be the only one left. It is saved as spent and in doubt: whoever has it asks the service
+    That may have hidden anything, and the record may be the only one left: whoever loads it asks the service
     first, and a refusal is no proof of theft.
     """
     stored = held.find()
     if stored is not None:
         return record if is_ours(stored) else None
-    doubt = record.refreshed_at if record.intent_at is None else record.intent_at
-    return record.changed(ttl=0.0, intent_at=doubt) if held.emptied else None
+    return record.spent() if emptied or held.emptied else None
 
 
 def take_back(held: Held, saved: Record | None, before: Record) -> None:
     """Remove what a refresh has saved after a sign-out that did not wait for the lock."""
-    if saved is not None and saved.is_of_same_session(before) and still_ours(held, saved) is not None:
+    if saved is not None and saved.is_of_same_session(before) and to_save(held, saved) is not None:
         held.delete()
 
 
 def _not_begun(held: Held, record: Record) -> Result:
     """A token is not sent that may be another's by the time it arrives, or whose answer nobody may hear."""
-    record = _save_quietly(held, record)
     why = "The refresh was not begun, for want of time: the store is slow, or the program ends."
-    return Result(record, error=ServiceUnavailable(f"{why} Try again. The session is kept."))
+    return _noted(held, record, ServiceUnavailable(f"{why} Try again. The session is kept."))
 
 
 def _later(wait: float) -> ServiceUnavailable:

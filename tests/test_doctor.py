@@ -134,8 +134,11 @@ def test_a_session_of_which_little_is_known_shows_that(doctor, hj, record):
 def test_a_token_that_was_saved_in_the_place_of_junk_shows_as_spent(doctor, hj, record):
     """It has no life that could be told; the next use refreshes."""
     hj.auth.sign_in(*USER)
-    record(ttl=0.0)
-    assert doctor().session["access token"] == "spent: the next use asks the service for another"
+    record(**{name: getattr(record().spent(), name) for name in ("ttl", "intent_at")})
+    found = doctor()
+    assert found.session["access token"] == "spent: the next use asks for another"
+    assert found.session["last refresh"].endswith("the stored record was damaged since, and replaced")
+    assert found.advice == ()
 
 
 def test_a_failed_refresh_shows_with_its_kind(hj, emulator):

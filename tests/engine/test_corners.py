@@ -25,6 +25,7 @@ from tests.engine.crowd import settings
 from tests.engine.rig import (
     DEAD,
     EXPIRING,
+    FULL,
     KEY,
     START,
     Bench,
@@ -181,6 +182,23 @@ def test_a_sign_out_that_could_not_wait_for_the_lock_takes_back_what_was_saved_a
     assert bench.settle().stored() is None
     assert bench.session() is None
     assert bench.told() == ["SIGNED_OUT"]
+
+
+def test_a_sign_out_without_the_lock_takes_back_an_unsaved_copy_that_is_saved_after_it():
+    """It deleted the record just before the copy took its place: the save undoes that."""
+    store = Eventful()
+    bench = dead(granted(2), store=store)
+    store.fail("save", None, *[FULL] * 3)
+    assert bench.token() == "at_2"
+
+    def sign_out() -> None:
+        store.fail("lock", StoreLocked("held"))
+        assert in_thread(bench.sign_out)() is None
+
+    store.on_save = sign_out
+    bench.at(DEAD + 10).token()
+    assert bench.settle().stored() is None
+    assert bench.account.view is None
 
 
 def test_what_was_signed_in_after_a_sign_out_without_the_lock_is_not_taken_back():

@@ -137,7 +137,7 @@ def _save_after_use() -> None:
 @_breaks("3:")
 def _save_without_compare() -> None:
     """Take for granted that nobody has signed out while the service was asked."""
-    _refresh.still_ours = lambda _held, record, *_: record
+    _refresh.to_save = lambda _held, record, *_: record
 
 
 @_breaks("3:")
@@ -149,20 +149,19 @@ def _no_epochs() -> None:
 @_breaks("3: the session that the server honours is lost")
 def _junk_takes_the_only_copy() -> None:
     """Take the place of junk for that of a session that was signed out."""
-    to_save = _refresh._to_save
+    unless_replaced = _refresh._unless_replaced
 
-    def losing(held: Held, record: Record, is_ours: Callable[[Record], bool]) -> Record | None:
-        ours = to_save(held, record, is_ours)
-        return None if ours is None or not ours.ttl else ours
+    def losing(*arguments: Any, **options: Any) -> Record | None:
+        ours = unless_replaced(*arguments, **options)
+        return None if ours is None or ours.is_spent else ours
 
-    _refresh._to_save = losing
+    _refresh._unless_replaced = losing
 
 
 @_breaks("3: .* comes back as good")
 def _junk_hides_nothing() -> None:
     """Take junk in the store for no reason to ask whether the session was signed out."""
-    to_save = _refresh._to_save
-    _refresh._to_save = lambda held, record, is_ours: to_save(held, record, is_ours) and record
+    Record.spent = lambda self: self
 
 
 @_breaks("[13]:")

@@ -44,9 +44,7 @@ class Pair:
         unguarded: Whether it was sent by somebody who had lost the lock.
         cut_off: Whether an intent may have been left open, though nothing was sent.
         failed: Whether the store failed while its successor was on the way.
-        unasked_since: The turn in which it was saved as spent, for the junk in its place may have hidden a
-            sign-out.
-        unasked_by: The task that did so.
+        spent_by: The task that saved it as spent, for the junk in its place may have hidden a sign-out.
         known_to: The processes that have learnt its successor.
     """
 
@@ -65,8 +63,7 @@ class Pair:
     unguarded: bool = False
     cut_off: bool = False
     failed: bool = False
-    unasked_since: int | None = None
-    unasked_by: Task | None = None
+    spent_by: Task | None = None
     known_to: set[object] = field(default_factory=set)
 
     def __repr__(self) -> str:
@@ -243,7 +240,7 @@ class Facts:
         """Judge what is saved in the place of junk, which may have hidden a sign-out."""
         if record["ttl"] > 0:
             self.wrong(f"3: {new} comes back as good, and junk may have hidden a sign-out")
-        new.unasked_since, new.unasked_by = self.scheduler.turns, self.scheduler.current
+        new.spent_by = self.scheduler.current
         new.session.came_back, new.session.ended_at = self.scheduler.turns, None
 
     def left(self, key: str, who: object, *, signed_out: bool = False) -> None:

@@ -79,7 +79,7 @@ class Judge:
         self.session(call, pair.session)
         if rejected is not None and access == rejected.record.access_token.reveal():
             self._facts.wrong(f"{call.what}: a refused token is handed out again")
-        if not view.record.ttl and (pair.unasked_since or math.inf) < call.since:
+        if view.record.is_spent:
             self._facts.wrong(f"3: {pair} is used, and the service was not asked whether it was signed out")
         if self._plan.calm and call.wall >= view.schedule.dead_at:
             self._facts.wrong(f"{call.what}: a token is handed out after its end")

@@ -185,11 +185,11 @@ class Process:
             pair = self._facts.by_access[view.record.access_token.reveal()]
             if self.has_signed_out(account.key, pair.session):
                 self._facts.wrong(f"3: {self} shows {pair.session}, which was signed out before")
-            if view.record.ttl and self._has_saved_as_spent(pair):
+            if not view.record.is_spent and self._has_saved_as_spent(pair):
                 self._facts.wrong(f"3: {self} shows {pair} as good, and has saved it as spent")
 
     def _has_saved_as_spent(self, pair: Pair) -> bool:
-        task = pair.unasked_by
+        task = pair.spent_by
         return task is not None and task.home is self and task not in self._scheduler.tasks
 
     def has_signed_out(self, key: str, session: Session) -> bool:

@@ -10,13 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from hellojohn._errors import (
-    ConfigurationError,
-    NotSignedIn,
-    ServiceUnavailable,
-    SessionExpired,
-    StoreError,
-)
+from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SessionExpired, StoreError
 from hellojohn._flight import Flight, Kind, Landing, Steps, Wait
 from hellojohn._freshness import Freshness
 from hellojohn._models import AuthEvent, AuthEventType, Clock, Session
@@ -151,38 +145,25 @@ class Account:
         signed_in: bool = False,
         epoch: int | None = None,
     ) -> bool:
-        """Let requests use ``record`` from now on; during a sign-out, only if it was signed in since.
+        """Let requests use ``record``, unless another epoch has begun; return whether that was so.
 
-        Call it while the store's lock is held, so that the order here is the order there.
-
-        Returns:
-            Whether it was still wanted: not if another epoch has begun.
+        During a sign-out, only what was signed in since is shown. Call it while the store's lock is held, so
+        that the order here is the order there.
         """
         with self._lock:
             if epoch not in (None, self.epoch):
                 return False
+            self.epoch += signed_in
             if self._leaving and not signed_in:
                 record, unsaved = None, False
-            self._ended = ended
-            self._unsaved = record if unsaved else None
-            self.services.note(self, unsaved=unsaved)
-            self.view = None if record is None else self._look(record)
+            self._show(record, ended, unsaved=unsaved)
             return True
 
-    def turn(self) -> None:
-        """Begin a new epoch: whatever was begun before has lost its say."""
-        with self._lock:
-            self.epoch += 1
-
-    def turn_unlocked(self) -> None:
-        """Begin a new epoch without the store's lock: whoever has it must undo what it has saved.
-
-        Nobody can tell what the store has by now, so nothing is shown of it.
-        """
-        with self._lock:
-            self.epoch += 1
-            self._unlocked_at = self.epoch
-            self.view = None
+    def _show(self, record: Record | None, ended: SessionExpired | None, *, unsaved: bool) -> None:
+        self._ended = ended
+        self._unsaved = record if unsaved else None
+        self.services.note(self, unsaved=unsaved)
+        self.view = None if record is None else self._look(record)
 
     @contextmanager
     def leaving(self) -> Generator[Record | None]:
@@ -197,10 +178,16 @@ class Account:
             with self._lock:
                 self._leaving -= 1
 
-    def forget(self) -> None:
-        """Show no session any more; a reader that was faster than the store's deletion has lost its say."""
-        self.turn()
-        self.show(None)
+    def forget(self, *, locked: bool = True) -> None:
+        """Show no session any more, and begin a new epoch: whatever was begun before has lost its say.
+
+        Without the store's lock, whoever has it must undo what it has saved meanwhile.
+        """
+        with self._lock:
+            self.epoch += 1
+            if not locked:
+                self._unlocked_at = self.epoch
+            self._show(None, None, unsaved=False)
 
     def emit(self, kind: AuthEventType, record: Record | None, reason: SessionExpired | None = None) -> None:
         """Queue an event; it is delivered when the operation has landed."""
@@ -260,11 +247,10 @@ class Account:
         return view
 
     def _expiring(self, view: View, now: float) -> "View | Wait[View]":
-        if now >= view.schedule.dead_at:
-            return self._join("refresh", lambda: self._refresh(view))
-        if self._quiet.holds(now):
+        fallback = view if now < view.schedule.dead_at else None
+        if fallback is not None and self._quiet.holds(now):
             return view
-        return self._join("refresh", lambda: self._refresh(view), fallback=view)
+        return self._join("refresh", lambda: self._refresh(view), fallback=fallback)
 
     def _in_background(self, view: View, state: Freshness) -> "Wait[View] | None":
         if self._unsaved is not None:
@@ -385,24 +371,20 @@ class Account:
             self.show(held.find(), epoch=epoch)
         elif self.show(copy, unsaved=True, epoch=epoch):
             held.save(copy)
-            if not self.show(copy, epoch=epoch):
-                self._undo(held, copy, epoch, unsaved)
+            if not self.show(copy, epoch=epoch) and self._unlocked_at > epoch:
+                take_back(held, copy, unsaved)
 
     def _settle(self, held: Held, result: Result, epoch: int, before: Record) -> Landing:
         """Show what a refresh brought, unless a sign-in or sign-out has overtaken it."""
         if not self.show(result.record, ended=result.ended, unsaved=result.unsaved, epoch=epoch):
-            self._undo(held, result.record, epoch, before)
+            if self._unlocked_at > epoch:
+                take_back(held, result.record, before)
             return Landing(goodbye=result.goodbye)
         if result.record is None:
             self.emit(AuthEventType.SESSION_EXPIRED, before, result.ended)
         elif result.rotated:
             self.emit(AuthEventType.TOKEN_REFRESHED, result.record)
         return Landing(error=result.ended or result.error, goodbye=result.goodbye)
-
-    def _undo(self, held: Held, saved: Record | None, epoch: int, before: Record) -> None:
-        """Take back what was saved since a sign-out that did not wait for the lock."""
-        if self._unlocked_at > epoch:
-            take_back(held, saved, before)
 
     def _look(self, record: Record, *, noticed: bool = False) -> View:
         current = self.view

@@ -112,7 +112,6 @@ def _keep(account: Account, record: Record) -> None:
                 in_doubt = saved is None
                 if not saved:
                     raise
-            account.turn()
             account.show(record, signed_in=True)
     except StoreError:
         if not in_doubt:
@@ -162,7 +161,7 @@ def _forget(account: Account, shown: Record | None) -> tuple[Record | None, Stor
         stored, failure = _delete_unlocked(account)
         record = _newest(stored, record)
     except StoreError as error:
-        account.turn_unlocked()
+        account.forget(locked=False)
         failure = error.with_traceback(None)
     account.forget()
     return record, failure
@@ -171,7 +170,7 @@ def _forget(account: Account, shown: Record | None) -> tuple[Record | None, Stor
 def _delete_unlocked(account: Account) -> tuple[Record | None, StoreError | None]:
     """Delete the session in the face of a stuck lock; its holder will find it gone and save nothing."""
     vault = account.services.vault
-    account.turn_unlocked()
+    account.forget(locked=False)
     record = None
     try:
         record = vault.read(account.key)

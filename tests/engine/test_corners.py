@@ -158,7 +158,7 @@ def test_a_session_that_changes_all_the_time_is_an_error_and_no_endless_loop():
     store = Eventful()
     bench = Bench(store=store)
     bench.put(a_record())
-    store.on_load = bench.account.turn
+    store.on_load = bench.account.forget
     with pytest.raises(ServiceUnavailable, match="faster"):
         bench.token()
     assert bench.session() is None

@@ -443,7 +443,7 @@ def test_a_refresh_that_waits_behind_a_sign_in_adopts_the_new_session():
         refreshing = in_thread(bench.token)
         until(lambda: bench.account._flight is not None)
         bench.put(a_record(access_token=Secret("at_9"), session_id="ses_9", refreshed_at=START + DEAD))
-        bench.account.turn()
+        bench.account.epoch += 1
     assert refreshing() == "at_9"
     assert bench.script.calls == []
 

@@ -6,7 +6,7 @@ rules it reports at once; ``invariants`` judges what callers are told.
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -264,7 +264,7 @@ class Facts:
         pair = self._open.get(task)
         return task is not None and pair is not None and task.home in pair.known_to
 
-    def pair_of(self, record: dict[str, Any]) -> Pair:
+    def pair_of(self, record: Mapping[str, Any]) -> Pair:
         """Return the pair that a record holds."""
         return self.pairs[record["refresh_token"]]
 

@@ -3,10 +3,11 @@
 The invariants that need no caller are judged where they can break: in ``facts``, ``store`` and ``process``.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import hellojohn
 from hellojohn._account import Account
@@ -58,7 +59,7 @@ class Call:
     wall: float
     changes: int
     since: int
-    copy: Pair | None = None
+    copy: Mapping[str, Any] | None = None
 
 
 class Judge:
@@ -92,27 +93,21 @@ class Judge:
 
     def lives(self, call: Call) -> bool:
         """Return whether the server honours a session that the store has, or this process alone knows."""
-        key, home = call.account.key, call.home
-        record = self._facts.records.get(key)
-        if record is None and call.copy is not None:
-            return call.copy is self._live(call.copy.session)
+        home, record = call.home, self._facts.records.get(call.account.key) or call.copy
         if record is None or (record["deadline"] or math.inf) <= max(home.latest, home.wall()):
             return False
         pair = self._facts.pair_of(record)
-        live = self._live(pair.session)
+        token = self._server.live_token(pair.session.id)
+        live = None if token is None else self._facts.pairs[token]
         return live is pair or (live is not None and live.parent is pair and home in pair.known_to)
 
-    def _live(self, session: Session) -> Pair | None:
-        token = self._server.live_token(session.id)
-        return None if token is None else self._facts.pairs[token]
-
-    def only_copy(self, account: Account, place: str | None) -> Pair | None:
+    def only_copy(self, account: Account, place: str | None) -> Mapping[str, Any] | None:
         """Return what memory alone has of a session, whose place has junk, or had when that was set aside."""
         unsaved = account._unsaved
         if unsaved is None or account.key in self._facts.records or place == NEWER:
             return None
-        gone = place is None and unsaved.ttl > 0
-        return None if gone else self._facts.pairs[unsaved.refresh_token.reveal()]
+        gone = place is None and not unsaved.is_spent
+        return None if gone else cast("Mapping[str, Any]", json.loads(unsaved.dumps()))
 
     def error(self, call: Call, error: Exception) -> None:
         """Judge an error: its kind, and whether it tells the truth."""

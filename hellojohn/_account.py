@@ -369,7 +369,8 @@ class Account:
         copy = copy_to_save(held, unsaved)
         if copy is None:
             self.show(held.find(), epoch=epoch)
-        elif self.show(copy, unsaved=True, epoch=epoch):
+        else:
+            self.show(copy, unsaved=True, epoch=epoch)
             held.save(copy)
             if not self.show(copy, epoch=epoch) and self._unlocked_at > epoch:
                 take_back(held, copy, unsaved)

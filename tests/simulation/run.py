@@ -49,10 +49,11 @@ def main() -> int:
 
 def _results(seeds: range, bug: str | None) -> Iterator[int | None]:
     plant(bug)
-    if len(seeds) <= _BATCH:
-        yield batch(seeds)
+    first = batch(seeds[:_BATCH])  # most bugs show at once, and a schedule alone needs no pool
+    yield first
+    if first is not None or len(seeds) <= _BATCH:
         return
-    batches = [seeds[start : start + _BATCH] for start in range(0, len(seeds), _BATCH)]
+    batches = [seeds[start : start + _BATCH] for start in range(_BATCH, len(seeds), _BATCH)]
     with ProcessPoolExecutor(os.cpu_count(), initializer=plant, initargs=(bug,)) as pool:
         for result in pool.map(batch, batches):
             yield result

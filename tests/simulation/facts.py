@@ -223,12 +223,13 @@ class Facts:
             self.wrong(f"3: {new} of {session} is saved, and was signed out before the answer came")
         if session.torn:
             return
-        if (blind and (new.saved_at or new.parent)) or (old is None and not record["ttl"]):
+        returns = (blind and (new.saved_at or new.parent)) or (old is None and not record["ttl"])
+        if returns:
             self._judge_return(new, record)
         if session.ended_at is not None:
             self.wrong(f"3: {new} of {session} is saved after the session was signed out")
         if old is None:
-            if new.saved_at is not None and "anybody" not in session.left:
+            if new.saved_at is not None and not returns and "anybody" not in session.left:
                 self.wrong(f"3: {new} of {session} is saved, though the session has left the store")
         elif self.pair_of(old).session is not session:
             if record["generation"] > 1:

@@ -14,6 +14,7 @@ from hellojohn._errors import (
     ServiceUnavailable,
     SessionExpired,
     SignInRequired,
+    StoreLocked,
     StoreUnavailable,
 )
 from hellojohn._secret import Secret
@@ -197,6 +198,14 @@ def test_a_failed_refresh_that_cannot_be_noted_over_junk_costs_nobody_the_sessio
     bench.script.steps.clear()
     bench.script.steps.append(granted(2))
     assert bench.at(when + 100).token() == "at_2"
+
+
+def test_a_lock_that_is_lost_over_junk_costs_nobody_the_session():
+    """It is saved under a new one."""
+    bench = dead(store=FlakyStore())
+    bench.script.steps.extend([_spoil(bench, granted(2), *[StoreLocked("lost")] * 3), granted(3)])
+    assert bench.token() == "at_3"
+    kept(bench.settle(), generation=3, refresh_token=Secret("rt_3"))
 
 
 @pytest.mark.parametrize("end", [lambda bench: bench.engine.close(), lambda bench: bench.another()])

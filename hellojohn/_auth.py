@@ -11,7 +11,7 @@ from hellojohn._flight import Steps, drive, drive_async
 from hellojohn._models import Session, SessionOptions, User
 from hellojohn._secret import Secret
 from hellojohn._sign import Wish, sign_in, sign_out, user
-from hellojohn.wire import Dialect
+from hellojohn._wire import Dialect
 
 Options = SessionOptions | Mapping[str, Any]
 

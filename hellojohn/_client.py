@@ -20,14 +20,14 @@ from hellojohn._flight import drive, drive_async, finish
 from hellojohn._http import Proxy, Sender, Timeout, Verify
 from hellojohn._models import Clock
 from hellojohn._secret import Secret
+from hellojohn._transport.httpx import SessionAuth
+from hellojohn._transport.origins import Origins
+from hellojohn._wire.v1 import V1
 from hellojohn.stores import MemoryStore, TokenStore
 from hellojohn.stores._checks import check_store
-from hellojohn.transport.httpx import SessionAuth
-from hellojohn.transport.origins import Origins
-from hellojohn.wire.v1 import V1
 
 if TYPE_CHECKING:
-    from hellojohn.transport.httpx2 import SessionAuth as SessionAuth2
+    from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
 
 AnyOrigins = Iterable[str] | Literal["*"]
 
@@ -339,7 +339,7 @@ def _library_of(client: object, name: str) -> str | None:
 
 def _session_auth2() -> "type[SessionAuth2]":
     try:
-        from hellojohn.transport.httpx2 import SessionAuth as SessionAuth2  # noqa: PLC0415 - an extra
+        from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigurationError("httpx2 is not installed: pip install 'hellojohn[httpx2]'.") from None
     return SessionAuth2

@@ -9,7 +9,7 @@ from hellojohn._account import Account
 from hellojohn._errors import ApiError, HelloJohnError
 from hellojohn._record import Record
 from hellojohn._timing import as_moment
-from hellojohn.wire import Answer, Call, Lost
+from hellojohn._wire import Answer, ApiRequest, TransportFailure
 
 _DEADLINE = 10.0
 _CLOCK_GRAIN = 1.5
@@ -55,7 +55,7 @@ def diagnose(account: Account) -> Diagnosis:
     """Look at the store, the session and the service. It blocks: run it on an owner thread."""
     record, trouble = _stored(account)
     store = dict(account.services.vault.describe())
-    answer = account.services.send(Call("GET", "/auth/me"), _DEADLINE)
+    answer = account.services.send(ApiRequest("GET", "/auth/me"), _DEADLINE)
     offset = _clock_offset(answer, account.clock)
     silence = _silence(account, answer)
     advice = [*trouble, store.pop("advice", ""), *_advice_on(record, account)]
@@ -82,7 +82,7 @@ def _stored(account: Account) -> tuple[Record | None, list[str]]:
 
 def _silence(account: Account, answer: Answer) -> str:
     """Return why the answer is not the service's own; a call without a token is refused, and rightly so."""
-    if isinstance(answer, Lost):
+    if isinstance(answer, TransportFailure):
         return f"no answer ({answer.detail})"
     try:
         account.services.dialect.read_user(answer)
@@ -93,7 +93,7 @@ def _silence(account: Account, answer: Answer) -> str:
 
 
 def _clock_offset(answer: Answer, clock: Callable[[], float]) -> float | None:
-    if isinstance(answer, Lost):
+    if isinstance(answer, TransportFailure):
         return None
     try:
         told = parsedate_to_datetime(answer.headers["date"])
@@ -159,11 +159,11 @@ def _advice_on(record: Record | None, account: Account) -> list[str]:
 def _advice_on_service(answer: Answer, silence: str, offset: float | None) -> list[str]:
     rules = (
         (
-            isinstance(answer, Lost),
+            isinstance(answer, TransportFailure),
             "The service cannot be reached: check api_url, the proxy settings and the network.",
         ),
         (
-            bool(silence) and not isinstance(answer, Lost),
+            bool(silence) and not isinstance(answer, TransportFailure),
             "Something else than HelloJohn answers, or it is out of order: check api_url and the proxies.",
         ),
         (

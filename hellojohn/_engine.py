@@ -19,10 +19,10 @@ from hellojohn._refresh import Refresher
 from hellojohn._services import Services
 from hellojohn._timing import Timing
 from hellojohn._vault import Vault
+from hellojohn._wire import Answer, ApiRequest, Dialect
 from hellojohn.stores._protocol import TokenStore
-from hellojohn.wire import Answer, Call, Dialect
 
-Send = Callable[[Call, float], Answer]
+Send = Callable[[ApiRequest, float], Answer]
 
 
 class Engine:

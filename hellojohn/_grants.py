@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from hellojohn._record import Record
 from hellojohn._timing import within_time
-from hellojohn.wire import Grant
+from hellojohn._wire import TokenResponse
 
 _SLACK = 60.0
 
 
 def signed_in(
-    grant: Grant,
+    grant: TokenResponse,
     *,
     api_url: str,
     tenant_id: str,
@@ -51,7 +51,7 @@ def signed_in(
     return _with_end(record, grant, now)
 
 
-def refreshed(record: Record, grant: Grant, *, now: float) -> Record:
+def refreshed(record: Record, grant: TokenResponse, *, now: float) -> Record:
     """Make the next generation: a refresh token that the answer does not carry is kept."""
     now = within_time(now)
     record = record.changed(
@@ -68,7 +68,7 @@ def refreshed(record: Record, grant: Grant, *, now: float) -> Record:
     return _with_end(record, grant, now)
 
 
-def _with_end(record: Record, grant: Grant, now: float) -> Record:
+def _with_end(record: Record, grant: TokenResponse, now: float) -> Record:
     """Note when the server ends the session, and keep the promise when it gives more than was asked.
 
     It is the lengths that are compared: a clock that was set in between tells nothing about the session.

@@ -31,7 +31,7 @@ from hellojohn._record import Record
 from hellojohn._retry import Attempts
 from hellojohn._timing import Timing, within_time
 from hellojohn._vault import Held
-from hellojohn.wire import Answer, Call, Dialect, Outcome, OutcomeKind
+from hellojohn._wire import Answer, ApiRequest, Dialect, Outcome, OutcomeKind
 
 _COOLDOWN = 5.0
 _LONGEST_COOLDOWN = 3_600.0
@@ -69,7 +69,7 @@ class Refresher:
     """What a refresh works with; ``time_left`` tells the seconds until the process or its connections end."""
 
     dialect: Dialect
-    send: Callable[[Call, float], Answer]
+    send: Callable[[ApiRequest, float], Answer]
     timing: Timing
     idle_timeout: float | None
     time_left: Callable[[], float]
@@ -130,11 +130,11 @@ class Refresher:
         open_question = cut_off or attempts.ambiguous
         kept = record.changed(intent_at=intent.intent_at) if open_question else record
         match outcome.kind:
-            case OutcomeKind.DONE:
+            case OutcomeKind.SUCCESS:
                 return self._save(held, record, _next(record, outcome, arrived_at), attempts)
-            case OutcomeKind.OVER:
+            case OutcomeKind.SESSION_ENDED:
                 return self._over(held, record, outcome, open_question=open_question)
-            case OutcomeKind.LATER:
+            case OutcomeKind.RETRY_LATER:
                 return self._later(held, kept, outcome)
             case _:
                 return _keep(held, kept, outcome, ambiguous=attempts.ambiguous)

@@ -19,7 +19,7 @@ from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from hellojohn._timing import Timing
-from hellojohn.wire import Outcome, OutcomeKind
+from hellojohn._wire import Outcome, OutcomeKind
 
 _ATTEMPTS = 4
 _FIRST_BACKOFF = 0.2
@@ -62,7 +62,7 @@ class Attempts:
     def may_repeat(self, outcome: Outcome) -> bool:
         """Look the outcome up in the table."""
         match outcome.kind:
-            case OutcomeKind.NOT_SENT | OutcomeKind.LATER:
+            case OutcomeKind.NOT_SENT | OutcomeKind.RETRY_LATER:
                 return True
             case OutcomeKind.UNKNOWN:
                 return self._unknown == 1

@@ -13,7 +13,7 @@ from hellojohn._owner import Owner
 from hellojohn._record import Record
 from hellojohn._refresh import Refresher
 from hellojohn._vault import Vault
-from hellojohn.wire import Answer, Call, Dialect
+from hellojohn._wire import Answer, ApiRequest, Dialect
 
 _GOODBYE_DEADLINE = 5.0
 
@@ -32,7 +32,7 @@ class Services:
     tenant_id: str
     vault: Vault
     dialect: Dialect
-    send: Callable[[Call, float], Answer]
+    send: Callable[[ApiRequest, float], Answer]
     refresher: Refresher
     events: Events
     clock: Clock

@@ -22,7 +22,7 @@ from hellojohn._models import AuthEventType, Session, User
 from hellojohn._record import Record
 from hellojohn._vault import Held
 from hellojohn._view import View
-from hellojohn.wire import Answer, Call, Grant
+from hellojohn._wire import Answer, ApiRequest, TokenResponse
 
 CALL_DEADLINE = 30.0
 SIGN_OUT_DEADLINE = 10.0
@@ -46,7 +46,7 @@ class Wish:
         return None if self.duration is None else format_duration(self.duration)
 
 
-def sign_in(account: Account, call: Call, wish: Wish) -> Steps[Session]:
+def sign_in(account: Account, call: ApiRequest, wish: Wish) -> Steps[Session]:
     """Send a sign-in, a sign-up or a second factor, and keep the session that it grants."""
     return account.operate(lambda: _sign_in(account, call, wish))
 
@@ -78,7 +78,7 @@ def _ask_user(account: Account, view: View) -> User | HelloJohnError:
         return error.with_traceback(None)
 
 
-def _sign_in(account: Account, call: Call, wish: Wish) -> Session:
+def _sign_in(account: Account, call: ApiRequest, wish: Wish) -> Session:
     services = account.services
     answer = services.send(call, CALL_DEADLINE)
     arrived_at = account.clock()
@@ -127,7 +127,7 @@ def _is_saved(held: Held, record: Record) -> bool | None:
         return None
 
 
-def _granted(account: Account, answer: Answer, wish: Wish) -> Grant:
+def _granted(account: Account, answer: Answer, wish: Wish) -> TokenResponse:
     try:
         return account.services.dialect.read_grant(answer)
     except MfaRequired as error:

@@ -15,7 +15,7 @@ from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavai
 from hellojohn._record import NewerRecord, Record, SetAside
 from hellojohn._secret import Secret
 from hellojohn._timing import Timing, within_time
-from hellojohn.stores._extras import describe, lease_of, saver, set_aside
+from hellojohn.stores._capabilities import describe, lease_of, saver, set_aside
 from hellojohn.stores._protocol import TokenStore
 
 T = TypeVar("T")

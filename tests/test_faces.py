@@ -101,7 +101,7 @@ def test_both_take_the_same_arguments_and_return_the_same(blocking, awaiting, na
 
 
 def _names() -> dict[str, Any]:
-    from hellojohn.transport.httpx2 import SessionAuth  # noqa: PLC0415 - named for type checkers only
+    from hellojohn._transport.httpx2 import SessionAuth  # noqa: PLC0415 - named for type checkers only
 
     return {"SessionAuth2": SessionAuth}
 

@@ -12,20 +12,20 @@ from hellojohn._models import User
 from hellojohn._record import Record
 from hellojohn._secret import Secret
 from hellojohn._timing import LAST_MOMENT
-from hellojohn.wire import Grant
+from hellojohn._wire import TokenResponse
 from tests.engine.rig import START, a_record
 
 DAY = 86_400.0
 ADA, GRACE = User("usr_1", email="ada@example.com"), User("usr_2")
 
 
-def _grant(**changes: Any) -> Grant:
+def _grant(**changes: Any) -> TokenResponse:
     fields = {"access_token": Secret("at_2"), "refresh_token": Secret("rt_2"), "ttl": 600.0}
-    return Grant(**{**fields, **changes})
+    return TokenResponse(**{**fields, **changes})
 
 
 def _signed_in(
-    grant: Grant, *, asked: timedelta | None = None, limited: bool = True, now: float = START
+    grant: TokenResponse, *, asked: timedelta | None = None, limited: bool = True, now: float = START
 ) -> Record:
     return signed_in(
         grant, api_url="u", tenant_id="t", now=now, asked=asked, remember_me=None, limited=limited

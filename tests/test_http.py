@@ -26,12 +26,12 @@ from hellojohn._http import Sender
 from hellojohn._http._deadline import time_left
 from hellojohn._secret import Secret
 from hellojohn._version import __version__
-from hellojohn.wire import V1, Call, Fault, Lost, Reply
+from hellojohn._wire import V1, ApiRequest, ApiResponse, Delivery, TransportFailure
 from tests.loopback import OK, Peer, answer, http, read_request, reset
 from tests.stores.forking import in_forked_child
 
 MARK = "MARKED-SECRET"
-CALL = Call("POST", "/auth/x", {"refresh_token": Secret(MARK)}, Secret(MARK), {"X-Tenant-ID": "tnt_1"})
+CALL = ApiRequest("POST", "/auth/x", {"refresh_token": Secret(MARK)}, Secret(MARK), {"X-Tenant-ID": "tnt_1"})
 MIB = 1_048_576
 UNTRUSTING = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Made once: certificates take a while to load, and a test's short deadline would be over."""
@@ -68,9 +68,9 @@ def sent_to(handler, *, deadline: float | None = None, **settings):
             peer.leave.set()
 
 
-def assert_lost(answer, fault: Fault, name: str) -> None:
+def assert_lost(answer, fault: Delivery, name: str) -> None:
     """Assert that nothing came, that the reason is named, and that no secret is in it."""
-    assert isinstance(answer, Lost)
+    assert isinstance(answer, TransportFailure)
     assert answer.fault is fault
     assert name in answer.detail
     assert MARK not in answer.detail
@@ -137,7 +137,7 @@ def test_a_refused_port_is_not_sent():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     lost = Sender(f"http://127.0.0.1:{port}/v1").send(CALL)
-    assert_lost(lost, Fault.NOT_SENT, "ConnectError")
+    assert_lost(lost, Delivery.NOT_SENT, "ConnectError")
     assert "refused" in lost.detail
 
 
@@ -148,7 +148,9 @@ def test_an_unknown_host_is_not_sent(monkeypatch):
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", fail)
-    assert_lost(Sender("https://nowhere.invalid/v1").send(CALL), Fault.NOT_SENT, "Name or service not known")
+    assert_lost(
+        Sender("https://nowhere.invalid/v1").send(CALL), Delivery.NOT_SENT, "Name or service not known"
+    )
 
 
 def reset_while_sending(connection):
@@ -213,7 +215,7 @@ def send_endless_headers(connection):
 )
 def test_a_call_cut_off_after_it_was_sent_is_unknown(handler):
     """The service may have rotated the token: it is never taken for unsent."""
-    assert_lost(sent_to(handler), Fault.UNKNOWN, "Error")
+    assert_lost(sent_to(handler), Delivery.UNKNOWN, "Error")
 
 
 def trickle(connection, head: bytes, drop: bytes, peer_leaves: threading.Event) -> None:
@@ -244,7 +246,7 @@ def test_the_deadline_ends_an_answer_that_never_ends(head, drop):
         lost = sender.send(CALL, deadline=SOON)
         took = time.monotonic() - begin
         peer.leave.set()
-    assert_lost(lost, Fault.UNKNOWN, "ReadTimeout")
+    assert_lost(lost, Delivery.UNKNOWN, "ReadTimeout")
     assert took < LATE
 
 
@@ -252,7 +254,7 @@ def test_the_deadline_holds_without_a_timeout():
     """``timeout=None`` lifts httpx's limits, not the lock's."""
     with Peer(lambda connection: trickle(connection, b"", b"", peer.leave)) as peer:
         with sending(peer, timeout=None) as sender:
-            assert_lost(sender.send(CALL, deadline=SOON), Fault.UNKNOWN, "ReadTimeout")
+            assert_lost(sender.send(CALL, deadline=SOON), Delivery.UNKNOWN, "ReadTimeout")
         peer.leave.set()
 
 
@@ -260,23 +262,23 @@ def test_silence_is_ended_by_the_timeout():
     """Without a deadline each step has its limit."""
     with Peer(lambda connection: trickle(connection, b"", b"", peer.leave)) as peer:
         with sending(peer, timeout=SOON) as sender:
-            assert_lost(sender.send(CALL), Fault.UNKNOWN, "ReadTimeout")
+            assert_lost(sender.send(CALL), Delivery.UNKNOWN, "ReadTimeout")
         peer.leave.set()
 
 
 def test_one_calls_deadline_is_not_the_nexts():
     """A thread that sent with a deadline may wait again afterwards."""
     with Peer(answer()) as peer, sending(peer, timeout=None) as sender:
-        assert isinstance(sender.send(CALL, deadline=LATE), Reply)
+        assert isinstance(sender.send(CALL, deadline=LATE), ApiResponse)
         assert math.isinf(time_left())
-        assert isinstance(sender.send(CALL), Reply)
+        assert isinstance(sender.send(CALL), ApiResponse)
 
 
 @pytest.mark.parametrize("deadline", [0, -1.0])
 def test_without_time_nothing_is_sent(deadline):
     """Waiting used it up: the token stays untouched."""
     with Peer(answer()) as peer, sending(peer) as sender:
-        assert_lost(sender.send(CALL, deadline=deadline), Fault.NOT_SENT, "no time left")
+        assert_lost(sender.send(CALL, deadline=deadline), Delivery.NOT_SENT, "no time left")
         assert peer.connections == 0
 
 
@@ -295,7 +297,7 @@ def test_a_slow_resolver_sends_nothing_after_the_deadline(monkeypatch):
 
     with Peer(handler) as peer, sending(peer) as sender, monkeypatch.context() as patched:
         patched.setattr(socket, "create_connection", connect_late)
-        assert_lost(sender.send(CALL, deadline=SOON), Fault.NOT_SENT, "ConnectTimeout")
+        assert_lost(sender.send(CALL, deadline=SOON), Delivery.NOT_SENT, "ConnectTimeout")
     assert not any(arrived)
 
 
@@ -309,7 +311,7 @@ def test_a_full_pool_is_not_sent():
             while not peer.connections:
                 time.sleep(0.001)
             begin = time.monotonic()
-            assert_lost(sender.send(CALL, deadline=SOON), Fault.NOT_SENT, "PoolTimeout")
+            assert_lost(sender.send(CALL, deadline=SOON), Delivery.NOT_SENT, "PoolTimeout")
             assert time.monotonic() - begin < LATE
             peer.leave.set()
             other.join()
@@ -322,7 +324,7 @@ def test_a_transport_that_retries_sleeps_no_longer_than_the_deadline():
     begin = time.monotonic()
     sender = Sender(f"http://127.0.0.1:{port}", verify=UNTRUSTING, transport=httpx.HTTPTransport(retries=7))
     lost = sender.send(CALL, deadline=SOON)
-    assert_lost(lost, Fault.NOT_SENT, "Connect")
+    assert_lost(lost, Delivery.NOT_SENT, "Connect")
     assert time.monotonic() - begin < LATE
 
 
@@ -340,7 +342,7 @@ def test_the_deadline_ends_a_body_of_any_transport():
     """A user's transport without sockets of ours is stopped between two pieces."""
     transport = httpx.MockTransport(lambda request: httpx.Response(200, stream=Drops()))
     lost = Sender("http://api.test", transport=transport).send(CALL, deadline=SOON)
-    assert_lost(lost, Fault.UNKNOWN, "ReadTimeout")
+    assert_lost(lost, Delivery.UNKNOWN, "ReadTimeout")
 
 
 def test_a_body_of_a_mebibyte_is_read():
@@ -399,7 +401,7 @@ def test_a_late_answer_does_not_answer_the_next_call():
             connection.sendall(http(str(number).encode()))
 
     with Peer(handler) as peer, sending(peer) as sender:
-        assert_lost(sender.send(CALL, deadline=SOON), Fault.UNKNOWN, "ReadTimeout")
+        assert_lost(sender.send(CALL, deadline=SOON), Delivery.UNKNOWN, "ReadTimeout")
         release.set()
         assert sender.send(CALL).body == b"1"
         assert peer.connections == 2
@@ -409,7 +411,7 @@ def test_connections_are_kept_alive():
     """A web back end's refreshes share handshakes."""
     with Peer(answer()) as peer, sending(peer) as sender:
         for _ in range(3):
-            assert isinstance(sender.send(CALL), Reply)
+            assert isinstance(sender.send(CALL), ApiResponse)
         assert peer.connections == 1
 
 
@@ -426,7 +428,7 @@ def test_a_connection_that_the_server_closed_is_not_used_again():
     with Peer(handler) as peer, sending(peer) as sender:
         for _ in range(3):
             closed.clear()
-            assert isinstance(sender.send(CALL), Reply)
+            assert isinstance(sender.send(CALL), ApiResponse)
             assert closed.wait(10)
 
 
@@ -473,7 +475,7 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch):
     with Peer(handler) as peer:
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{peer.port}")
         sender = Sender("http://api.test/v1")
-        assert isinstance(sender.send(CALL), Reply)
+        assert isinstance(sender.send(CALL), ApiResponse)
         sender.close()
     assert arrived[0].startswith(b"POST http://api.test/v1/auth/x HTTP/1.1\r\n")
 
@@ -488,7 +490,7 @@ def test_a_proxy_that_refuses_is_not_sent():
 
     with Peer(handler) as peer:
         sender = Sender("https://api.test/v1", verify=UNTRUSTING, proxy=f"http://127.0.0.1:{peer.port}")
-        assert_lost(sender.send(CALL), Fault.NOT_SENT, "ProxyError")
+        assert_lost(sender.send(CALL), Delivery.NOT_SENT, "ProxyError")
         sender.close()
     assert MARK.encode() not in arrived[0]
 
@@ -498,7 +500,7 @@ def test_a_proxy_that_trickles_is_held_to_the_deadline():
     with Peer(lambda connection: trickle(connection, b"HTTP/1.1 200 OK\r\nX: ", b"x", peer.leave)) as peer:
         sender = Sender("https://api.test/v1", verify=UNTRUSTING, proxy=f"http://127.0.0.1:{peer.port}")
         begin = time.monotonic()
-        assert_lost(sender.send(CALL, deadline=SOON), Fault.UNKNOWN, "ReadTimeout")
+        assert_lost(sender.send(CALL, deadline=SOON), Delivery.UNKNOWN, "ReadTimeout")
         assert time.monotonic() - begin < LATE
         peer.leave.set()
         sender.close()
@@ -508,7 +510,7 @@ def test_a_stalled_handshake_is_not_sent():
     """Nothing of the call is said before TLS stands."""
     with Peer(lambda connection: peer.leave.wait(10)) as peer:
         sender = Sender(f"https://127.0.0.1:{peer.port}", verify=UNTRUSTING)
-        assert_lost(sender.send(CALL, deadline=SOON), Fault.NOT_SENT, "ConnectTimeout")
+        assert_lost(sender.send(CALL, deadline=SOON), Delivery.NOT_SENT, "ConnectTimeout")
         peer.leave.set()
 
 
@@ -554,10 +556,10 @@ def test_tls_is_held_to_the_deadline_as_well(certificate):
     trusting = ssl.create_default_context(cafile=certificate)
     with Peer(over_tls(certificate, answer())) as peer:
         sender = Sender(f"https://localhost:{peer.port}/v1", verify=trusting)
-        assert isinstance(sender.send(CALL, deadline=LATE), Reply)
+        assert isinstance(sender.send(CALL, deadline=LATE), ApiResponse)
         peer.handler = over_tls(certificate, lambda stream: trickle(stream, b"HTTP/1.1 ", b"2", peer.leave))
         sender.close()
-        assert_lost(sender.send(CALL, deadline=SOON), Fault.UNKNOWN, "ReadTimeout")
+        assert_lost(sender.send(CALL, deadline=SOON), Delivery.UNKNOWN, "ReadTimeout")
         peer.leave.set()
         sender.close()
 
@@ -566,7 +568,7 @@ def test_a_certificate_nobody_vouches_for_is_not_sent(certificate):
     """And the reason is told, because it is the user's to fix."""
     with Peer(over_tls(certificate, answer())) as peer:
         lost = Sender(f"https://localhost:{peer.port}").send(CALL)
-    assert_lost(lost, Fault.NOT_SENT, "ConnectError")
+    assert_lost(lost, Delivery.NOT_SENT, "ConnectError")
     assert "CERTIFICATE_VERIFY_FAILED" in lost.detail
 
 
@@ -578,17 +580,17 @@ def test_a_socket_file_is_held_to_the_deadline_as_well(tmp_path):
         listener.bind(path)
         listener.listen()
         sender = Sender("http://local", transport=httpx.HTTPTransport(uds=path))
-        assert_lost(sender.send(CALL, deadline=SOON), Fault.UNKNOWN, "ReadTimeout")
+        assert_lost(sender.send(CALL, deadline=SOON), Delivery.UNKNOWN, "ReadTimeout")
         sender.close()
 
 
 UNFIT = [
-    Call("GET", "/x", bearer=Secret(f"{MARK}\r\nX-Evil: 1")),
-    Call("GET", "/x", bearer=Secret(f"{MARK}\n")),
-    Call("GET", "/x", bearer=Secret(f"{MARK}ö")),
-    Call("GET", "/x", headers={"X-Tenant-ID": f"{MARK}\x00"}),
-    Call("POST", "/x", {"value": object(), "token": Secret(MARK)}),
-    Call("GET", "/\x00"),
+    ApiRequest("GET", "/x", bearer=Secret(f"{MARK}\r\nX-Evil: 1")),
+    ApiRequest("GET", "/x", bearer=Secret(f"{MARK}\n")),
+    ApiRequest("GET", "/x", bearer=Secret(f"{MARK}ö")),
+    ApiRequest("GET", "/x", headers={"X-Tenant-ID": f"{MARK}\x00"}),
+    ApiRequest("POST", "/x", {"value": object(), "token": Secret(MARK)}),
+    ApiRequest("GET", "/\x00"),
 ]
 
 
@@ -597,14 +599,14 @@ def test_what_cannot_be_sent_is_not_sent_and_not_shown(call, caplog):
     """No broken header reaches the wire, and no library's log quotes it."""
     caplog.set_level(logging.DEBUG)
     with Peer(answer()) as peer, sending(peer) as sender:
-        assert_lost(sender.send(call), Fault.NOT_SENT, ":")
+        assert_lost(sender.send(call), Delivery.NOT_SENT, ":")
         assert peer.connections == 0
     assert MARK not in caplog.text
 
 
 def test_a_wrong_scheme_is_not_sent():
     """Settings refuse it before; here it breaks nothing."""
-    assert_lost(Sender("gopher://api.test").send(CALL), Fault.NOT_SENT, "UnsupportedProtocol")
+    assert_lost(Sender("gopher://api.test").send(CALL), Delivery.NOT_SENT, "UnsupportedProtocol")
 
 
 def failing(error):
@@ -623,14 +625,14 @@ def failing(error):
 def test_whatever_a_transport_raises_is_an_unknown_outcome(error):
     """No foreign exception, with the request in its frames, comes out of a send."""
     lost = Sender("http://api.test", transport=failing(error)).send(CALL)
-    assert_lost(lost, Fault.UNKNOWN, type(error).__name__)
+    assert_lost(lost, Delivery.UNKNOWN, type(error).__name__)
 
 
 @pytest.mark.parametrize("words", ["", MARK, f"refused: {MARK}", "line\nbreak"])
 def test_a_failed_connects_words_are_told_only_when_they_are_clean(words):
     """They come from the system, unless a transport makes them up."""
     lost = Sender("http://api.test", transport=failing(httpx.ConnectError(words))).send(CALL)
-    assert lost == Lost(Fault.NOT_SENT, "ConnectError: the call was not sent")
+    assert lost == TransportFailure(Delivery.NOT_SENT, "ConnectError: the call was not sent")
 
 
 class BrokenClose(httpx.SyncByteStream):
@@ -666,7 +668,7 @@ def test_neither_request_nor_error_outlives_the_send(error):
     result = sender.send(CALL)
     gc.collect()
     assert seen[0]() is None
-    assert isinstance(result, Reply if error is None else Lost)
+    assert isinstance(result, ApiResponse if error is None else TransportFailure)
 
 
 def test_an_interrupt_inside_a_send_shows_no_secret():
@@ -746,7 +748,7 @@ def test_a_proxy_object_is_taken_as_it_is():
     """Httpx's own class carries its credentials."""
     with Peer(answer()) as peer:
         sender = Sender("http://api.test", proxy=httpx.Proxy(f"http://127.0.0.1:{peer.port}"))
-        assert isinstance(sender.send(CALL), Reply)
+        assert isinstance(sender.send(CALL), ApiResponse)
         sender.close()
 
 
@@ -774,7 +776,7 @@ def test_a_closed_sender_opens_anew():
         sender.send(CALL)
         sender.close()
         sender.close()
-        assert isinstance(sender.send(CALL), Reply)
+        assert isinstance(sender.send(CALL), ApiResponse)
         assert peer.connections == 2
 
 
@@ -803,7 +805,7 @@ def test_many_threads_share_one_client():
 
         def send(number):
             together.wait(10)
-            bodies.append((number, sender.send(Call("POST", "/x", {"n": number}))))
+            bodies.append((number, sender.send(ApiRequest("POST", "/x", {"n": number}))))
 
         threads = [threading.Thread(target=send, args=(number,)) for number in range(count)]
         for thread in threads:
@@ -829,7 +831,7 @@ def test_a_forked_child_leaves_the_parents_connection_alone():
             return str(status)
 
         assert in_forked_child(child) == "200"
-        assert isinstance(sender.send(CALL), Reply)
+        assert isinstance(sender.send(CALL), ApiResponse)
         assert peer.connections == 2
 
 

@@ -20,12 +20,12 @@ _errors _owner _secret _timing _version
 _duration stores
 _models
 _config _events _record
-wire
+_wire
 _http
 _flight _freshness _grants _retry _vault
 _refresh _view
 _engine
-transport
+_transport
 verify
 _client
 _public
@@ -41,7 +41,7 @@ ONLY = {
     "stores": {"_errors", "_secret", "stores"},
 }
 HTTP_LIBRARIES = {"httpcore", "httpx", "httpx2"}
-HTTP_ROOMS = {"_config", "_http", "transport", "_client", "testing", "cli", "integrations"}
+HTTP_ROOMS = {"_config", "_http", "_transport", "_client", "testing", "cli", "integrations"}
 
 LOADED_LATER = {
     *("cryptography", "filelock", "jwt", "keyring", "platformdirs"),

@@ -6,16 +6,21 @@ from hypothesis import strategies as st
 
 from hellojohn._errors import ServiceUnavailable
 from hellojohn._retry import Attempts
-from hellojohn.wire import Outcome, OutcomeKind
+from hellojohn._wire import Outcome, OutcomeKind
 from tests.engine.rig import VirtualTime
 
 NOT_SENT = Outcome(OutcomeKind.NOT_SENT, error=ServiceUnavailable())
 UNKNOWN = Outcome(OutcomeKind.UNKNOWN, error=ServiceUnavailable())
-FINAL = [OutcomeKind.DONE, OutcomeKind.OVER, OutcomeKind.MISCONFIGURED, OutcomeKind.NOT_OURS]
+FINAL = [
+    OutcomeKind.SUCCESS,
+    OutcomeKind.SESSION_ENDED,
+    OutcomeKind.MISCONFIGURED,
+    OutcomeKind.FOREIGN_RESPONSE,
+]
 
 
 def _later(wait: float | None) -> Outcome:
-    return Outcome(OutcomeKind.LATER, retry_after=wait, error=ServiceUnavailable())
+    return Outcome(OutcomeKind.RETRY_LATER, retry_after=wait, error=ServiceUnavailable())
 
 
 class Trial:
@@ -68,13 +73,13 @@ def test_backoffs_differ():
 
 def test_later_waits_for_as_long_as_it_was_asked_to():
     """To the second, and no backoff on top."""
-    trial = Trial(_later(5.0), _later(0.0), Outcome(OutcomeKind.DONE))
-    assert (trial.count, trial.time.slept, trial.last.kind) == (3, [5.0, 0.0], OutcomeKind.DONE)
+    trial = Trial(_later(5.0), _later(0.0), Outcome(OutcomeKind.SUCCESS))
+    assert (trial.count, trial.time.slept, trial.last.kind) == (3, [5.0, 0.0], OutcomeKind.SUCCESS)
 
 
 def test_later_without_a_wait_backs_off():
     """Nobody said how long."""
-    trial = Trial(_later(None), Outcome(OutcomeKind.DONE))
+    trial = Trial(_later(None), Outcome(OutcomeKind.SUCCESS))
     assert 0.2 <= trial.time.slept[0] <= 0.4
 
 
@@ -87,7 +92,7 @@ def test_a_wait_that_would_pass_the_deadline_ends_it(wait):
 
 def test_a_wait_that_just_fits_is_waited_for():
     """One attempt of a second, 18.9 seconds of waiting, and a tenth of a second left."""
-    trial = Trial(_later(18.9), Outcome(OutcomeKind.DONE))
+    trial = Trial(_later(18.9), Outcome(OutcomeKind.SUCCESS))
     assert trial.count == 2
     assert trial.given[1] == pytest.approx(0.1)
 
@@ -108,7 +113,7 @@ def test_unknown_twice_is_enough_whatever_came_between(between):
 
 def test_a_doubt_stays_whatever_comes_after_it():
     """That the next attempt was not sent does not tell what became of the first."""
-    trial = Trial(UNKNOWN, NOT_SENT, Outcome(OutcomeKind.OVER))
+    trial = Trial(UNKNOWN, NOT_SENT, Outcome(OutcomeKind.SESSION_ENDED))
     assert trial.attempts.ambiguous
 
 
@@ -120,7 +125,7 @@ def test_it_ends_when_nobody_wants_the_result(count):
 
 def test_each_attempt_is_given_the_time_that_is_left():
     """The last one ends with the deadline."""
-    trial = Trial(_later(2.0), _later(3.0), Outcome(OutcomeKind.DONE))
+    trial = Trial(_later(2.0), _later(3.0), Outcome(OutcomeKind.SUCCESS))
     assert trial.given == [20.0, 17.0, 13.0]
 
 
@@ -138,7 +143,9 @@ def test_an_error_of_the_attempt_itself_is_no_outcome():
 
 
 outcomes = st.lists(
-    st.sampled_from([NOT_SENT, UNKNOWN, _later(None), _later(0.0), _later(7.0), Outcome(OutcomeKind.DONE)]),
+    st.sampled_from(
+        [NOT_SENT, UNKNOWN, _later(None), _later(0.0), _later(7.0), Outcome(OutcomeKind.SUCCESS)]
+    ),
     min_size=9,
     max_size=9,
 )

@@ -25,7 +25,7 @@ from hellojohn._http._settings import (
     checked_verify,
 )
 from hellojohn._version import __version__
-from hellojohn.wire import Answer, Call, Fault, Lost, Reply
+from hellojohn._wire import Answer, ApiRequest, ApiResponse, Delivery, TransportFailure
 
 _LARGEST_BODY = 1_048_576
 _HEADERS = {
@@ -76,7 +76,7 @@ class Sender:
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
 
-    def send(self, call: Call, *, deadline: float | None = None) -> Answer:
+    def send(self, call: ApiRequest, *, deadline: float | None = None) -> Answer:
         """Send ``call`` once and read the whole answer; of a body above 1 MiB, nothing.
 
         Args:
@@ -88,19 +88,19 @@ class Sender:
             ConfigurationError: The client cannot be built, such as from a missing certificate file.
         """
         if deadline is not None and deadline <= 0:
-            return Lost(Fault.NOT_SENT, "there was no time left to send the call")
+            return TransportFailure(Delivery.NOT_SENT, "there was no time left to send the call")
         with time_limit(deadline):
             client = self._opened()
             try:
                 request = self._request(client, call, deadline)
             except Exception as error:  # noqa: BLE001 - whatever it is, it may hold a header
-                return _lost(Fault.NOT_SENT, error, call)
+                return _lost(Delivery.NOT_SENT, error, call)
             try:
                 return _exchange(client, request, call)
             except _BEFORE_SENDING as error:
-                return _lost(Fault.NOT_SENT, error, call)
+                return _lost(Delivery.NOT_SENT, error, call)
             except Exception as error:  # noqa: BLE001 - a transport may raise anything, with the request in it
-                return _lost(Fault.UNKNOWN, error, call)
+                return _lost(Delivery.UNKNOWN, error, call)
 
     def close(self) -> None:
         """Close the connections. A call in flight is cut off; a later one opens new connections."""
@@ -147,7 +147,7 @@ class Sender:
         limit_sockets(client)
         return client
 
-    def _request(self, client: httpx.Client, call: Call, deadline: float | None) -> httpx.Request:
+    def _request(self, client: httpx.Client, call: ApiRequest, deadline: float | None) -> httpx.Request:
         return client.build_request(
             call.method,
             f"{self._api_url}{call.path}",
@@ -172,7 +172,7 @@ def _go_nowhere(response: httpx.Response) -> None:
     response.headers.pop("location", None)
 
 
-def _headers(call: Call) -> dict[str, str]:
+def _headers(call: ApiRequest) -> dict[str, str]:
     headers = {**call.headers, "X-Request-ID": uuid.uuid4().hex}
     if call.body is not None:
         headers["Content-Type"] = "application/json"
@@ -190,7 +190,7 @@ def _clipped(timeout: httpx.Timeout, deadline: float | None) -> httpx.Timeout:
     return httpx.Timeout(**{name: deadline if part is None else min(part, deadline) for name, part in parts})
 
 
-def _exchange(client: httpx.Client, request: httpx.Request, call: Call) -> Reply:
+def _exchange(client: httpx.Client, request: httpx.Request, call: ApiRequest) -> ApiResponse:
     # An Auth that adds nothing: without one, httpx would make an Authorization from an address with a user.
     response = client.send(request, auth=httpx.Auth(), stream=True, follow_redirects=False)
     try:
@@ -198,7 +198,7 @@ def _exchange(client: httpx.Client, request: httpx.Request, call: Call) -> Reply
     finally:
         with contextlib.suppress(Exception):  # a whole answer counts, whatever becomes of its connection
             response.close()
-    return Reply(response.status_code, dict(response.headers.items()), body, call.secrets())
+    return ApiResponse(response.status_code, dict(response.headers.items()), body, call.secrets())
 
 
 def _body(response: httpx.Response) -> bytes:
@@ -226,12 +226,14 @@ def _decoded(raw: bytearray, encoding: str) -> bytes:
     return body if unpacking.eof else b""
 
 
-def _lost(fault: Fault, error: Exception, call: Call) -> Lost:
-    happened = "the call was not sent" if fault is Fault.NOT_SENT else "no whole answer came to the sent call"
-    return Lost(fault, f"{type(error).__name__}: {happened}{_reason(error, call)}")
+def _lost(fault: Delivery, error: Exception, call: ApiRequest) -> TransportFailure:
+    happened = (
+        "the call was not sent" if fault is Delivery.NOT_SENT else "no whole answer came to the sent call"
+    )
+    return TransportFailure(fault, f"{type(error).__name__}: {happened}{_reason(error, call)}")
 
 
-def _reason(error: Exception, call: Call) -> str:
+def _reason(error: Exception, call: ApiRequest) -> str:
     """Quote the system on a failed connect; no other error's words are sure to be free of headers."""
     words = str(error)
     if not isinstance(error, httpx.ConnectError) or not words.isprintable():

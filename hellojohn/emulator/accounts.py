@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Final
 
 from hellojohn._secret import Secret
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import AccountState, Challenge, Device, Profile, User
-from hellojohn.emulator.refusals import Refusal
 
 FACTOR: Final = "totp"
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+")
@@ -34,12 +34,12 @@ class Accounts:
         """Add a user.
 
         Raises:
-            Refusal: The email is not one, or it is taken.
+            ApiProblem: The email is not one, or it is taken.
         """
         if len(email) > _LONGEST_EMAIL or not _EMAIL.fullmatch(email):
-            raise Refusal("invalid_email")
+            raise ApiProblem("invalid_email")
         if email.casefold() in self._ids_by_email:
-            raise Refusal("email_already_exists")
+            raise ApiProblem("email_already_exists")
         user = User(name("usr"), email, password, profile, mfa_code, self._clock())
         self._users[user.id] = user
         self._ids_by_email[email.casefold()] = user.id
@@ -49,17 +49,17 @@ class Accounts:
         """Return a user by id.
 
         Raises:
-            Refusal: There is no such user.
+            ApiProblem: There is no such user.
         """
         if user_id not in self._users:
-            raise Refusal("not_found", "There is no such user.")
+            raise ApiProblem("not_found", "There is no such user.")
         return self._users[user_id]
 
     def set_state(self, email: str, state: AccountState) -> None:
         """Lock or disable an account, or let it in again.
 
         Raises:
-            Refusal: There is no such user.
+            ApiProblem: There is no such user.
         """
         user = self.get(self._ids_by_email.get(email.casefold(), ""))
         self._users[user.id] = replace(user, state=state)
@@ -68,32 +68,32 @@ class Accounts:
         """Return the user whose password this is.
 
         Raises:
-            Refusal: The credentials are wrong, or the account may not sign in.
+            ApiProblem: The credentials are wrong, or the account may not sign in.
         """
         user = self._users.get(self._ids_by_email.get(email.casefold(), ""))
         if user is None or user.password != password:
-            raise Refusal("invalid_credentials")
+            raise ApiProblem("invalid_credentials")
         _check_state(user)
         return user
 
-    def challenge(self, user: User, *, duration: str | None, device: Device) -> Refusal:
+    def challenge(self, user: User, *, duration: str | None, device: Device) -> ApiProblem:
         """Return the refusal that asks for a user's second factor, and remember the sign-in it puts off."""
         challenge_id = name("chl")
         self._challenges[challenge_id] = Challenge(user.id, duration, device, self._clock() + _CHALLENGE_LIFE)
-        return Refusal("mfa_required", challenge_id=challenge_id, available_factors=[FACTOR])
+        return ApiProblem("mfa_required", challenge_id=challenge_id, available_factors=[FACTOR])
 
     def answer(self, challenge_id: str, factor: str, code: Secret) -> Challenge:
         """Return the sign-in that waited for its second factor. A challenge serves once.
 
         Raises:
-            Refusal: The challenge is over, the factor or the code is wrong, or the account may not sign in.
+            ApiProblem: The challenge is over, the factor or the code is wrong, or the account may not sign in.
         """
         challenge = self._challenges.get(challenge_id)
         if challenge is None or self._clock() >= challenge.expires_at:
-            raise Refusal("mfa_challenge_expired")
+            raise ApiProblem("mfa_challenge_expired")
         user = self._users[challenge.user_id]
         if factor != FACTOR or user.mfa_code != code:
-            raise Refusal("invalid_mfa_code")
+            raise ApiProblem("invalid_mfa_code")
         _check_state(user)
         return self._challenges.pop(challenge_id)
 
@@ -105,6 +105,6 @@ def name(prefix: str) -> str:
 
 def _check_state(user: User) -> None:
     if user.state is AccountState.LOCKED:
-        raise Refusal("account_locked")
+        raise ApiProblem("account_locked")
     if user.state is AccountState.DISABLED:
-        raise Refusal("account_disabled")
+        raise ApiProblem("account_disabled")

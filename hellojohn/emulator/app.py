@@ -19,10 +19,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from hellojohn.emulator import answers
+from hellojohn.emulator import responses
 from hellojohn.emulator.faults import Fault, Faults, When
-from hellojohn.emulator.reading import LARGEST_BODY, receive_body
-from hellojohn.emulator.refusals import Refusal, code_for
+from hellojohn.emulator.problems import ApiProblem, code_for
+from hellojohn.emulator.requests import LARGEST_BODY, receive_body
 from hellojohn.emulator.routes import Api
 
 Handler = Callable[[Request], Response]
@@ -115,7 +115,7 @@ class _Gate:
     async def unrouted(self, request: Request, error: Exception) -> Response:
         """Answer a request that no route takes."""
         missing = isinstance(error, HTTPException) and error.status_code == 404  # noqa: PLR2004
-        return self._refused(request, Refusal("not_found" if missing else "method_not_allowed"))
+        return self._refused(request, ApiProblem("not_found" if missing else "method_not_allowed"))
 
     async def _pass(self, call: Call, request: Request) -> Response:
         self._faults.arrive(call.name)
@@ -124,7 +124,7 @@ class _Gate:
             await self._wait(call.name, "before")
             answer = await self._answer(call, request)
             await self._wait(call.name, "after")
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             return self._refused(request, refusal)
         except (asyncio.CancelledError, ClientDisconnect):
             return Cut()  # the emulator stops, or the client went away: nobody listens any more
@@ -151,11 +151,11 @@ class _Gate:
     def _served(self, call: Call, request: Request) -> Response:
         try:
             return self._stamped(request, call.handler(request))
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             return self._refused(request, refusal)
 
-    def _refused(self, request: Request, refusal: Refusal) -> Response:
-        body = answers.encode(answers.error_json(refusal, request_id=_request_id(request)))
+    def _refused(self, request: Request, refusal: ApiProblem) -> Response:
+        body = responses.encode(responses.error_json(refusal, request_id=_request_id(request)))
         response = Response(body, refusal.status, media_type="application/json")
         if refusal.code in _CHALLENGES:
             response.headers["WWW-Authenticate"] = _CHALLENGES[refusal.code]
@@ -166,12 +166,12 @@ class _Gate:
         if fault.body is not None or status < 400:  # noqa: PLR2004
             response = _raw(fault.body or b"", status)
         elif status == _TOO_MANY and fault.code is None:
-            body = answers.encode(answers.rate_limited_json(fault.retry_after))
+            body = responses.encode(responses.rate_limited_json(fault.retry_after))
             response = self._stamped(request, Response(body, status, media_type="application/json"))
         else:
-            response = self._refused(request, Refusal(fault.code or code_for(status), status=status))
+            response = self._refused(request, ApiProblem(fault.code or code_for(status), status=status))
         if status == _TOO_MANY:
-            response.headers.update(answers.rate_limit_headers(fault.retry_after, now=self._clock()))
+            response.headers.update(responses.rate_limit_headers(fault.retry_after, now=self._clock()))
         if fault.retry_after is not None:
             response.headers["Retry-After"] = str(fault.retry_after)
         return response

@@ -12,12 +12,12 @@ from typing import Final, Self, Unpack
 from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
 from hellojohn.emulator import app
-from hellojohn.emulator.answers import Shape
 from hellojohn.emulator.clock import MovableClock
 from hellojohn.emulator.faults import Drop, Fault, Faults, Hold, When
 from hellojohn.emulator.policy import Settings
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import AccountState, Profile
-from hellojohn.emulator.refusals import Refusal
+from hellojohn.emulator.responses import Shape
 from hellojohn.emulator.routes import Api
 from hellojohn.emulator.rules import Rules
 from hellojohn.emulator.server import BackgroundServer
@@ -161,7 +161,7 @@ class Emulator:
                 profile=Profile(name),
                 mfa_code=None if mfa_code is None else Secret(mfa_code),
             )
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             raise ConfigurationError(refusal.message) from None
         return user.id
 
@@ -185,7 +185,7 @@ class Emulator:
         """
         try:
             self._rules.revoke(session_id)
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             raise ConfigurationError(refusal.message) from None
 
     def reject_access_tokens(self) -> None:
@@ -295,5 +295,5 @@ class Emulator:
     def _set_state(self, email: str, state: AccountState) -> None:
         try:
             self._rules.set_state(email, state)
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             raise ConfigurationError(refusal.message) from None

@@ -12,9 +12,11 @@ from starlette.responses import Response
 
 from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
-from hellojohn.emulator import answers
+from hellojohn.emulator import responses
 from hellojohn.emulator.policy import Policy, seconds
-from hellojohn.emulator.reading import (
+from hellojohn.emulator.problems import ApiProblem
+from hellojohn.emulator.records import Grant, Profile, SessionStatus
+from hellojohn.emulator.requests import (
     bearer,
     body,
     device,
@@ -23,8 +25,6 @@ from hellojohn.emulator.reading import (
     read_object,
     refuse,
 )
-from hellojohn.emulator.records import Grant, Profile, SessionStatus
-from hellojohn.emulator.refusals import Refusal
 from hellojohn.emulator.rules import Rules
 from hellojohn.emulator.tokens import AccessToken, Issuer, key_set
 
@@ -32,7 +32,7 @@ _NO_CONTENT = 204
 
 
 class Api:
-    """The handlers of one tenant. Each takes a request and returns an answer or raises a ``Refusal``."""
+    """The handlers of one tenant. Each takes a request and returns an answer or raises a ``ApiProblem``."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Api:
         clock: Callable[[], float],
         publishable_key: Secret,
         secret_key: Secret,
-        shape: answers.Shape,
+        shape: responses.Shape,
     ) -> None:
         """Serve these rules."""
         self._rules = rules
@@ -50,7 +50,7 @@ class Api:
         self._clock = clock
         self._publishable_key = publishable_key
         self._secret_key = secret_key
-        self._shape: answers.Shape = shape
+        self._shape: responses.Shape = shape
 
     # Signing in and out
 
@@ -96,7 +96,7 @@ class Api:
         self._need_tenant(request)
         fields = read_fields(request, "refresh_token")
         grant = self._rules.refresh(fields.secret("refresh_token"))
-        return _json(answers.refreshed(grant, self._issue(grant)))
+        return _json(responses.refreshed(grant, self._issue(grant)))
 
     def sign_out(self, request: Request) -> Response:
         """End the session, or all of the user's. An access token whose life is over will do."""
@@ -114,7 +114,7 @@ class Api:
         """Return the user. A revoked session's access token works until its end."""
         self._need_tenant(request)
         claims = self._issuer.read(bearer(request), now=self._clock())
-        return _json(answers.user_json(self._rules.user(str(claims["sub"]))))
+        return _json(responses.user_json(self._rules.user(str(claims["sub"]))))
 
     # Sessions
 
@@ -127,8 +127,8 @@ class Api:
         rest = [session for session in found if below is None or session.serial < below]
         shown = rest[:limit]
         return _json(
-            answers.page_json(
-                [answers.session_json(session, tenant_id=self._issuer.tenant_id) for session in shown],
+            responses.page_json(
+                [responses.session_json(session, tenant_id=self._issuer.tenant_id) for session in shown],
                 total=len(found),
                 limit=limit,
                 cursor=str(shown[-1].serial) if len(rest) > limit else None,
@@ -139,7 +139,7 @@ class Api:
         """Return one session."""
         self._need_secret_key(request)
         session = self._rules.session(request.path_params["session_id"])
-        return _json(answers.session_json(session, tenant_id=self._issuer.tenant_id))
+        return _json(responses.session_json(session, tenant_id=self._issuer.tenant_id))
 
     def revoke_session(self, request: Request) -> Response:
         """End one session."""
@@ -160,11 +160,11 @@ class Api:
         """Tell whether an access token and its session are good at this moment."""
         self._need_secret_key(request)
         token = read_fields(request, "token").secret("token")
-        with suppress(Refusal):
+        with suppress(ApiProblem):
             claims = self._issuer.read(token, now=self._clock())
             session = self._rules.session(str(claims["session_id"]))
             if session.status is SessionStatus.ACTIVE:
-                shown = answers.session_json(session, tenant_id=self._issuer.tenant_id)
+                shown = responses.session_json(session, tenant_id=self._issuer.tenant_id)
                 return _json({"valid": True, "session": shown, "claims": claims})
         return _json({"valid": False})
 
@@ -188,7 +188,7 @@ class Api:
         """Echo a request to a protected resource, which takes any method and any size."""
         claims = self._issuer.read(bearer(request), now=self._clock())
         if self._issuer.is_rejected(claims):
-            raise Refusal("invalid_token")
+            raise ApiProblem("invalid_token")
         return _json(
             {
                 "method": request.method,
@@ -203,24 +203,24 @@ class Api:
 
     def _need_tenant(self, request: Request) -> None:
         if request.headers.get("x-tenant-id") != self._issuer.tenant_id:
-            raise Refusal("tenant_mismatch")
+            raise ApiProblem("tenant_mismatch")
 
     def _need_publishable_key(self, request: Request) -> None:
         self._need_tenant(request)
         if bearer(request) != self._publishable_key:
-            raise Refusal("invalid_publishable_key")
+            raise ApiProblem("invalid_publishable_key")
 
     def _need_secret_key(self, request: Request, *, otherwise: str = "insufficient_permissions") -> None:
         self._need_tenant(request)
         credential = bearer(request)
         if credential == self._secret_key:
             return
-        raise Refusal(otherwise if self._is_known(credential) else "invalid_api_key")
+        raise ApiProblem(otherwise if self._is_known(credential) else "invalid_api_key")
 
     def _is_known(self, credential: Secret) -> bool:
         if credential == self._publishable_key:
             return True
-        with suppress(Refusal):
+        with suppress(ApiProblem):
             self._issuer.read(credential, now=None)
             return True
         return False
@@ -228,7 +228,7 @@ class Api:
     # Answers
 
     def _signed_in(self, grant: Grant, *, status: int = 200) -> Response:
-        return _json(answers.signed_in(grant, self._issue(grant), shape=self._shape), status=status)
+        return _json(responses.signed_in(grant, self._issue(grant), shape=self._shape), status=status)
 
     def _issue(self, grant: Grant) -> AccessToken:
         ttl = int(seconds(self._rules.policy.access_token_ttl))
@@ -256,4 +256,4 @@ def _json(
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    return Response(answers.encode(value), status, headers, media_type="application/json")
+    return Response(responses.encode(value), status, headers, media_type="application/json")

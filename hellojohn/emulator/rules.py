@@ -2,7 +2,7 @@
 
 Pure: no HTTP, no JWT, and the time comes from the injected clock. A lock makes every call atomic. Refresh
 tokens are kept as digests only. It must never import the SDK's own reading of the protocol
-(``hellojohn.wire``, ``_engine``, ``_client``): two independent readings catch misreadings.
+(``hellojohn._wire``, ``_engine``, ``_client``): two independent readings catch misreadings.
 
 A presented refresh token is judged in this order:
 
@@ -27,6 +27,7 @@ from hellojohn._duration import parse_duration
 from hellojohn._secret import Secret
 from hellojohn.emulator.accounts import Accounts, name
 from hellojohn.emulator.policy import Policy, seconds
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import (
     AccountState,
     Device,
@@ -36,7 +37,6 @@ from hellojohn.emulator.records import (
     SessionStatus,
     User,
 )
-from hellojohn.emulator.refusals import Refusal
 
 _SHORTEST_PASSWORD = 8
 _NO_PROFILE: Final = Profile()
@@ -102,7 +102,7 @@ class Rules:
         """Add a user, with any password.
 
         Raises:
-            Refusal: The email is not one, or it is taken.
+            ApiProblem: The email is not one, or it is taken.
         """
         with self._lock:
             return self._accounts.add(email, password, profile=profile, mfa_code=mfa_code)
@@ -111,7 +111,7 @@ class Rules:
         """Lock or disable an account, or let it in again.
 
         Raises:
-            Refusal: There is no such user.
+            ApiProblem: There is no such user.
         """
         with self._lock:
             self._accounts.set_state(email, state)
@@ -120,7 +120,7 @@ class Rules:
         """Return a user by id.
 
         Raises:
-            Refusal: There is no such user.
+            ApiProblem: There is no such user.
         """
         with self._lock:
             return self._accounts.get(user_id)
@@ -131,10 +131,10 @@ class Rules:
         """Add a user and sign them in.
 
         Raises:
-            Refusal: The password is weak, or see ``add_user``.
+            ApiProblem: The password is weak, or see ``add_user``.
         """
         if len(password.reveal()) < _SHORTEST_PASSWORD:
-            raise Refusal("password_too_weak")
+            raise ApiProblem("password_too_weak")
         with self._lock:
             user = self.add_user(email, password, profile=profile)
             return self._begin(user, duration, device)
@@ -143,7 +143,7 @@ class Rules:
         """Begin a session, as long as asked for, at most as the policy allows.
 
         Raises:
-            Refusal: The credentials are wrong, the account may not sign in, or a second factor is due.
+            ApiProblem: The credentials are wrong, the account may not sign in, or a second factor is due.
         """
         with self._lock:
             user = self._accounts.authenticate(email, password)
@@ -155,7 +155,7 @@ class Rules:
         """Finish a sign-in that waits for its second factor. A challenge serves once.
 
         Raises:
-            Refusal: The challenge is over, the factor or the code is wrong, or the account may not sign in.
+            ApiProblem: The challenge is over, the factor or the code is wrong, or the account may not sign in.
         """
         with self._lock:
             challenge = self._accounts.answer(challenge_id, factor, code)
@@ -168,18 +168,18 @@ class Rules:
         """Rotate a refresh token; the module's docstring is the table.
 
         Raises:
-            Refusal: The token or its session is no longer good.
+            ApiProblem: The token or its session is no longer good.
         """
         with self._lock:
             issued = self._issued.get(_digest(token))
             if issued is None:
-                raise Refusal("refresh_token_invalid")
+                raise ApiProblem("refresh_token_invalid")
             session = self._settle(self._sessions[issued.session_id])
             self._check_reuse(issued, session)
             _check_alive(session)
             user = self._accounts.get(session.user_id)
             if user.state is AccountState.DISABLED:
-                raise Refusal("account_disabled")
+                raise ApiProblem("account_disabled")
             return self._rotate(session, user)
 
     def sign_out(self, token: Secret, *, session_id: str, everywhere: bool) -> None:
@@ -191,12 +191,12 @@ class Rules:
             everywhere: Whether to end all sessions of the user.
 
         Raises:
-            Refusal: The refresh token was never issued, or belongs to another session.
+            ApiProblem: The refresh token was never issued, or belongs to another session.
         """
         with self._lock:
             issued = self._issued.get(_digest(token))
             if issued is None or issued.session_id != session_id:
-                raise Refusal("refresh_token_invalid")
+                raise ApiProblem("refresh_token_invalid")
             if everywhere:
                 self.revoke_all(self._sessions[session_id].user_id)
             else:
@@ -206,7 +206,7 @@ class Rules:
         """End a session.
 
         Raises:
-            Refusal: There is no such session.
+            ApiProblem: There is no such session.
         """
         with self._lock:
             session = self.session(session_id)
@@ -223,12 +223,12 @@ class Rules:
         """Return a session as it is now.
 
         Raises:
-            Refusal: There is no such session.
+            ApiProblem: There is no such session.
         """
         with self._lock:
             session = self._sessions.get(session_id)
             if session is None:
-                raise Refusal("not_found", "There is no such session.")
+                raise ApiProblem("not_found", "There is no such session.")
             return self._settle(session)
 
     def sessions(self, *, user_id: str | None = None, status: SessionStatus | None = None) -> list[Session]:
@@ -280,9 +280,9 @@ class Rules:
             return
         self.reuses += 1
         if now >= session.expires_at:
-            raise Refusal("refresh_token_expired")
+            raise ApiProblem("refresh_token_expired")
         self.revoke(session.id)
-        raise Refusal("refresh_token_reused")
+        raise ApiProblem("refresh_token_reused")
 
     def _in_grace(self, rotated_at: float, now: float) -> bool:
         return self._grace is not None and now - rotated_at <= self._grace.total_seconds()
@@ -314,9 +314,9 @@ class Rules:
 
 def _check_alive(session: Session) -> None:
     if session.status is SessionStatus.REVOKED:
-        raise Refusal("session_revoked")
+        raise ApiProblem("session_revoked")
     if session.status is SessionStatus.EXPIRED:
-        raise Refusal("session_expired")
+        raise ApiProblem("session_expired")
 
 
 def _new_token() -> tuple[Secret, bytes]:

@@ -15,8 +15,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hellojohn._secret import Secret
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import Session, User
-from hellojohn.emulator.refusals import Refusal
 
 _serials = itertools.count(1)
 _REQUIRED = ("sub", "session_id", "tenant_id", "iat", "exp", "iss", "aud", "jti")
@@ -73,13 +73,13 @@ class Issuer:
             now: The time to hold its expiry against; ``None`` takes an expired one as well.
 
         Raises:
-            Refusal: It is not one of ours, or its life is over.
+            ApiProblem: It is not one of ours, or its life is over.
         """
         claims = self._decode(token)
         if claims is None:
-            raise Refusal("invalid_token")
+            raise ApiProblem("invalid_token")
         if now is not None and now >= claims["exp"]:
-            raise Refusal("token_expired")
+            raise ApiProblem("token_expired")
         return claims
 
     def reject_all(self) -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt
 from hellojohn._secret import Secret
+from hellojohn.stores._capabilities import describe, lease_of, loaded, saver, set_aside
 from hellojohn.stores._checks import check_store
-from hellojohn.stores._extras import describe, lease_of, loaded, saver, set_aside
+from hellojohn.stores._encoding import refuse_unfit
 from hellojohn.stores._protocol import TokenStore
-from hellojohn.stores._text import refuse_unfit
 
 if TYPE_CHECKING:
     from hellojohn.stores._cipher import Cipher, Key

@@ -12,9 +12,10 @@ from platformdirs import user_data_path
 
 from hellojohn._errors import ConfigurationError, StoreLocked
 from hellojohn._secret import Secret
+from hellojohn.stores._encoding import LARGEST, decoded, refuse_unfit
 from hellojohn.stores._file_lock import file_lock
-from hellojohn.stores._held import HeldLocks
-from hellojohn.stores._names import name_of
+from hellojohn.stores._filenames import name_of
+from hellojohn.stores._lock_registry import HeldLocks
 from hellojohn.stores._private_files import (
     check_private_folder,
     explained,
@@ -25,7 +26,6 @@ from hellojohn.stores._private_files import (
     sync_folder,
     write_new,
 )
-from hellojohn.stores._text import LARGEST, decoded, refuse_unfit
 
 _OLD = 3600.0
 

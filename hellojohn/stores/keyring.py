@@ -14,11 +14,11 @@ from platformdirs import user_state_path
 from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
 from hellojohn.stores import _chunks
+from hellojohn.stores._encoding import refuse_unfit
 from hellojohn.stores._file_lock import file_lock
+from hellojohn.stores._filenames import name_of
 from hellojohn.stores._keyring_entries import Entries, secure_backend
-from hellojohn.stores._names import name_of
 from hellojohn.stores._private_files import explained, make_private_folder
-from hellojohn.stores._text import refuse_unfit
 
 _LONGEST_TURN = 5.0  # a keyring may be asking its user for a password
 _INSECURE = "This keyring keeps its entries in plain text: install a secure one."

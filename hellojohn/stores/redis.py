@@ -17,9 +17,9 @@ from typing import Any, Protocol, cast
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn._secret import Secret
 from hellojohn.stores._checks import is_seconds
-from hellojohn.stores._held import HeldLocks
+from hellojohn.stores._encoding import decoded, refuse_unfit
+from hellojohn.stores._lock_registry import HeldLocks
 from hellojohn.stores._redis_facts import address_of, server_facts
-from hellojohn.stores._text import decoded, refuse_unfit
 
 _logger = logging.getLogger("hellojohn")
 

@@ -17,7 +17,7 @@ import pytest
 from hellojohn._errors import StoreCorrupt, StoreLocked
 from hellojohn._secret import Secret
 from hellojohn.stores import TokenStore
-from hellojohn.stores._extras import describe, saver, set_aside
+from hellojohn.stores._capabilities import describe, saver, set_aside
 from hellojohn.testing._store_child import (
     count_up,
     count_up_when_told,

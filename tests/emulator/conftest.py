@@ -10,8 +10,8 @@ import pytest
 
 from hellojohn._secret import Secret
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import Device, Grant, Profile
-from hellojohn.emulator.refusals import Refusal
 from hellojohn.emulator.rules import Rules
 
 START = 1_700_000_000.0
@@ -85,7 +85,7 @@ def refused() -> Callable[..., str]:
     """Call something that must be refused, and return the code."""
 
     def run(call: Callable[..., object], *args: object, **kwargs: object) -> str:
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ApiProblem) as caught:
             call(*args, **kwargs)
         return caught.value.code
 

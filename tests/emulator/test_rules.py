@@ -6,8 +6,8 @@ import pytest
 
 from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import AccountState, SessionStatus
-from hellojohn.emulator.refusals import Refusal
 
 EMAIL = "ada@example.com"
 DAY = 86_400.0
@@ -92,7 +92,7 @@ class TestSecondFactor:
     def challenge(self, desk):
         """Bob has a second factor, and has just signed in with his password."""
         desk.rules.add_user("bob@example.com", Secret("correct horse"), mfa_code=Secret("123456"))
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ApiProblem) as caught:
             desk.sign_in("8h", email="bob@example.com")
         assert caught.value.code == "mfa_required"
         return caught.value.details
@@ -391,7 +391,7 @@ def test_one_of_many_threads_gets_the_rotation(desk):
         try:
             desk.rules.refresh(grant.refresh_token)
             codes.append("done")
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             codes.append(refusal.code)
 
     threads = [threading.Thread(target=present) for _ in range(16)]
@@ -406,7 +406,7 @@ def test_one_of_many_threads_gets_the_rotation(desk):
 def test_no_representation_shows_a_password_or_a_token(desk):
     """Grants, users and sessions mask what they hold, and refusals hold nothing."""
     grant = desk.sign_in()
-    shown = f"{grant!r} {grant.user!r} {grant.session!r} {vars(Refusal('refresh_token_reused'))!r}"
+    shown = f"{grant!r} {grant.user!r} {grant.session!r} {vars(ApiProblem('refresh_token_reused'))!r}"
     assert "correct horse" not in shown
     assert grant.refresh_token.reveal() not in shown
     assert repr(grant.session.token) not in shown

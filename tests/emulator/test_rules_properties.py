@@ -17,8 +17,8 @@ from hypothesis.stateful import (
 
 from hellojohn._secret import Secret
 from hellojohn.emulator.policy import seconds
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import Device, Grant
-from hellojohn.emulator.refusals import Refusal
 from hellojohn.emulator.rules import Rules
 
 EMAILS = ("ada@example.com", "bob@example.com")
@@ -87,7 +87,7 @@ class SessionHistory(RuleBasedStateMachine):
             session.active_at = self.now
             self.rotations += 1
             return self.hold(session, self.rules.refresh(token))
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(ApiProblem) as caught:
             self.rules.refresh(token)
         assert caught.value.code == expected
         self.reuses += rotated

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from hellojohn._wire import Answer, ApiRequest
 from hellojohn.stores import MemoryStore
-from hellojohn.wire import Answer, Call
 
 
 class Pace:
@@ -80,10 +80,12 @@ class PacedStore(MemoryStore):
                 self.pace.point()
 
 
-def paced(pace: Callable[[], Pace | None], service: Callable[[Call, float], Answer]) -> Callable[..., Answer]:
+def paced(
+    pace: Callable[[], Pace | None], service: Callable[[ApiRequest, float], Answer]
+) -> Callable[..., Answer]:
     """Return a service that waits before and after it does its work."""
 
-    def send(call: Call, seconds: float) -> Answer:
+    def send(call: ApiRequest, seconds: float) -> Answer:
         now = pace()
         if now is not None:
             now.point()

@@ -20,9 +20,9 @@ from hellojohn._record import Record
 from hellojohn._secret import Secret
 from hellojohn._sign import Wish, sign_in, sign_out
 from hellojohn._timing import Timing
+from hellojohn._wire import Answer, ApiRequest, ApiResponse, Delivery, TransportFailure
+from hellojohn._wire.v1 import V1
 from hellojohn.stores import MemoryStore
-from hellojohn.wire import Answer, Call, Fault, Lost, Reply
-from hellojohn.wire.v1 import V1
 
 START = 1_700_000_000.0
 API = "https://api.example.com/v1"
@@ -35,8 +35,8 @@ DEAD = TTL + 1
 
 HTML = b"<html><body>Forbidden by the company proxy</body></html>"
 FULL = StoreUnavailable("The disk is full.")
-NOT_SENT = Lost(Fault.NOT_SENT, "ConnectError: the call was not sent")
-UNKNOWN = Lost(Fault.UNKNOWN, "ReadTimeout: no whole answer came to the sent call")
+NOT_SENT = TransportFailure(Delivery.NOT_SENT, "ConnectError: the call was not sent")
+UNKNOWN = TransportFailure(Delivery.UNKNOWN, "ReadTimeout: no whole answer came to the sent call")
 
 
 def a_record(**changes: Any) -> Record:
@@ -77,25 +77,25 @@ class VirtualTime:
         return Timing(clock=self, monotonic=self, sleep=self.sleep)
 
 
-def reply(status: int = 200, body: object = None, **headers: str) -> Reply:
+def reply(status: int = 200, body: object = None, **headers: str) -> ApiResponse:
     """Make an answer; a header's underscores stand for hyphens."""
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
+    return ApiResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
 
 
-def problem(status: int, code: str, **headers: str) -> Reply:
+def problem(status: int, code: str, **headers: str) -> ApiResponse:
     """Make an error in the documented shape."""
     return reply(status, {"error": {"code": code, "message": "Words.", "status": status}}, **headers)
 
 
-def granted(generation: int, **changes: Any) -> Reply:
+def granted(generation: int, **changes: Any) -> ApiResponse:
     """Make the answer to a refresh that gave the ``generation``-th pair of tokens."""
     pair = {"access_token": f"at_{generation}", "refresh_token": f"rt_{generation}", "expires_in": TTL}
     body = {name: value for name, value in {**pair, **changes}.items() if value is not None}
     return reply(200, body)
 
 
-Step = Answer | Callable[[Call, float], Answer]
+Step = Answer | Callable[[ApiRequest, float], Answer]
 
 
 class Script:
@@ -103,9 +103,9 @@ class Script:
 
     def __init__(self, *steps: Step) -> None:
         self.steps = deque(steps)
-        self.calls: list[Call] = []
+        self.calls: list[ApiRequest] = []
 
-    def __call__(self, call: Call, seconds: float) -> Answer:
+    def __call__(self, call: ApiRequest, seconds: float) -> Answer:
         """Answer; a sign-out needs no step."""
         self.calls.append(call)
         if call.path == "/auth/sign-out":
@@ -126,7 +126,7 @@ class Rotating:
         self.current = 1
         self.rotations = self.reuses = 0
 
-    def __call__(self, call: Call, seconds: float) -> Answer:
+    def __call__(self, call: ApiRequest, seconds: float) -> Answer:
         """Rotate."""
         if call.path != "/auth/token/refresh":
             return reply(204, b"")
@@ -196,7 +196,7 @@ class Bench:
         *steps: Step,
         store: MemoryStore | None = None,
         at: VirtualTime | None = None,
-        service: Callable[[Call, float], Answer] | None = None,
+        service: Callable[[ApiRequest, float], Answer] | None = None,
         **settings: Any,
     ) -> None:
         self.time = at or VirtualTime()

@@ -18,8 +18,8 @@ from hellojohn._errors import (
     StoreUnavailable,
 )
 from hellojohn._secret import Secret
+from hellojohn._wire import Answer
 from hellojohn.stores import MemoryStore
-from hellojohn.wire import Answer
 from tests.engine.rig import (
     DEAD,
     FULL,

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from hellojohn._errors import ApiError, ServiceUnavailable, SessionExpired, StoreUnavailable
-from hellojohn.wire import OutcomeKind
+from hellojohn._wire import OutcomeKind
 from tests.engine.rig import (
     DEAD,
     EXPIRING,
@@ -26,10 +26,10 @@ from tests.engine.rig import (
 
 HARMLESS = {
     OutcomeKind.NOT_SENT: [NOT_SENT] * 4,
-    OutcomeKind.LATER: [problem(429, "rate_limit_exceeded", retry_after="50")],
+    OutcomeKind.RETRY_LATER: [problem(429, "rate_limit_exceeded", retry_after="50")],
     OutcomeKind.UNKNOWN: [UNKNOWN, UNKNOWN],
     OutcomeKind.MISCONFIGURED: [problem(401, "invalid_api_key")],
-    OutcomeKind.NOT_OURS: [reply(403, HTML)],
+    OutcomeKind.FOREIGN_RESPONSE: [reply(403, HTML)],
 }
 
 

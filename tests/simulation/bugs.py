@@ -13,8 +13,8 @@ from hellojohn._record import Record, SetAside
 from hellojohn._refresh import Refresher, Result
 from hellojohn._vault import Held, Vault
 from hellojohn._view import View
-from hellojohn.wire import Answer, Outcome, OutcomeKind, Reply
-from hellojohn.wire.v1 import V1
+from hellojohn._wire import Answer, ApiResponse, Outcome, OutcomeKind
+from hellojohn._wire.v1 import V1
 
 BUGS: dict[str, "Bug"] = {}
 
@@ -165,7 +165,7 @@ def _ends(when: Callable[[Answer, Outcome], bool], reason: ExpiryReason) -> None
 
     def ending(self: V1, answer: Answer) -> Outcome:
         found = outcome(self, answer)
-        return Outcome(OutcomeKind.OVER, reason=reason) if when(answer, found) else found
+        return Outcome(OutcomeKind.SESSION_ENDED, reason=reason) if when(answer, found) else found
 
     V1.outcome = ending
 
@@ -173,13 +173,13 @@ def _ends(when: Callable[[Answer, Outcome], bool], reason: ExpiryReason) -> None
 @_breaks("3:")
 def _a_503_ends_the_session() -> None:
     """Take a service that is away for the end of the session."""
-    _ends(lambda answer, _: isinstance(answer, Reply) and answer.status == 503, ExpiryReason.EXPIRED)
+    _ends(lambda answer, _: isinstance(answer, ApiResponse) and answer.status == 503, ExpiryReason.EXPIRED)
 
 
 @_breaks("3:")
 def _a_proxy_ends_the_session() -> None:
     """Take a proxy's 401 for the service's."""
-    _ends(lambda _, found: found.kind is OutcomeKind.NOT_OURS, ExpiryReason.REVOKED)
+    _ends(lambda _, found: found.kind is OutcomeKind.FOREIGN_RESPONSE, ExpiryReason.REVOKED)
 
 
 @_breaks("3:")

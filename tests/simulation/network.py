@@ -3,7 +3,7 @@
 from email.utils import formatdate
 from enum import StrEnum
 
-from hellojohn.wire import Answer, Call, Fault, Lost, Reply
+from hellojohn._wire import Answer, ApiRequest, ApiResponse, Delivery, TransportFailure
 from tests.simulation.facts import Facts, Pair
 from tests.simulation.plan import Chance, Plan
 from tests.simulation.scheduler import Scheduler
@@ -30,9 +30,9 @@ class Fate(StrEnum):
 
 _FAULTS = tuple(Fate)[1:]
 _CARRIED_OUT = (Fate.ARRIVES, Fate.SLOW, Fate.CUT, Fate.MUTE, Fate.TORN, Fate.BROKEN_LATE)
-_RESET = Lost(Fault.UNKNOWN, "ReadError: no whole answer came to the sent call")
-_TIMEOUT = Lost(Fault.UNKNOWN, "ReadTimeout: no whole answer came to the sent call")
-_NOT_SENT = Lost(Fault.NOT_SENT, "ConnectError: the call was not sent")
+_RESET = TransportFailure(Delivery.UNKNOWN, "ReadError: no whole answer came to the sent call")
+_TIMEOUT = TransportFailure(Delivery.UNKNOWN, "ReadTimeout: no whole answer came to the sent call")
+_NOT_SENT = TransportFailure(Delivery.NOT_SENT, "ConnectError: the call was not sent")
 
 
 class _Letter:
@@ -55,7 +55,7 @@ class Network:
         self._server = server
         self.faults = plan.network
 
-    def send(self, home: object, call: Call, deadline: float) -> Answer:
+    def send(self, home: object, call: ApiRequest, deadline: float) -> Answer:
         """Send a call, as an engine's task."""
         scheduler, fate = self._scheduler, self._fate()
         scheduler.pause()
@@ -88,7 +88,7 @@ class Network:
     def _fate(self) -> Fate:
         return self._chance.one_of(*_FAULTS) if self._chance.happens(self.faults) else Fate.ARRIVES
 
-    def _presented(self, home: object, call: Call) -> Pair | None:
+    def _presented(self, home: object, call: ApiRequest) -> Pair | None:
         if call.path != "/auth/token/refresh":
             return None
         refresh = (call.body or {})["refresh_token"]
@@ -100,7 +100,7 @@ class Network:
         else:
             self._scheduler.pause()
 
-    def _treat(self, call: Call, fate: Fate, letter: _Letter) -> None:
+    def _treat(self, call: ApiRequest, fate: Fate, letter: _Letter) -> None:
         if fate in _CARRIED_OUT:
             reply = self._server.answer(call)
             done = 200 <= reply.status < 300
@@ -110,27 +110,30 @@ class Network:
             case Fate.ARRIVES | Fate.SLOW:
                 letter.answer, letter.heard = reply, code
             case Fate.TORN:
-                letter.answer = Reply(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
+                letter.answer = ApiResponse(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
                 letter.heard = None if done else "torn"
             case Fate.RESET | Fate.CUT:
                 letter.answer = _RESET
             case Fate.BUSY:
                 letter.answer, letter.heard = self._busy(), "busy"
             case Fate.BROKEN | Fate.BROKEN_LATE:
-                letter.answer = Reply(self._chance.one_of(500, 502, 504), {}, b"<h1>Oops</h1>")
+                letter.answer = ApiResponse(self._chance.one_of(500, 502, 504), {}, b"<h1>Oops</h1>")
             case Fate.PROXY:
-                letter.answer = Reply(self._chance.one_of(401, 403), {}, b"<h1>Who are you?</h1>")
+                letter.answer = ApiResponse(self._chance.one_of(401, 403), {}, b"<h1>Who are you?</h1>")
                 letter.heard = "proxy"
             case Fate.STRAY:
-                letter.answer, letter.heard = Reply(404, {}, b'{"error": {"code": "not_found"}}'), "stray"
+                letter.answer, letter.heard = (
+                    ApiResponse(404, {}, b'{"error": {"code": "not_found"}}'),
+                    "stray",
+                )
 
-    def _busy(self) -> Reply:
+    def _busy(self) -> ApiResponse:
         now = self._scheduler.now
         wait = self._chance.one_of(None, "0", "1", "7", "90", "4000", formatdate(now + 30, usegmt=True))
         headers = {} if wait is None else {"retry-after": wait, "date": formatdate(now, usegmt=True)}
-        return Reply(self._chance.one_of(429, 503), headers, b"")
+        return ApiResponse(self._chance.one_of(429, 503), headers, b"")
 
 
-def _code(reply: Reply) -> str:
+def _code(reply: ApiResponse) -> str:
     """Find the code of an error that the server has just written."""
     return reply.body.decode().partition('"code":"')[2].partition('"')[0]

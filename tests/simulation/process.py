@@ -21,9 +21,9 @@ from hellojohn._owner import Owner
 from hellojohn._record import Record
 from hellojohn._timing import Timing
 from hellojohn._view import View
+from hellojohn._wire import Answer, ApiRequest
+from hellojohn._wire.v1 import V1
 from hellojohn.emulator.policy import seconds
-from hellojohn.wire import Answer, Call
-from hellojohn.wire.v1 import V1
 from tests.simulation.facts import Facts, Pair, Session
 from tests.simulation.network import Network
 from tests.simulation.plan import Plan
@@ -222,7 +222,7 @@ class Process:
 
         self._scheduler.start(f"{self.name}.owner", carry_out, self)
 
-    def _send(self, call: Call, deadline: float) -> Answer:
+    def _send(self, call: ApiRequest, deadline: float) -> Answer:
         return self._network.send(self, call, deadline)
 
     def _hear(self, event: AuthEvent) -> None:

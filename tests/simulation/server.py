@@ -6,13 +6,13 @@ from email.utils import formatdate
 from typing import Any
 
 from hellojohn._secret import Secret
+from hellojohn._wire import ApiRequest, ApiResponse
 from hellojohn.emulator import answers
 from hellojohn.emulator.policy import seconds
-from hellojohn.emulator.records import Device, Grant, SessionStatus
-from hellojohn.emulator.refusals import Refusal
+from hellojohn.emulator.problems import ApiProblem
+from hellojohn.emulator.records import Device, SessionStatus, TokenResponse
 from hellojohn.emulator.rules import Rules
 from hellojohn.emulator.tokens import AccessToken
-from hellojohn.wire import Call, Reply
 from tests.simulation.facts import Facts
 from tests.simulation.plan import Plan
 
@@ -47,15 +47,15 @@ class Server:
             "/auth/me": self._me,
         }
 
-    def answer(self, call: Call) -> Reply:
+    def answer(self, call: ApiRequest) -> ApiResponse:
         """Carry out a call."""
         bearer = None if call.bearer is None else call.bearer.reveal()
         try:
             status, body = self._routes[call.path](json.loads(call.encode() or b"{}"), bearer)
-        except Refusal as refusal:
+        except ApiProblem as refusal:
             status, body = refusal.status, answers.error_json(refusal, request_id="req_1")
         headers = {"date": formatdate(self._clock(), usegmt=True), "content-type": "application/json"}
-        return Reply(status, headers, b"" if body is None else answers.encode(body), call.secrets())
+        return ApiResponse(status, headers, b"" if body is None else answers.encode(body), call.secrets())
 
     def accepts(self, access: str) -> bool:
         """Return whether an API takes this access token."""
@@ -102,11 +102,11 @@ class Server:
 
     def _me(self, _fields: dict[str, Any], bearer: str | None) -> tuple[int, dict[str, object]]:
         if not self.accepts(bearer or ""):
-            raise Refusal("token_expired")
+            raise ApiProblem("token_expired")
         session = self.rules.session(self._facts.by_access[bearer or ""].session.id)
         return 200, answers.user_json(self.rules.user(session.user_id))
 
-    def _issue(self, grant: Grant, given: str | None) -> AccessToken:
+    def _issue(self, grant: TokenResponse, given: str | None) -> AccessToken:
         refresh, access = grant.refresh_token.reveal(), f"at_{len(self._good_until) + 1}"
         self._live[grant.session.id] = refresh
         self._good_until[access] = self._clock() + self._ttl

@@ -16,7 +16,7 @@ from keyring.backends import SecretService, chainer, fail, null
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn.stores import FileStore, KeyringStore, default_store
 from hellojohn.stores import keyring as keyring_store
-from hellojohn.stores._names import name_of
+from hellojohn.stores._filenames import name_of
 from hellojohn.testing import TokenStoreContract
 from hellojohn.testing._store_contract import InProcessStoreContract
 from tests.stores import backends

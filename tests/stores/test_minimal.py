@@ -7,7 +7,7 @@ import pytest
 from hellojohn._errors import NotSignedIn, StoreCorrupt
 from hellojohn._secret import Secret
 from hellojohn.stores import EncryptedStore
-from hellojohn.stores._extras import saver
+from hellojohn.stores._capabilities import saver
 from hellojohn.testing import TokenStoreContract
 from tests.stores.recipes import FourMethods
 

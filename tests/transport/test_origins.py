@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hellojohn import ConfigurationError, HelloJohn
-from hellojohn.transport.origins import Origins
+from hellojohn._transport.origins import Origins
 
 API = "https://api.example.com"
 

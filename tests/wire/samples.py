@@ -9,7 +9,7 @@ from typing import Any
 
 import hellojohn
 from hellojohn._secret import Secret
-from hellojohn.wire import V1, Reply
+from hellojohn._wire import V1, ApiResponse
 
 PACKAGE = str(Path(hellojohn.__file__).parent)
 ISSUED = 1_750_000_000
@@ -26,13 +26,13 @@ def reply(
     raw: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     secrets: tuple[str, ...] = (),
-) -> Reply:
+) -> ApiResponse:
     """Make an answer of a JSON value, or of raw bytes."""
     text = json.dumps(body).encode() if raw is None else raw
-    return Reply(status, headers or {}, text, tuple(map(Secret, secrets)))
+    return ApiResponse(status, headers or {}, text, tuple(map(Secret, secrets)))
 
 
-def problem(status: int, code: str, **more: Any) -> Reply:
+def problem(status: int, code: str, **more: Any) -> ApiResponse:
     """Make an error in the documented shape."""
     told = {"code": code, "message": "Words.", "status": status, "request_id": "req_1", **more}
     return reply(status, {"error": told})

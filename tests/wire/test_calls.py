@@ -7,14 +7,14 @@ import pytest
 
 from hellojohn._errors import ConfigurationError, MfaChallenge
 from hellojohn._secret import Secret
-from hellojohn.wire import Call, Dialect
+from hellojohn._wire import ApiRequest, Dialect
 from tests.wire.samples import dialect, told_by
 
 PASSWORD = Secret("correct horse")
 KEY = Secret("pk_test_key")
 
 
-def sent(call: Call) -> object:
+def sent(call: ApiRequest) -> object:
     """Return the body as the server sees it."""
     return json.loads(call.encode() or b"null")
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hellojohn._errors import ApiError, ServiceUnavailable
 from hellojohn._models import User
-from hellojohn.wire import Grant, Outcome, OutcomeKind, Reply
+from hellojohn._wire import ApiResponse, Outcome, OutcomeKind, TokenResponse
 from tests.wire.samples import dialect, token
 
 # The first example builds tables of Unicode, which takes a while on a fresh machine.
@@ -41,10 +41,10 @@ HEADERS = st.dictionaries(
 STATUSES = st.sampled_from([200, 201, 204, 302, 400, 401, 403, 404, 422, 429, 500, 503]) | st.integers(
     100, 999
 )
-REPLIES = st.builds(Reply, STATUSES, HEADERS, st.binary() | DOCUMENTS)
+REPLIES = st.builds(ApiResponse, STATUSES, HEADERS, st.binary() | DOCUMENTS)
 
 
-def result(read, answer: Reply):
+def result(read, answer: ApiResponse):
     """Return what a reader returns, or the error of the tree that it raises."""
     try:
         return read(answer)
@@ -64,7 +64,7 @@ def assert_showable(error: Exception) -> None:
 def test_a_grant_or_an_error(answer):
     """A grant has a life and a token fit for a header."""
     read = result(dialect.read_grant, answer)
-    assert_sound(read) if isinstance(read, Grant) else assert_showable(read)
+    assert_sound(read) if isinstance(read, TokenResponse) else assert_showable(read)
 
 
 @fuzz
@@ -84,14 +84,14 @@ def test_an_outcome_always(answer):
     """It is never an exception, and only a 4xx ends a session."""
     outcome = dialect.outcome(answer)
     assert isinstance(outcome, Outcome)
-    assert (outcome.reason is not None) == (outcome.kind is OutcomeKind.OVER)
-    assert (outcome.error is None) == (outcome.kind in {OutcomeKind.OVER, OutcomeKind.DONE})
-    assert outcome.kind is not OutcomeKind.OVER or 400 <= answer.status < 500
+    assert (outcome.reason is not None) == (outcome.kind is OutcomeKind.SESSION_ENDED)
+    assert (outcome.error is None) == (outcome.kind in {OutcomeKind.SESSION_ENDED, OutcomeKind.SUCCESS})
+    assert outcome.kind is not OutcomeKind.SESSION_ENDED or 400 <= answer.status < 500
     if outcome.grant is not None:
         assert_sound(outcome.grant)
 
 
-def assert_sound(grant: Grant) -> None:
+def assert_sound(grant: TokenResponse) -> None:
     """Assert that a grant can be used and stored."""
     assert 0 < grant.ttl <= 36_500 * 86_400
     assert grant.session_ttl is None or 0 < grant.session_ttl <= 36_500 * 86_400

@@ -7,7 +7,7 @@ import pytest
 
 from hellojohn._errors import ServiceUnavailable
 from hellojohn._secret import Secret
-from hellojohn.wire import Grant, OutcomeKind, Reply
+from hellojohn._wire import ApiResponse, OutcomeKind, TokenResponse
 from tests.wire.samples import DATE, ISSUED, dialect, reply, token, told_by
 
 FLAT = {"access_token": "at_1", "refresh_token": "rt_1", "expires_in": 3600, "session_id": "ses_1"}
@@ -24,7 +24,7 @@ NESTED = {
 DAY = 86_400.0
 
 
-def granted(body: object, **more) -> Grant:
+def granted(body: object, **more) -> TokenResponse:
     """Read the answer to a sign-in."""
     return dialect.read_grant(reply(200, body, **more))
 
@@ -34,7 +34,7 @@ def flat(**changes: object) -> dict[str, object]:
     return {name: value for name, value in {**FLAT, **changes}.items() if value is not None}
 
 
-def assert_unreadable(answer: Reply) -> None:
+def assert_unreadable(answer: ApiResponse) -> None:
     """Assert that a success that cannot be read is open for a sign-in and for a refresh."""
     with pytest.raises(ServiceUnavailable) as caught:
         dialect.read_grant(answer)
@@ -44,7 +44,7 @@ def assert_unreadable(answer: Reply) -> None:
 
 def test_the_flat_shape_is_read():
     """Tokens beside each other, life in seconds."""
-    assert granted(FLAT) == Grant(Secret("at_1"), Secret("rt_1"), 3600.0, "ses_1")
+    assert granted(FLAT) == TokenResponse(Secret("at_1"), Secret("rt_1"), 3600.0, "ses_1")
 
 
 def test_the_nested_shape_is_read():
@@ -208,7 +208,7 @@ def test_an_access_token_is_needed():
 def test_a_refresh_may_keep_the_old_refresh_token():
     """An answer without one leaves the old one good; a wiped one would cost the session."""
     outcome = dialect.outcome(reply(200, flat(refresh_token=None)))
-    assert outcome.kind is OutcomeKind.DONE
+    assert outcome.kind is OutcomeKind.SUCCESS
     assert outcome.grant is not None
     assert outcome.grant.refresh_token is None
 

@@ -19,8 +19,8 @@ from hellojohn._errors import (
     ValidationFailed,
 )
 from hellojohn._models import User
-from hellojohn.wire import Answer, Fault, Lost
-from hellojohn.wire.errors import refusal, retry_after
+from hellojohn._wire import Answer, Delivery, TransportFailure
+from hellojohn._wire.errors import refusal, retry_after
 from tests.wire.samples import DATE, dialect, problem, reply, told_by
 
 
@@ -165,7 +165,7 @@ def test_done_is_any_success(answer):
         (problem(404, "not_found"), NotFound),
         (reply(302, raw=b""), ApiError),
         (reply(500, raw=b""), ServiceUnavailable),
-        (Lost(Fault.NOT_SENT, "ConnectError: refused"), ServiceUnavailable),
+        (TransportFailure(Delivery.NOT_SENT, "ConnectError: refused"), ServiceUnavailable),
     ],
 )
 def test_not_done_is_told(answer, kind):
@@ -212,10 +212,10 @@ def test_a_failing_service_is_told_apart_from_its_no(status, ambiguous, code):
     assert error.ambiguous is ambiguous
 
 
-@pytest.mark.parametrize(("fault", "ambiguous"), [(Fault.NOT_SENT, False), (Fault.UNKNOWN, True)])
+@pytest.mark.parametrize(("fault", "ambiguous"), [(Delivery.NOT_SENT, False), (Delivery.UNKNOWN, True)])
 def test_no_answer_says_how_far_the_call_came(fault, ambiguous):
     """A sign-in that was cut off may have made a session."""
-    error = raised(Lost(fault, "ReadTimeout: too slow"))
+    error = raised(TransportFailure(fault, "ReadTimeout: too slow"))
     assert isinstance(error, ServiceUnavailable)
     assert error.ambiguous is ambiguous
     assert "ReadTimeout: too slow" in str(error)

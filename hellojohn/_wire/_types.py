@@ -16,7 +16,7 @@ from hellojohn._secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiRequest:
     """One HTTP request, to be sent once. Its repr shows the method and the path only.
 
     Attributes:
@@ -46,7 +46,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ApiResponse:
     """What came back. Its repr shows the status only.
 
     Attributes:
@@ -62,7 +62,7 @@ class Reply:
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
 
 
-class Fault(StrEnum):
+class Delivery(StrEnum):
     """How far a call came that got no answer."""
 
     NOT_SENT = "not_sent"
@@ -72,7 +72,7 @@ class Fault(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class TransportFailure:
     """No answer at all.
 
     Attributes:
@@ -80,15 +80,15 @@ class Lost:
         detail: The error's class and a sentence. It holds no secret.
     """
 
-    fault: Fault
+    fault: Delivery
     detail: str
 
 
-Answer: TypeAlias = Reply | Lost
+Answer: TypeAlias = ApiResponse | TransportFailure
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class TokenResponse:
     """What the answer to a sign-in, a sign-up, a second factor or a refresh grants.
 
     Attributes:
@@ -110,15 +110,15 @@ class Grant:
 
 
 class OutcomeKind(StrEnum):
-    """What an answer to a refresh means; ``hellojohn.wire.outcome`` has the table."""
+    """What an answer to a refresh means; ``hellojohn._wire.outcome`` has the table."""
 
-    DONE = "done"
+    SUCCESS = "success"
     NOT_SENT = "not_sent"
-    LATER = "later"
+    RETRY_LATER = "retry_later"
     UNKNOWN = "unknown"
-    OVER = "over"
+    SESSION_ENDED = "session_ended"
     MISCONFIGURED = "misconfigured"
-    NOT_OURS = "not_ours"
+    FOREIGN_RESPONSE = "foreign_response"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +127,15 @@ class Outcome:
 
     Attributes:
         kind: The row of the table.
-        grant: The new tokens, for ``DONE``.
-        reason: Why the session is over, for ``OVER``.
+        grant: The new tokens, for ``SUCCESS``.
+        reason: Why the session is over, for ``SESSION_ENDED``.
         code: The API's error code, where the answer names one.
-        retry_after: Seconds the service asks to wait, for ``LATER``; ``None`` when it does not say.
-        error: What to raise if nothing else helps; ``None`` for ``DONE`` and ``OVER``. Never raised before.
+        retry_after: Seconds the service asks to wait, for ``RETRY_LATER``; ``None`` when it does not say.
+        error: What to raise if nothing else helps; ``None`` for ``SUCCESS`` and ``SESSION_ENDED``. Never raised before.
     """
 
     kind: OutcomeKind
-    grant: Grant | None = None
+    grant: TokenResponse | None = None
     reason: ExpiryReason | None = None
     code: str | None = None
     retry_after: float | None = None
@@ -156,7 +156,7 @@ class Dialect(Protocol):
 
     def sign_in(
         self, email: str, password: Secret, *, duration: str | None, captcha_token: Secret | None
-    ) -> Call:
+    ) -> ApiRequest:
         """Build a sign-in; ``duration`` is text such as ``30d``, ``None`` for the tenant's default."""
         ...
 
@@ -169,27 +169,27 @@ class Dialect(Protocol):
         name: str | None,
         username: str | None,
         metadata: Mapping[str, object] | None,
-    ) -> Call:
+    ) -> ApiRequest:
         """Build a sign-up."""
         ...
 
-    def refresh(self, refresh_token: Secret) -> Call:
+    def refresh(self, refresh_token: Secret) -> ApiRequest:
         """Build a refresh."""
         ...
 
-    def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> Call:
+    def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
         """Build a sign-out of this session, or of all of the user's sessions."""
         ...
 
-    def me(self, access_token: Secret) -> Call:
+    def me(self, access_token: Secret) -> ApiRequest:
         """Build a question for the signed-in user."""
         ...
 
-    def verify_mfa(self, challenge: MfaChallenge, code: Secret, *, factor: str | None) -> Call:
+    def verify_mfa(self, challenge: MfaChallenge, code: Secret, *, factor: str | None) -> ApiRequest:
         """Build the answer to a second-factor challenge; without ``factor``, for the first one listed."""
         ...
 
-    def read_grant(self, answer: Answer) -> Grant:
+    def read_grant(self, answer: Answer) -> TokenResponse:
         """Read the answer to a sign-in, a sign-up or a second factor."""
         ...
 

@@ -48,7 +48,7 @@ _CODES_BY_STATUS: Final = {
 }
 
 
-class Refusal(Exception):
+class ApiProblem(Exception):
     """The service says no.
 
     Attributes:

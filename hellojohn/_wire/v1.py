@@ -7,8 +7,8 @@ from typing import TypeGuard
 from hellojohn._errors import ExpiryReason, MfaChallenge
 from hellojohn._models import User
 from hellojohn._secret import Secret
-from hellojohn.wire._answers import grant_in, user_in
-from hellojohn.wire._arguments import (
+from hellojohn._wire._answers import grant_in, user_in
+from hellojohn._wire._arguments import (
     LONGEST_CAPTCHA,
     LONGEST_CHALLENGE,
     LONGEST_EMAIL,
@@ -18,9 +18,9 @@ from hellojohn.wire._arguments import (
     checked_metadata,
     checked_secret,
 )
-from hellojohn.wire._types import Answer, Call, Grant, Outcome, Reply
-from hellojohn.wire.errors import refusal
-from hellojohn.wire.outcome import outcome
+from hellojohn._wire._types import Answer, ApiRequest, ApiResponse, Outcome, TokenResponse
+from hellojohn._wire.errors import refusal
+from hellojohn._wire.outcome import outcome
 
 _OVER: Mapping[str, ExpiryReason] = {
     "refresh_token_expired": ExpiryReason.EXPIRED,
@@ -50,7 +50,7 @@ class V1:
 
     def sign_in(
         self, email: str, password: Secret, *, duration: str | None, captcha_token: Secret | None
-    ) -> Call:
+    ) -> ApiRequest:
         """Build a sign-in.
 
         Raises:
@@ -72,7 +72,7 @@ class V1:
         name: str | None,
         username: str | None,
         metadata: Mapping[str, object] | None,
-    ) -> Call:
+    ) -> ApiRequest:
         """Build a sign-up.
 
         Raises:
@@ -87,22 +87,22 @@ class V1:
             body["metadata"] = checked_metadata(metadata)
         return self._post("/auth/sign-up", body, bearer=self.publishable_key)
 
-    def refresh(self, refresh_token: Secret) -> Call:
+    def refresh(self, refresh_token: Secret) -> ApiRequest:
         """Build a refresh. It carries no ``Authorization``: the refresh token is the credential."""
         return self._post("/auth/token/refresh", {"refresh_token": refresh_token})
 
-    def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> Call:
+    def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
         """Build a sign-out of this session, or of all of the user's sessions."""
         body: dict[str, object] = {"refresh_token": refresh_token}
         if everywhere:
             body["everywhere"] = True
         return self._post("/auth/sign-out", body, bearer=access_token)
 
-    def me(self, access_token: Secret) -> Call:
+    def me(self, access_token: Secret) -> ApiRequest:
         """Build a question for the signed-in user."""
-        return Call("GET", "/auth/me", bearer=access_token, headers=self._headers())
+        return ApiRequest("GET", "/auth/me", bearer=access_token, headers=self._headers())
 
-    def verify_mfa(self, challenge: MfaChallenge, code: Secret, *, factor: str | None) -> Call:
+    def verify_mfa(self, challenge: MfaChallenge, code: Secret, *, factor: str | None) -> ApiRequest:
         """Build the answer to a second-factor challenge.
 
         Args:
@@ -123,7 +123,7 @@ class V1:
             body["factor_id"] = checked(challenge.factors[0], name="challenge.factors", longest=LONGEST_NAME)
         return self._post("/mfa/verify", body, bearer=self.publishable_key)
 
-    def read_grant(self, answer: Answer) -> Grant:
+    def read_grant(self, answer: Answer) -> TokenResponse:
         """Read the answer to a sign-in, a sign-up or a second factor.
 
         Raises:
@@ -164,8 +164,8 @@ class V1:
     def _headers(self) -> dict[str, str]:
         return {"X-Tenant-ID": self.tenant_id}
 
-    def _post(self, path: str, body: Mapping[str, object], *, bearer: Secret | None = None) -> Call:
-        return Call("POST", path, body, bearer, self._headers())
+    def _post(self, path: str, body: Mapping[str, object], *, bearer: Secret | None = None) -> ApiRequest:
+        return ApiRequest("POST", path, body, bearer, self._headers())
 
 
 def _credentials(email: str, password: Secret, duration: str | None) -> dict[str, object]:
@@ -178,9 +178,9 @@ def _credentials(email: str, password: Secret, duration: str | None) -> dict[str
     return body
 
 
-def _is_success(answer: Answer) -> TypeGuard[Reply]:
-    return isinstance(answer, Reply) and 200 <= answer.status < 300  # noqa: PLR2004 - what 2xx means
+def _is_success(answer: Answer) -> TypeGuard[ApiResponse]:
+    return isinstance(answer, ApiResponse) and 200 <= answer.status < 300  # noqa: PLR2004 - what 2xx means
 
 
-def _grant(answer: Answer) -> Grant | None:
+def _grant(answer: Answer) -> TokenResponse | None:
     return grant_in(answer) if _is_success(answer) else None

@@ -7,7 +7,7 @@ frame in which an unwrapped token lies. Pure.
 from datetime import datetime
 
 from hellojohn._models import User
-from hellojohn.wire._reading import (
+from hellojohn._wire._reading import (
     Fields,
     claims,
     fields,
@@ -20,7 +20,7 @@ from hellojohn.wire._reading import (
     text,
     token,
 )
-from hellojohn.wire._types import Grant, Reply
+from hellojohn._wire._types import ApiResponse, TokenResponse
 
 # For an answer that names no life: to throw the tokens away would lose the session, and a token that dies
 # earlier is found out by the API's 401.
@@ -29,7 +29,7 @@ _DOCUMENTED_LIFE = 3_600.0
 _USER_FIELDS = frozenset({"id", "email", "name", "username", "email_verified", "created_at"})
 
 
-def grant_in(reply: Reply) -> Grant | None:
+def grant_in(reply: ApiResponse) -> TokenResponse | None:
     """Read the tokens, whether they lie in a ``session`` object or beside each other."""
     document = json_object(reply.body)
     if document is None:
@@ -41,7 +41,7 @@ def grant_in(reply: Reply) -> Grant | None:
         return None
     known = claims(access_token)
     now = number(known.get("iat")) or _seconds(http_date(reply.headers.get("date")))
-    return Grant(
+    return TokenResponse(
         access_token=access_token,
         refresh_token=refresh_token,
         ttl=_access_token_life(told, known, now) or _DOCUMENTED_LIFE,
@@ -51,7 +51,7 @@ def grant_in(reply: Reply) -> Grant | None:
     )
 
 
-def user_in(reply: Reply) -> User | None:
+def user_in(reply: ApiResponse) -> User | None:
     """Read a user, whether it is the whole answer or its ``user``."""
     document = json_object(reply.body) or {}
     return _user(fields(document.get("user")) or document)

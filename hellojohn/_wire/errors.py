@@ -25,8 +25,8 @@ from hellojohn._errors import (
     ValidationFailed,
 )
 from hellojohn._secret import Secret
-from hellojohn.wire._reading import Fields, fields, http_date, json_object, number, text
-from hellojohn.wire._types import Answer, Fault, Lost, Reply
+from hellojohn._wire._reading import Fields, fields, http_date, json_object, number, text
+from hellojohn._wire._types import Answer, ApiResponse, Delivery, TransportFailure
 
 _BY_CODE: Mapping[str, type[ApiError]] = {
     "invalid_credentials": InvalidCredentials,
@@ -84,7 +84,7 @@ class Failure:
     challenge: MfaChallenge | None
 
 
-def read_failure(reply: Reply) -> Failure | None:
+def read_failure(reply: ApiResponse) -> Failure | None:
     """Read an error's body in any shape the service has; ``None`` when it is not the service speaking."""
     document = json_object(reply.body) or {}
     told = {**document, **fields(document.get("error"))}
@@ -103,7 +103,7 @@ def read_failure(reply: Reply) -> Failure | None:
 
 def refusal(answer: Answer) -> HelloJohnError:
     """Return what to raise for an answer that is not the wished-for one, an unreadable success among them."""
-    if isinstance(answer, Lost):
+    if isinstance(answer, TransportFailure):
         return unreachable(answer)
     failure = read_failure(answer)
     match answer.status:
@@ -119,18 +119,20 @@ def refusal(answer: Answer) -> HelloJohnError:
             return _unavailable(f"HelloJohn failed with status {status}.", ambiguous=True)
 
 
-def unreachable(lost: Lost) -> ServiceUnavailable:
+def unreachable(lost: TransportFailure) -> ServiceUnavailable:
     """Return what to raise when no answer came."""
-    return _unavailable(f"HelloJohn gave no answer ({lost.detail}).", ambiguous=lost.fault is Fault.UNKNOWN)
+    return _unavailable(
+        f"HelloJohn gave no answer ({lost.detail}).", ambiguous=lost.fault is Delivery.UNKNOWN
+    )
 
 
-def unavailable(reply: Reply) -> ServiceUnavailable:
+def unavailable(reply: ApiResponse) -> ServiceUnavailable:
     """Return what to raise when the service asks for a wait."""
     message = f"HelloJohn cannot serve now (status {reply.status})."
     return _unavailable(message, retry_after=retry_after(reply))
 
 
-def retry_after(reply: Reply) -> float | None:
+def retry_after(reply: ApiResponse) -> float | None:
     """Read how many seconds to wait, at most a day: the header's number or date, else the body's number.
 
     A date is measured against the answer's own, never against this machine's clock.
@@ -143,7 +145,7 @@ def retry_after(reply: Reply) -> float | None:
     return None if wait is None else min(wait, _LONGEST_WAIT)
 
 
-def _until(header: str | None, reply: Reply) -> float | None:
+def _until(header: str | None, reply: ApiResponse) -> float | None:
     then, now = http_date(header), http_date(reply.headers.get("date"))
     return None if then is None or now is None else max((then - now).total_seconds(), 0.0)
 
@@ -156,7 +158,7 @@ def _unavailable(
     return ServiceUnavailable(message, retry_after=retry_after, ambiguous=ambiguous)
 
 
-def _api_error(reply: Reply, failure: Failure | None) -> ApiError:
+def _api_error(reply: ApiResponse, failure: Failure | None) -> ApiError:
     kind = _kind(reply.status, failure)
     message = _message(reply.status, failure)
     told: dict[str, Any] = {"status": reply.status, "request_id": _request_id(None, reply)}
@@ -193,7 +195,7 @@ def _challenge(told: Fields, secrets: tuple[Secret, ...]) -> MfaChallenge | None
     return MfaChallenge(challenge_id, tuple(known))
 
 
-def _request_id(told: object, reply: Reply) -> str | None:
+def _request_id(told: object, reply: ApiResponse) -> str | None:
     named = text(told) or reply.headers.get("x-request-id", "")
     return named if _REQUEST_ID.fullmatch(named) and not _echoes(named, reply.secrets) else None
 

@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 
 from hellojohn._account import Account
 from hellojohn._flight import drive, drive_async
+from hellojohn._transport.drain import drain, drain_async
+from hellojohn._transport.origins import Origins
+from hellojohn._transport.replay import Body
 from hellojohn._view import View
-from hellojohn.transport.drain import drain, drain_async
-from hellojohn.transport.origins import Origins
-from hellojohn.transport.replay import Body
 
 Request = Any
 Response = Any

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import httpx
 
-from hellojohn.transport.flow import TokenFlow
+from hellojohn._transport.flow import TokenFlow
 
 
 class SessionAuth(TokenFlow, httpx.Auth):

@@ -18,13 +18,21 @@ those beside a 5xx or a 429, ends nothing.
 from collections.abc import Mapping
 
 from hellojohn._errors import ExpiryReason
-from hellojohn.wire._types import Answer, Fault, Grant, Lost, Outcome, OutcomeKind, Reply
-from hellojohn.wire.errors import read_failure, refusal, retry_after, unavailable
+from hellojohn._wire._types import (
+    Answer,
+    ApiResponse,
+    Delivery,
+    Outcome,
+    OutcomeKind,
+    TokenResponse,
+    TransportFailure,
+)
+from hellojohn._wire.errors import read_failure, refusal, retry_after, unavailable
 
 __all__ = ["Outcome", "OutcomeKind", "outcome"]
 
 
-def outcome(answer: Answer, grant: Grant | None, *, over: Mapping[str, ExpiryReason]) -> Outcome:
+def outcome(answer: Answer, grant: TokenResponse | None, *, over: Mapping[str, ExpiryReason]) -> Outcome:
     """Classify the answer to a refresh.
 
     Args:
@@ -32,17 +40,17 @@ def outcome(answer: Answer, grant: Grant | None, *, over: Mapping[str, ExpiryRea
         grant: What could be read from it, if anything.
         over: The codes that end a session.
     """
-    if isinstance(answer, Lost):
-        kind = OutcomeKind.NOT_SENT if answer.fault is Fault.NOT_SENT else OutcomeKind.UNKNOWN
+    if isinstance(answer, TransportFailure):
+        kind = OutcomeKind.NOT_SENT if answer.fault is Delivery.NOT_SENT else OutcomeKind.UNKNOWN
         return Outcome(kind, error=refusal(answer))
     failure = read_failure(answer)
     code, shown = (None, None) if failure is None else (failure.code, failure.shown)
     match _kind(answer, grant, code, over):
-        case OutcomeKind.DONE as kind:
+        case OutcomeKind.SUCCESS as kind:
             return Outcome(kind, grant=grant)
-        case OutcomeKind.OVER as kind:
+        case OutcomeKind.SESSION_ENDED as kind:
             return Outcome(kind, reason=over[code or ""], code=code)
-        case OutcomeKind.LATER as kind:
+        case OutcomeKind.RETRY_LATER as kind:
             wait = retry_after(answer)
             return Outcome(kind, code=shown, retry_after=wait, error=unavailable(answer))
         case kind:
@@ -50,17 +58,17 @@ def outcome(answer: Answer, grant: Grant | None, *, over: Mapping[str, ExpiryRea
 
 
 def _kind(
-    reply: Reply, grant: Grant | None, code: str | None, over: Mapping[str, ExpiryReason]
+    reply: ApiResponse, grant: TokenResponse | None, code: str | None, over: Mapping[str, ExpiryReason]
 ) -> OutcomeKind:
     match reply.status // 100, reply.status:
         case 2, _:
-            return OutcomeKind.UNKNOWN if grant is None else OutcomeKind.DONE
+            return OutcomeKind.UNKNOWN if grant is None else OutcomeKind.SUCCESS
         case _, 429 | 503:
-            return OutcomeKind.LATER
+            return OutcomeKind.RETRY_LATER
         case 4, _ if code in over:
-            return OutcomeKind.OVER
+            return OutcomeKind.SESSION_ENDED
         case _, 401 | 403 if code is None:
-            return OutcomeKind.NOT_OURS
+            return OutcomeKind.FOREIGN_RESPONSE
         case 3 | 4, _:
             return OutcomeKind.MISCONFIGURED
         case _:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Literal
 
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import Grant, Session, User
-from hellojohn.emulator.refusals import Refusal
 from hellojohn.emulator.tokens import AccessToken
 
 Shape = Literal["nested", "flat"]
@@ -77,7 +77,7 @@ def page_json(
     return {"data": data, "pagination": pagination}
 
 
-def error_json(refusal: Refusal, *, request_id: str) -> dict[str, object]:
+def error_json(refusal: ApiProblem, *, request_id: str) -> dict[str, object]:
     """Return an error in the shape most of the API uses."""
     return {
         "error": {

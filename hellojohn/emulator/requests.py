@@ -13,8 +13,8 @@ from starlette.requests import Request
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import Device
-from hellojohn.emulator.refusals import Refusal
 
 LARGEST_BODY: Final = 1_048_576
 _LARGEST_PAGE = 100
@@ -81,7 +81,7 @@ class Fields:
 
 def refuse(message: str) -> NoReturn:
     """Refuse a value, with a sentence that names it."""
-    raise Refusal("validation_failed", message)
+    raise ApiProblem("validation_failed", message)
 
 
 async def receive_body(request: Request, *, largest: float) -> None:
@@ -90,7 +90,7 @@ async def receive_body(request: Request, *, largest: float) -> None:
     async for chunk in request.stream():
         received += chunk
         if len(received) > largest:
-            raise Refusal("payload_too_large")
+            raise ApiProblem("payload_too_large")
     request.state.body = bytes(received)
 
 
@@ -107,7 +107,7 @@ def read_object(request: Request) -> dict[str, object]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Refusal("invalid_request")
+        raise ApiProblem("invalid_request")
     return cast("dict[str, object]", value)
 
 
@@ -120,7 +120,7 @@ def bearer(request: Request) -> Secret:
     """Return the key or token the caller sent."""
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential.strip():
-        raise Refusal("missing_token")
+        raise ApiProblem("missing_token")
     return Secret(credential.strip())
 
 

@@ -36,12 +36,12 @@ def lease_of(store: TokenStore) -> float | None:
     return lease
 
 
-def set_aside(store: TokenStore, key: str) -> str | None:
+def quarantine(store: TokenStore, key: str) -> str | None:
     """Move what is under ``key`` out of the way, and say where to; ``None`` when nothing was there.
 
     Without a way of the store's own, the text goes under the next free of the keys ``key.corrupt-N``.
     """
-    move: Callable[[str], str | None] | None = getattr(store, "set_aside", None)
+    move: Callable[[str], str | None] | None = getattr(store, "quarantine", None)
     if move is not None:
         return move(key)
     found = loaded(store, key)
@@ -58,3 +58,24 @@ def describe(store: TokenStore) -> Mapping[str, str]:
     """Return the facts that the store tells about itself."""
     tell: Callable[[], Mapping[str, str]] | None = getattr(store, "describe", None)
     return {} if tell is None else tell()
+
+
+class _Plain:
+    def __init__(self, store, key):
+        self._store, self._key, self._saver = store, key, saver(store)
+
+    def load(self):
+        return self._store.load(self._key)
+
+    def save(self, text, *, expires_in=None, release=False):
+        self._saver(self._key, Secret(text), expires_in)
+
+
+def without_lock(store, key):
+    return _Plain(store, key)
+
+
+def enter_lock(store, key, timeout):
+    lock = store.lock(key, timeout)
+    value = lock.__enter__()
+    return (lambda: lock.__exit__(None, None, None)), value or _Plain(store, key)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt
 from hellojohn._secret import Secret
-from hellojohn.stores._capabilities import describe, lease_of, loaded, saver, set_aside
+from hellojohn.stores._capabilities import describe, lease_of, loaded, saver, quarantine
 from hellojohn.stores._checks import check_store
 from hellojohn.stores._encoding import refuse_unfit
 from hellojohn.stores._protocol import TokenStore
@@ -124,7 +124,7 @@ class EncryptedStore:
         """Take the inner store's lock of ``key``, waiting up to ``timeout`` seconds."""
         return self._inner.lock(key, timeout)
 
-    def set_aside(self, key: str) -> str | None:
+    def quarantine(self, key: str) -> str | None:
         """Let the inner store set aside what is under ``key``, still encrypted.
 
         Raises:
@@ -137,7 +137,7 @@ class EncryptedStore:
         match = record and self._matched(key, record)
         if match:
             self._cipher(key, match[2], match[3])
-        return set_aside(self._inner, key)
+        return quarantine(self._inner, key)
 
     def describe(self) -> Mapping[str, str]:
         """Return facts for ``doctor``: those of the inner store, and which keys there are, by their ids.

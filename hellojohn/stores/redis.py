@@ -184,7 +184,7 @@ class RedisStore:
             if os.getpid() == pid:
                 self._release(key, token)
 
-    def set_aside(self, key: str) -> str | None:
+    def quarantine(self, key: str) -> str | None:
         """Rename what is under ``key`` to the next free ``...:corrupt-N``, with its expiry, and return that.
 
         Raises:

@@ -17,7 +17,7 @@ import pytest
 from hellojohn._errors import StoreCorrupt, StoreLocked
 from hellojohn._secret import Secret
 from hellojohn.stores import TokenStore
-from hellojohn.stores._capabilities import describe, saver, set_aside
+from hellojohn.stores._capabilities import describe, saver, quarantine
 from hellojohn.testing._store_child import (
     count_up,
     count_up_when_told,
@@ -68,7 +68,7 @@ class InProcessStoreContract:
         """Nothing there is an answer, not an error."""
         store = self.make_store()
         store.delete("nobody")
-        assert set_aside(store, "nobody") is None
+        assert quarantine(store, "nobody") is None
         assert store.load("nobody") is None
 
     @pytest.mark.parametrize("text", _TEXTS.values(), ids=_TEXTS.keys())
@@ -106,20 +106,20 @@ class InProcessStoreContract:
         store.delete("key")
         assert self.make_store().load("key") is None
 
-    def test_what_is_set_aside_frees_the_key(self) -> None:
+    def test_what_is_quarantine_frees_the_key(self) -> None:
         """The store says where it went, without showing it, and the key can be used again."""
         store = self.make_store()
         for text in ("first-marker", "second-marker"):
             store.save("key", text)
             with store.lock("key", 5):
-                place = set_aside(store, "key")
-            assert place, "set_aside must say where it put the text"
-            assert "marker" not in place, "set_aside must not show the text"
+                place = quarantine(store, "key")
+            assert place, "quarantine must say where it put the text"
+            assert "marker" not in place, "quarantine must not show the text"
             assert store.load("key") is None
         store.save("key", "fresh")
         assert self.make_store().load("key") == "fresh"
 
-    def test_corrupt_data_stays_until_it_is_set_aside(self) -> None:
+    def test_corrupt_data_stays_until_it_is_quarantine(self) -> None:
         """``load`` raises ``StoreCorrupt``, or returns the text for its caller to judge; it drops nothing."""
         store = self.make_store()
         store.save("key", "text")
@@ -128,7 +128,7 @@ class InProcessStoreContract:
             with suppress(StoreCorrupt):
                 assert store.load("key") is not None, "corrupt data must not be dropped silently"
         with store.lock("key", 5):
-            assert set_aside(store, "key"), "set_aside must say where it put the data"
+            assert quarantine(store, "key"), "quarantine must say where it put the data"
         assert store.load("key") is None
         store.save("key", "fresh")
         assert store.load("key") == "fresh"

@@ -250,10 +250,10 @@ def test_a_record_that_is_over_already_goes_at_once(store, expires_in):
 
 
 def _acts(store: RedisStore) -> list:
-    return [lambda: store.save("k", "mine"), lambda: store.delete("k"), lambda: store.set_aside("k")]
+    return [lambda: store.save("k", "mine"), lambda: store.delete("k"), lambda: store.quarantine("k")]
 
 
-@pytest.mark.parametrize("act", range(3), ids=["save", "delete", "set_aside"])
+@pytest.mark.parametrize("act", range(3), ids=["save", "delete", "quarantine"])
 @pytest.mark.parametrize("taken", [True, False], ids=["taken by another", "gone"])
 def test_a_lost_lock_lets_nothing_be_written(store, client, act, taken):
     """Another holder has refreshed the session meanwhile: its record must survive."""
@@ -378,21 +378,21 @@ def test_a_child_forked_inside_a_lock_does_not_hold_it(store, client):
 # Foreign data
 
 
-def test_a_key_of_another_type_is_corrupt_and_can_be_set_aside(store, client):
+def test_a_key_of_another_type_is_corrupt_and_can_be_quarantine(store, client):
     """Another program uses the same prefix: its list is not lost."""
     client.lpush("hellojohn:{k}", "theirs")
     with pytest.raises(StoreCorrupt, match="no text"):
         store.load("k")
-    assert store.set_aside("k") == "hellojohn:{k}:corrupt-1"
+    assert store.quarantine("k") == "hellojohn:{k}:corrupt-1"
     assert client.lrange("hellojohn:{k}:corrupt-1", 0, -1) == [b"theirs"]
     assert store.load("k") is None
 
 
-def test_texts_set_aside_never_overwrite_each_other(store, client):
+def test_texts_quarantine_never_overwrite_each_other(store, client):
     """Each takes the next free number."""
     for text in ("first", "second"):
         store.save("k", text)
-        store.set_aside("k")
+        store.quarantine("k")
     assert [client.get(f"hellojohn:{{k}}:corrupt-{n}") for n in (1, 2)] == [b"first", b"second"]
 
 

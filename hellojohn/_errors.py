@@ -232,7 +232,16 @@ class StoreLocked(StoreError):
 
 
 class StoreCorrupt(StoreError):
-    """The store holds something that is no session of ours, which was set aside; or the key is wrong."""
+    """The store holds data that cannot be read as a session. The message says where it is now.
+
+    Attributes:
+        readable_elsewhere: Whether another encryption key or a later version of the SDK can read the data.
+    """
+
+    def __init__(self, message: str = "", *, readable_elsewhere: bool = False) -> None:
+        """Keep whether the data can be read elsewhere."""
+        super().__init__(message)
+        self.readable_elsewhere = readable_elsewhere
 
 
 class StoreUnavailable(StoreError):

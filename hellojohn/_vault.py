@@ -15,7 +15,7 @@ from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavai
 from hellojohn._record import NewerRecord, Record, SetAside
 from hellojohn._secret import Secret
 from hellojohn._timing import Timing, within_time
-from hellojohn.stores._capabilities import describe, lease_of, saver, set_aside
+from hellojohn.stores._capabilities import describe, lease_of, quarantine, saver
 from hellojohn.stores._protocol import TokenStore
 
 T = TypeVar("T")
@@ -59,8 +59,9 @@ class Vault:
             return self.read(key)
         except NewerRecord:
             raise
-        except StoreCorrupt:
-            pass
+        except StoreCorrupt as error:
+            if error.readable_elsewhere:
+                raise
         with self.locked(key) as held:
             return held.load()
 
@@ -96,7 +97,7 @@ class Vault:
         Raises:
             StoreError: It was not moved: the store failed, or keeps it for whoever has the right key.
         """
-        where = _guard("set_aside", lambda: set_aside(self._store, key))
+        where = _guard("quarantine", lambda: quarantine(self._store, key))
         done = f"It was set aside as {where}" if where else "It is gone by now"
         logger.error("%s %s.", problem, done)
         return SetAside(f"{problem} {done}; sign in again.")
@@ -146,6 +147,8 @@ class Held:
         except NewerRecord:
             raise
         except StoreCorrupt as error:
+            if error.readable_elsewhere:
+                raise
             problem = StoreCorrupt(str(error))
         self.emptied = True  # if that fails, it may have been carried out all the same
         raise self._vault.set_aside(self._key, problem)
@@ -186,12 +189,12 @@ class Held:
         self._vault.delete(self._key)
 
 
-def _entered(lock: AbstractContextManager[None]) -> AbstractContextManager[None]:
+def _entered(lock: AbstractContextManager[object]) -> AbstractContextManager[object]:
     lock.__enter__()
     return lock
 
 
-def _release(lock: AbstractContextManager[None]) -> None:
+def _release(lock: AbstractContextManager[object]) -> None:
     """Leave the lock; that it was lost in the meantime undoes nothing that was saved under it."""
     try:
         lock.__exit__(None, None, None)

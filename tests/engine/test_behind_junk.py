@@ -46,9 +46,9 @@ SECOND = {"generation": 2, "refresh_token": Secret("rt_2")}
 class Aside(FlakyStore):
     """A store that sets junk aside by itself, and may fail at that."""
 
-    def set_aside(self, key: str) -> str | None:
+    def quarantine(self, key: str) -> str | None:
         """Set aside, or fail."""
-        where: str | None = self._use("set_aside", lambda: MemoryStore.set_aside(self, key))
+        where: str | None = self._use("quarantine", lambda: MemoryStore.quarantine(self, key))
         return where
 
 
@@ -230,7 +230,7 @@ def test_the_only_copy_outlives_a_store_that_has_set_junk_aside_and_cannot_save(
 def test_junk_that_was_set_aside_though_the_store_says_no_costs_nobody_the_session():
     """The answer to the rename was lost: the place is empty all the same, and not by a sign-out."""
     bench = dead(store=Aside())
-    failing = _spoil(bench, granted(2), OSError("answer lost"), method="set_aside", late=True)
+    failing = _spoil(bench, granted(2), OSError("answer lost"), method="quarantine", late=True)
     bench.script.steps.extend([failing, granted(3)])
     assert bench.token() == "at_3"
     assert not bench.script.tokens("/auth/sign-out")

@@ -317,7 +317,7 @@ class Minimal:
 
 
 def test_a_store_of_four_methods_will_do():
-    """No option of the protocol is needed: no ``expires_in``, no ``set_aside``, no ``lease``."""
+    """No option of the protocol is needed: no ``expires_in``, no ``quarantine``, no ``lease``."""
     store = Minimal()
     bench = Bench(granted(2), store=store)
     bench.sign_in(expires_in=100)

@@ -58,6 +58,11 @@ def enter_lock(store: TokenStore, key: str, timeout: float) -> tuple[Callable[[]
     return partial(lock.__exit__, None, None, None), value
 
 
+def without_lock(store: TokenStore, key: str) -> LockedValue:
+    """Return the value under ``key`` for a caller that works without the lock, or holds it already."""
+    return StoreValue(store, key)
+
+
 def locked_value(entered: object) -> LockedValue | None:
     """Return the object that a lock returned on entering, if it is a ``LockedValue``.
 
@@ -99,6 +104,7 @@ class StoreValue:
         """Use ``load`` and ``save`` of ``store``."""
         self._store = store
         self._key = key
+        self._save = saver(store)
 
     def load(self) -> str | None:
         """Return the text under the key, or ``None``."""
@@ -109,7 +115,7 @@ class StoreValue:
         del release
         secret = Secret(text)
         del text  # the store may raise, and a traceback shows the locals
-        saver(self._store)(self._key, secret, expires_in)
+        self._save(self._key, secret, expires_in)
 
 
 def _takes_expiry(save: Callable[..., object]) -> bool:

@@ -18,7 +18,7 @@ from hellojohn.stores import FileStore, KeyringStore, default_store
 from hellojohn.stores import keyring as keyring_store
 from hellojohn.stores._filenames import name_of
 from hellojohn.testing import TokenStoreContract
-from hellojohn.testing._store_contract import InProcessStoreContract
+from hellojohn.testing._in_process_contract import InProcessStoreContract
 from tests.stores import backends
 
 

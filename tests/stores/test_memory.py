@@ -6,7 +6,7 @@ import pytest
 
 from hellojohn._errors import StoreLocked, StoreUnavailable
 from hellojohn.stores import MemoryStore, TokenStore
-from hellojohn.testing._store_contract import InProcessStoreContract
+from hellojohn.testing._in_process_contract import InProcessStoreContract
 from tests.stores.forking import in_forked_child
 
 

@@ -107,3 +107,46 @@ class HeldLock(MemoryStore):
             return super().lock(key, timeout)
         self._time.sleep(max(timeout, 0.001))
         raise StoreLocked("Another process holds the lock.")
+
+
+class LeasedStore(MemoryStore):
+    """A store whose lock is a lease, and in which something can happen between two steps.
+
+    Attributes:
+        lease: Seconds that a lock lasts.
+    """
+
+    def __init__(self, *, lease: float) -> None:
+        super().__init__()
+        self.lease = lease
+        self._after: dict[str, Callable[[], None]] = {}
+        self._locked = False
+
+    def once_after(self, method: str, work: Callable[[], None]) -> None:
+        """Do ``work`` after the next call of ``method`` inside a lock."""
+        self._after[method] = work
+
+    def load(self, key: str) -> str | None:
+        """Load."""
+        found = super().load(key)
+        self._happen("load")
+        return found
+
+    def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
+        """Save."""
+        super().save(key, text, expires_in=expires_in)
+        self._happen("save")
+
+    @contextmanager
+    def lock(self, key: str, timeout: float) -> Generator[None]:
+        """Lock."""
+        with super().lock(key, timeout):
+            self._locked = True
+            try:
+                yield
+            finally:
+                self._locked = False
+
+    def _happen(self, method: str) -> None:
+        if self._locked and method in self._after:
+            self._after.pop(method)()

@@ -1,9 +1,9 @@
-"""Reads single values out of an answer nobody vouches for: each function returns the value or ``None``.
+"""Read single values of an untrusted answer: each function returns the value, or ``None``.
 
-None of them raises, whatever it is given, and none is told which answer it reads. Pure; imports nothing of
-the package but ``Secret``.
+No function raises, whatever its argument is. Pure: no function knows which answer it reads.
 """
 
+import base64
 import json
 import math
 import re
@@ -12,20 +12,19 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeGuard, cast
 
+from hellojohn._limits import DEEPEST_JSON, LONGEST_LIFE
 from hellojohn._secret import Secret
 
 Fields = Mapping[str, object]
 
-_LARGEST = 1e12
-_LONGEST_LIFE = 100 * 365 * 86_400.0
-_DEEPEST = 16
+_LARGEST = 1e12  # seconds: a date can still be computed from it
 _DIGITS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _TOKEN = re.compile(r"[!-~]+")
 _JUNK = (ValueError, RecursionError)
 
 
 def json_object(text: bytes) -> Fields | None:
-    """Read a JSON object: UTF-8, with or without a byte order mark; of a key given twice, the last counts."""
+    """Read a JSON object in UTF-8, with or without a byte order mark. Of a repeated key, the last counts."""
     try:
         value: object = json.loads(text.decode("utf-8-sig"))
     except _JUNK:
@@ -34,22 +33,22 @@ def json_object(text: bytes) -> Fields | None:
 
 
 def fields(value: object) -> Fields:
-    """Read a part that may be an object; anything else has no fields."""
+    """Read a value that may be an object; any other value has no fields."""
     return value if _is_object(value) else {}
 
 
 def text(value: object) -> str | None:
-    """Read a text that is not empty and can be written down."""
+    """Read a text that is not empty and that UTF-8 can encode."""
     return value if isinstance(value, str) and value and _is_plain_text(value) else None
 
 
 def token(value: object) -> Secret | None:
-    """Read a token: visible ASCII only, so that it can never break a header."""
+    """Read a token: visible ASCII only, so that it cannot break a header."""
     return Secret(value) if isinstance(value, str) and _TOKEN.fullmatch(value) else None
 
 
 def number(value: object) -> float | None:
-    """Read a number that is not negative, given as one or as its digits."""
+    """Read a number that is not negative, written as a number or as text."""
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -58,12 +57,12 @@ def number(value: object) -> float | None:
 
 
 def life(seconds: float | None) -> float | None:
-    """Take a span for a life: longer than nothing, and at most 100 years."""
-    return min(seconds, _LONGEST_LIFE) if seconds is not None and seconds > 0 else None
+    """Accept a number of seconds as a life: longer than nothing, and at most LONGEST_LIFE."""
+    return min(seconds, LONGEST_LIFE) if seconds is not None and seconds > 0 else None
 
 
 def moment(value: object) -> datetime | None:
-    """Read an ISO 8601 time, which without an offset is UTC."""
+    """Read an ISO 8601 time. Without an offset it is UTC."""
     try:
         time = datetime.fromisoformat(value) if isinstance(value, str) else None
         return None if time is None else _utc(time)
@@ -79,24 +78,23 @@ def http_date(value: str | None) -> datetime | None:
         return None
 
 
-def claims(access_token: Secret) -> Fields:
-    """Read what an access token says of itself; an opaque one says nothing.
+def claims(token: Secret) -> Fields:
+    """Read the claims of a JWT; an opaque token has none.
 
-    The signature is not checked, and need not be: the token came a moment ago, over TLS, from the service
-    that signs it, and its claims only tell when to refresh it. Nobody is let in by them.
+    The signature is not checked: the token has just arrived over TLS from the service that signs it, and the
+    claims only say when to refresh it and who signed in. They grant nothing.
     """
-    import jwt  # noqa: PLC0415 - loaded when the first token arrives
-
     try:
-        return cast("Fields", jwt.decode(access_token.reveal(), options={"verify_signature": False}))
-    except (jwt.PyJWTError, *_JUNK):
+        _, content, _ = token.reveal().split(".")
+        return json_object(base64.b64decode(content + "=" * (-len(content) % 4), b"-_", validate=True)) or {}
+    except ValueError:
         return {}
 
 
 def is_plain(value: object) -> bool:
-    """Say whether a JSON value can be stored and read again: not deep, no lone surrogates, no infinity."""
+    """Return whether a JSON value can be stored: not too deep, no lone surrogates, no infinities."""
     level = [value]
-    for _ in range(_DEEPEST):
+    for _ in range(DEEPEST_JSON):
         if not all(map(_is_plain_node, level)):
             return False
         level = [child for node in level for child in _children(node)]

@@ -10,9 +10,10 @@ import pytest
 
 from hellojohn._secret import Secret
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
-from hellojohn.emulator.problems import ApiProblem
-from hellojohn.emulator.records import Device, Grant, Profile
-from hellojohn.emulator.rules import Rules
+from hellojohn.emulator.records import Device, NewUser
+from hellojohn.emulator.v1.problems import V1Problem as ApiProblem
+from hellojohn.emulator.v1.records import Grant
+from hellojohn.emulator.v1.rules import Rules
 
 START = 1_700_000_000.0
 EMAIL = "ada@example.com"
@@ -47,9 +48,8 @@ class Desk:
 
     def sign_up(self, email: str, password: str = PASSWORD, duration: str | None = None) -> Grant:
         """Sign somebody new up."""
-        return self.rules.sign_up(
-            email, Secret(password), profile=Profile(), duration=duration, device=Device()
-        )
+        new = NewUser(email=email, password=Secret(password))
+        return self.rules.sign_up(new, duration=duration, device=Device())
 
     def status(self, grant: Grant) -> str:
         """Return the status of a grant's session now."""
@@ -68,7 +68,7 @@ def open_desk(clock: StillClock) -> Callable[..., Desk]:
 
     def make(**options: Any) -> Desk:
         rules = Rules(clock=clock, **options)
-        rules.add_user(EMAIL, Secret(PASSWORD))
+        rules.add_user(NewUser(email=EMAIL, password=Secret(PASSWORD)))
         return Desk(rules, clock)
 
     return make

@@ -6,8 +6,8 @@ import pytest
 
 from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
-from hellojohn.emulator.problems import ApiProblem
-from hellojohn.emulator.records import AccountState, SessionStatus
+from hellojohn.emulator.records import AccountState, NewUser, SessionStatus
+from hellojohn.emulator.v1.problems import V1Problem as ApiProblem
 
 EMAIL = "ada@example.com"
 DAY = 86_400.0
@@ -49,13 +49,14 @@ class TestSigningIn:
         assert desk.rules.refresh(grant.refresh_token).session.id == grant.session.id
 
     def test_a_disabled_account_can_do_nothing_until_it_is_enabled(self, desk, refused):
-        """Disabling stops sign-in and refresh, and ends no session."""
+        """Disabling ends every session. The account can sign in again once it is enabled."""
         grant = desk.sign_in()
         desk.rules.set_state(EMAIL, AccountState.DISABLED)
         assert refused(desk.sign_in) == "account_disabled"
         assert refused(desk.rules.refresh, grant.refresh_token) == "account_disabled"
         desk.rules.set_state(EMAIL, AccountState.ACTIVE)
-        assert desk.rules.refresh(grant.refresh_token).session.status is SessionStatus.ACTIVE
+        assert refused(desk.rules.refresh, grant.refresh_token) == "session_revoked"
+        assert desk.sign_in().session.status is SessionStatus.ACTIVE
 
     def test_the_state_of_an_unknown_user_cannot_be_set(self, desk, refused):
         """A misspelt address is noticed."""
@@ -91,7 +92,9 @@ class TestSecondFactor:
     @pytest.fixture
     def challenge(self, desk):
         """Bob has a second factor, and has just signed in with his password."""
-        desk.rules.add_user("bob@example.com", Secret("correct horse"), mfa_code=Secret("123456"))
+        desk.rules.add_user(
+            NewUser(email="bob@example.com", password=Secret("correct horse"), mfa_code=Secret("123456"))
+        )
         with pytest.raises(ApiProblem) as caught:
             desk.sign_in("8h", email="bob@example.com")
         assert caught.value.code == "mfa_required"
@@ -100,7 +103,8 @@ class TestSecondFactor:
     def test_the_right_code_finishes_the_sign_in(self, desk, challenge):
         """The session has the duration asked for with the password, and says that the factor was given."""
         assert challenge["available_factors"] == ["totp"]
-        grant = desk.rules.answer_challenge(challenge["challenge_id"], "totp", Secret("123456"))
+        verified = desk.rules.answer_challenge(challenge["challenge_id"], "totp", Secret("123456"))
+        grant = verified.grant
         assert grant.session.mfa_verified
         assert grant.session.expires_at - grant.session.created_at == DAY / 3
 
@@ -109,7 +113,7 @@ class TestSecondFactor:
         """A wrong code or factor leaves the challenge open."""
         answer = desk.rules.answer_challenge
         assert refused(answer, challenge["challenge_id"], factor, Secret(code)) == "invalid_mfa_code"
-        assert answer(challenge["challenge_id"], "totp", Secret("123456")).session.mfa_verified
+        assert answer(challenge["challenge_id"], "totp", Secret("123456")).grant.session.mfa_verified
 
     def test_it_serves_once(self, desk, refused, challenge):
         """An answered challenge is gone."""

@@ -16,10 +16,11 @@ from hypothesis.stateful import (
 )
 
 from hellojohn._secret import Secret
-from hellojohn.emulator.policy import seconds
-from hellojohn.emulator.problems import ApiProblem
-from hellojohn.emulator.records import Device, Grant
-from hellojohn.emulator.rules import Rules
+from hellojohn.emulator.records import Device, NewUser
+from hellojohn.emulator.v1.policy import seconds
+from hellojohn.emulator.v1.problems import V1Problem as ApiProblem
+from hellojohn.emulator.v1.records import Grant
+from hellojohn.emulator.v1.rules import Rules
 
 EMAILS = ("ada@example.com", "bob@example.com")
 DURATIONS = ("1h", "8h", "30d")
@@ -54,7 +55,7 @@ class SessionHistory(RuleBasedStateMachine):
         self.now = 1_700_000_000.0
         self.rules = Rules(clock=lambda: self.now)
         for email in EMAILS:
-            self.rules.add_user(email, Secret("correct horse"))
+            self.rules.add_user(NewUser(email=email, password=Secret("correct horse")))
         self.told: dict[str, Told] = {}
         self.longest, self.idle, self.cap = "30d", None, None
         self.rotations = self.reuses = 0

@@ -76,7 +76,7 @@ class Webhooks:
 
     @url.setter
     def url(self, url: str | None) -> None:
-        if url is not None and not is_web_address(url):
+        if url is not None and not (isinstance(url, str) and is_web_address(url)):
             msg = f"webhook_url is an http or https address or None, not {url!r}."
             raise ConfigurationError(msg)
         self._url = url

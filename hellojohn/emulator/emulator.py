@@ -79,7 +79,7 @@ class Emulator(UserAdmin):
         """Return a session as it is now, also an ended one.
 
         Raises:
-            ConfigurationError: There is no such session.
+            ConfigurationError: The session is unknown.
         """
         with problems_named():
             return self._service.session(session_id)
@@ -93,7 +93,7 @@ class Emulator(UserAdmin):
         """Revoke a session. Its access tokens keep working until they expire.
 
         Raises:
-            ConfigurationError: There is no such session.
+            ConfigurationError: The session is unknown.
         """
         with problems_named():
             self._service.revoke(session_id)
@@ -122,7 +122,7 @@ class Emulator(UserAdmin):
             claims: Claims to add or to replace; a claim that is ``None`` is left out.
 
         Raises:
-            ConfigurationError: There is no such user, or an argument is malformed.
+            ConfigurationError: The user is unknown, or an argument is malformed.
         """
         named = scopes is not None or roles is not None
         life = parse_duration(expires_in, name="expires_in") if isinstance(expires_in, str) else expires_in
@@ -145,7 +145,7 @@ class Emulator(UserAdmin):
             The address that the browser ends on, with a code. Nothing is requested from it.
 
         Raises:
-            ConfigurationError: The address is malformed, or there is no such user.
+            ConfigurationError: The address is malformed, or the user is unknown.
         """
         with problems_named():
             return self._service.authorize(url, email)

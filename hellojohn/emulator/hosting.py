@@ -148,7 +148,7 @@ class Host:
             times: How many requests fail; ``None`` for every request until ``clear_failures``.
 
         Raises:
-            ConfigurationError: There is no such route, or the arguments name no failure or two at once.
+            ConfigurationError: No route has this name, or the arguments name no failure or two at once.
         """
         fault = Fault(
             status=status,

@@ -44,8 +44,8 @@ class Input:
     Attributes:
         name: The field's name.
         label: The text beside it.
-        type: What the browser makes of it.
-        autocomplete: What a password manager makes of it.
+        type: The kind of input that the browser shows.
+        autocomplete: The hint for password managers.
         value: The text that is there already.
     """
 
@@ -91,7 +91,7 @@ def page(
         title: Its title and heading.
         *texts: Its paragraphs.
         form: Its form.
-        problem: What is wrong with the last attempt; read out first by a screen reader.
+        problem: Why the last attempt failed; a screen reader announces it.
         status: The HTTP status.
     """
     alert = "" if problem is None else f'<p role="alert">{escape(problem)}</p>'

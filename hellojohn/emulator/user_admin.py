@@ -87,7 +87,7 @@ class UserAdmin(Host):
         """Return the code that the user's authenticator app shows now.
 
         Raises:
-            ConfigurationError: There is no such user, or the user has no authenticator app.
+            ConfigurationError: The user is unknown, or the user has no authenticator app.
         """
         with problems_named():
             return self._service.mfa_code(email)

@@ -1,6 +1,6 @@
 """Signed webhooks: builds them, and delivers them one after the other from a separate thread.
 
-Each webhook is sent once: there are no retries. Redirects are not followed and no proxy is used.
+Each webhook is sent once, without retries. Redirects are not followed and no proxy is used.
 """
 
 import hashlib
@@ -118,7 +118,7 @@ class Webhooks:
         """Send a webhook and return how the receiver answered.
 
         Raises:
-            ConfigurationError: There is no ``url``.
+            ConfigurationError: ``url`` is not set.
         """
         if self._url is None:
             msg = "Set webhook_url first: a webhook needs a receiver."

@@ -26,6 +26,7 @@ class Outline(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag, attrs):
+        """Note a tag."""
         found = dict(attrs)
         self.tags.append((tag, found))
         if tag == "label":
@@ -36,6 +37,7 @@ class Outline(HTMLParser):
             self.fields[found["id"]] = found
 
     def handle_data(self, data):
+        """Note text."""
         self.text += data
 
     def having(self, tag, name):
@@ -46,7 +48,7 @@ class Outline(HTMLParser):
 @pytest.fixture
 def visit(caller):
     """Get a page."""
-    return lambda url: caller.http.get(url)
+    return caller.http.get
 
 
 @pytest.fixture
@@ -210,7 +212,7 @@ class TestInboxPage:
 class TestHostileForms:
     @pytest.mark.parametrize("body", [b"", b"\xff=1", b"&".join([b"a=1"] * 50), b"color=red", b"token="])
     def test_a_malformed_form_is_a_page(self, caller, body):
-        """A form that no page of ours posts is refused with a page, not with a crash."""
+        """A form that no page posts is refused with a page, not with a crash."""
         for path in (*MAILS, "/login"):
             answer = caller.http.post(f"{caller.emulator.url}{path}", content=body)
             assert answer.status_code in (400, 422)

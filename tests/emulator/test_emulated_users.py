@@ -67,7 +67,7 @@ class TestDeleting:
         assert caller.sign_in(DEMO_EMAIL, "another")["id"]
 
     def test_its_access_token_finds_no_user(self, caller, emulator):
-        """The token is good until it expires, but there is nobody behind it."""
+        """The token is good until it expires, but its user is gone."""
         token = caller.sign_in()["access_token"]
         emulator.delete_user(DEMO_EMAIL)
         assert caller.code(caller.call("GET", "/v1/auth/me", bearer=token)) == (404, "not_found")
@@ -75,7 +75,7 @@ class TestDeleting:
 
 class TestSessions:
     def test_they_are_listed_oldest_first_with_their_device(self, caller, emulator):
-        """A test sees what the service knows, without the secret key."""
+        """A test can read the sessions without the secret key."""
         emulator.add_user("ada@example.com", "x")
         first = caller.sign_in()["id"]
         second = caller.sign_in("ada@example.com", "x")["id"]

@@ -79,7 +79,7 @@ def test_claims_can_be_added_replaced_and_left_out(caller, emulator):
 
 
 def test_an_odd_token_id_counts_as_never_rejected(caller, emulator):
-    """A token whose ``jti`` is not a number of ours passes the rejection of the earlier tokens."""
+    """A token whose ``jti`` the service did not number is not among the rejected ones."""
     token = emulator.token(claims={"jti": "mine"})
     emulator.reject_access_tokens()
     assert caller.call("GET", "/resource", bearer=token).status_code == 200

@@ -1,5 +1,6 @@
 """Magic links, password resets and changes, and address verification, over plain HTTP."""
 
+from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -11,11 +12,22 @@ EMAIL = "ada@example.com"
 PASSWORD = "correct horse"
 NEW = "new password"
 
-LINKS = [
-    ("/v1/auth/magic-link", "/v1/auth/magic-link/verify", {}, "15m"),
-    ("/v1/auth/password/forgot", "/v1/auth/password/reset", {"new_password": NEW}, "1h"),
-    ("/v1/auth/email/verify/send", "/v1/auth/email/verify", {}, "24h"),
-]
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of link: how to ask for one, how to use it, and how long it lasts."""
+
+    send: str
+    use: str
+    fields: dict[str, str]
+    life: str
+
+
+KINDS = {
+    "magic link": Kind("/v1/auth/magic-link", "/v1/auth/magic-link/verify", {}, "15m"),
+    "reset": Kind("/v1/auth/password/forgot", "/v1/auth/password/reset", {"new_password": NEW}, "1h"),
+    "verification": Kind("/v1/auth/email/verify/send", "/v1/auth/email/verify", {}, "24h"),
+}
 
 
 @pytest.fixture
@@ -42,36 +54,36 @@ def magic(caller, mailed):
     return run
 
 
-@pytest.mark.parametrize(("send", "use", "more", "life"), LINKS)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 class TestEveryLink:
-    def test_it_is_good_once(self, caller, mailed, send, use, more, life):
+    def test_it_is_good_once(self, caller, mailed, kind):
         """A second use is refused like a link that never was."""
-        token = mailed(send)
-        assert caller.public(use, {"token": token, **more}).status_code in (200, 204)
+        token = mailed(kind.send)
+        assert caller.public(kind.use, {"token": token, **kind.fields}).status_code in (200, 204)
         for refused in (token, "lnk_made_up"):
-            answer = caller.public(use, {"token": refused, **more})
+            answer = caller.public(kind.use, {"token": refused, **kind.fields})
             assert caller.code(answer) == (400, "link_expired")
 
-    def test_it_expires(self, caller, emulator, mailed, send, use, more, life):
+    def test_it_expires(self, caller, emulator, mailed, kind):
         """The moment of its end is too late."""
-        token = mailed(send)
-        emulator.advance(life)
-        assert caller.code(caller.public(use, {"token": token, **more})) == (400, "link_expired")
+        token = mailed(kind.send)
+        emulator.advance(kind.life)
+        assert caller.code(caller.public(kind.use, {"token": token, **kind.fields})) == (400, "link_expired")
 
-    def test_it_serves_no_other_purpose(self, caller, mailed, send, use, more, life):
+    def test_it_serves_no_other_purpose(self, caller, mailed, kind):
         """The token of one kind of link does not open another, and stays good."""
-        token = mailed(send)
-        for _, other, fields, _ in LINKS:
-            if other != use:
-                answer = caller.public(other, {"token": token, **fields})
+        token = mailed(kind.send)
+        for other in KINDS.values():
+            if other is not kind:
+                answer = caller.public(other.use, {"token": token, **other.fields})
                 assert caller.code(answer) == (400, "link_expired")
-        assert caller.public(use, {"token": token, **more}).status_code in (200, 204)
+        assert caller.public(kind.use, {"token": token, **kind.fields}).status_code in (200, 204)
 
-    def test_an_unknown_address_is_not_given_away(self, caller, emulator, mailed, send, use, more, life):
+    def test_an_unknown_address_is_not_given_away(self, caller, emulator, mailed, kind):
         """The answer is the same, and no mail is sent."""
-        known = caller.public(send, {"email": EMAIL})
+        known = caller.public(kind.send, {"email": EMAIL})
         sent = len(emulator.inbox)
-        unknown = caller.public(send, {"email": "nobody@example.com"})
+        unknown = caller.public(kind.send, {"email": "nobody@example.com"})
         assert (unknown.status_code, unknown.json()) == (known.status_code, known.json())
         assert len(emulator.inbox) == sent
 
@@ -84,17 +96,15 @@ class TestEveryLink:
             "https://x/" + "y" * 2048,
         ],
     )
-    def test_a_hostile_redirect_is_refused(
-        self, caller, emulator, mailed, send, use, more, life, redirect_to
-    ):
+    def test_a_hostile_redirect_is_refused(self, caller, emulator, kind, redirect_to):
         """Only a plain http or https address can be the app's page; otherwise no mail is sent."""
-        answer = caller.public(send, {"email": EMAIL, "redirect_to": redirect_to})
+        answer = caller.public(kind.send, {"email": EMAIL, "redirect_to": redirect_to})
         assert caller.code(answer) == (422, "validation_failed")
         assert list(emulator.inbox) == []
 
-    def test_both_calls_need_the_publishable_key(self, caller, send, use, more, life):
+    def test_both_calls_need_the_publishable_key(self, caller, kind):
         """A key that is wrong is named."""
-        for path in (send, use):
+        for path in (kind.send, kind.use):
             answer = caller.call("POST", path, bearer="pk_wrong", json={})
             assert answer.status_code == 401
 
@@ -115,7 +125,7 @@ class TestMagicLink:
         assert caller.code(answer) == (403, "mfa_required")
 
     def test_a_disabled_account_stays_out(self, caller, emulator, magic):
-        """The link does not open what the password would not open."""
+        """A disabled account cannot sign in with a link either."""
         emulator.disable_user(EMAIL)
         assert caller.code(magic()) == (403, "account_disabled")
 
@@ -131,7 +141,7 @@ class TestPasswordReset:
     RESET = "/v1/auth/password/reset"
 
     def test_it_sets_the_password_and_ends_every_session(self, caller, mailed):
-        """The old password and the old sessions are dead; nobody is signed in by it."""
+        """The old password and the old sessions stop working, and the answer is empty."""
         session = caller.sign_in(EMAIL, PASSWORD)
         token = mailed("/v1/auth/password/forgot")
         answer = caller.public(self.RESET, {"token": token, "new_password": NEW})
@@ -148,7 +158,7 @@ class TestPasswordReset:
         assert caller.public(self.RESET, {"token": token, "new_password": NEW}).status_code == 204
 
     def test_it_makes_every_other_link_useless(self, caller, mailed):
-        """A link that somebody else asked for does not survive the reset."""
+        """An attacker's link does not survive the reset."""
         earlier, magic = mailed("/v1/auth/password/forgot"), mailed("/v1/auth/magic-link")
         token = mailed("/v1/auth/password/forgot")
         caller.public(self.RESET, {"token": token, "new_password": NEW})
@@ -170,7 +180,7 @@ class TestPasswordChange:
         return run
 
     def test_it_keeps_this_session_and_ends_the_others(self, caller, change):
-        """Whoever knew the old password is thrown out."""
+        """A thief who knew the old password is signed out."""
         here, there = caller.sign_in(), caller.sign_in()
         assert change(here["access_token"]).status_code == 204
         assert caller.refresh(here["refresh_token"]).status_code == 200

@@ -140,7 +140,7 @@ class TestExchange:
         [{"code_verifier": "w" * 43}, {"redirect_uri": CALLBACK + "/"}, {"provider": "github"}],
     )
     def test_a_wrong_value_burns_the_code(self, caller, exchange, code, changed):
-        """A code that was sent once is useless, whatever came with it."""
+        """A code that was sent once is useless, also with the right values."""
         for arguments in (changed, {}):
             answer = exchange(code, **arguments)
             assert caller.code(answer) == (400, "oauth_code_invalid")

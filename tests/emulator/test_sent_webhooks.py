@@ -70,7 +70,7 @@ class TestAtWill:
         assert receiver.received == []
 
     def test_a_receiver_that_refuses_is_asked_once(self, hooked, receiver):
-        """There are no retries, and the delivery carries the status."""
+        """The emulator does not retry, and the delivery carries the status."""
         receiver.status = 500
         assert hooked.send_webhook("user.deleted").status == 500
         assert len(receiver.received) == 1

@@ -1,5 +1,4 @@
 """The documented cloud API, ``/v1``: its rules, its routes and its pages.
 
-It imports nothing of the SDK's reading of the protocol (``hellojohn._wire``): two independent readings catch
-misreadings.
+It never imports ``hellojohn._wire``: two independent readings of the protocol catch misreadings.
 """

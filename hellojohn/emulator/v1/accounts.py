@@ -55,7 +55,7 @@ class Accounts:
         """Return a user by id.
 
         Raises:
-            V1Problem: There is no such user.
+            V1Problem: The user is unknown.
         """
         if user_id not in self._users:
             raise V1Problem("not_found", "There is no such user.")
@@ -69,7 +69,7 @@ class Accounts:
         """Return a user by email.
 
         Raises:
-            V1Problem: There is no such user.
+            V1Problem: The user is unknown.
         """
         return self.get(self._ids_by_email.get(email.casefold(), ""))
 
@@ -82,7 +82,7 @@ class Accounts:
         """Lock, disable or enable an account.
 
         Raises:
-            V1Problem: There is no such user.
+            V1Problem: The user is unknown.
         """
         return self._keep(replace(self.named(email), state=state))
 
@@ -98,7 +98,7 @@ class Accounts:
         """Delete a user.
 
         Raises:
-            V1Problem: There is no such user.
+            V1Problem: The user is unknown.
         """
         user = self.named(email)
         del self._users[user.id], self._ids_by_email[user.email.casefold()]

@@ -14,7 +14,7 @@ from hellojohn.emulator.v1.tokens import Issuer
 
 
 class Credentials:
-    """The checks of one tenant. Each raises ``V1Problem`` when the caller lacks what it needs."""
+    """The checks of one tenant. Each raises ``V1Problem`` when the credential is missing or wrong."""
 
     def __init__(
         self, issuer: Issuer, *, clock: Callable[[], float], publishable_key: Secret, secret_key: Secret

@@ -48,7 +48,7 @@ class Factors:
         """Begin an enrolment. A code that is needed for it is sent at once.
 
         Raises:
-            V1Problem: There is no such kind of factor, or a telephone number is missing.
+            V1Problem: The kind of factor is unknown, or a telephone number is missing.
         """
         factor = self._keep(self._make(user, kind, name=name, to=to))
         if factor.to is not None:
@@ -59,7 +59,7 @@ class Factors:
         """Give a new user the second factors asked for, active at once.
 
         Raises:
-            V1Problem: There is no such kind of factor.
+            V1Problem: The kind of factor is unknown.
         """
         fixed = () if new.mfa_code is None else ("totp",)
         for kind in (*fixed, *new.factors):
@@ -71,7 +71,7 @@ class Factors:
         """Finish an enrolment with a first code. A new authenticator app replaces the old one.
 
         Raises:
-            V1Problem: There is no such factor, or the code is wrong.
+            V1Problem: The factor is unknown, or the code is wrong.
         """
         factor = self.get(user_id, factor_id)
         self._use(factor, code)
@@ -84,7 +84,7 @@ class Factors:
         """Remove a factor. Without one, the user has no recovery codes either.
 
         Raises:
-            V1Problem: There is no such factor.
+            V1Problem: The factor is unknown.
         """
         del self._factors[self.get(user_id, factor_id).id]
         if not self._active(user_id):
@@ -100,7 +100,7 @@ class Factors:
         """Return a factor of a user.
 
         Raises:
-            V1Problem: There is no such factor.
+            V1Problem: The factor is unknown.
         """
         factor = self._factors.get(factor_id)
         if factor is None or factor.user_id != user_id:
@@ -126,7 +126,7 @@ class Factors:
             name: The factor's id or type; ``None`` for the first that takes codes by mail or message.
 
         Raises:
-            V1Problem: There is no such factor, or it takes no codes by mail or message.
+            V1Problem: The factor is unknown, or it takes no codes by mail or message.
         """
         for factor in self._active(user_id):
             if factor.to is not None and name in (None, factor.id, factor.type):

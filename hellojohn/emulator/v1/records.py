@@ -79,7 +79,7 @@ class Factor:
         id: Its id.
         user_id: Whose it is.
         type: ``totp``, ``email_otp`` or ``sms``.
-        name: What the user calls it.
+        name: The user's name for it.
         status: ``pending`` until its first code was given, then ``active``.
         created_at: When its enrolment began.
         last_used_at: When it was last used.

@@ -112,7 +112,7 @@ class Rules:
         """Lock, disable or enable an account. Disabling it revokes its sessions.
 
         Raises:
-            V1Problem: There is no such user.
+            V1Problem: The user is unknown.
         """
         with self.lock:
             user = self.accounts.set_state(email, state)
@@ -124,7 +124,7 @@ class Rules:
         """Delete a user and revoke their sessions.
 
         Raises:
-            V1Problem: There is no such user.
+            V1Problem: The user is unknown.
         """
         with self.lock:
             user = self.accounts.named(email)
@@ -135,7 +135,7 @@ class Rules:
         """Return a user by id.
 
         Raises:
-            V1Problem: There is no such user.
+            V1Problem: The user is unknown.
         """
         with self.lock:
             return self.accounts.get(user_id)
@@ -266,7 +266,7 @@ class Rules:
         """End a session.
 
         Raises:
-            V1Problem: There is no such session.
+            V1Problem: The session is unknown.
         """
         with self.lock:
             self._sessions.revoke(session_id)
@@ -281,7 +281,7 @@ class Rules:
         """Return a session as it is now.
 
         Raises:
-            V1Problem: There is no such session.
+            V1Problem: The session is unknown.
         """
         with self.lock:
             return self._sessions.get(session_id)

@@ -97,7 +97,7 @@ class SessionBook:
         return Grant(session, user, token)
 
     def presented(self, token: Secret) -> Session:
-        """Return the session of a refresh token that was not rotated, whatever the session's status.
+        """Return the session of a refresh token that was not rotated, also of an ended session.
 
         Raises:
             V1Problem: The token was never issued, or it was rotated: then its session is revoked.
@@ -136,7 +136,7 @@ class SessionBook:
         """Return a session as it is now.
 
         Raises:
-            V1Problem: There is no such session.
+            V1Problem: The session is unknown.
         """
         session = self._sessions.get(session_id)
         if session is None:
@@ -156,7 +156,7 @@ class SessionBook:
         """End a session. An ended session stays as it is.
 
         Raises:
-            V1Problem: There is no such session.
+            V1Problem: The session is unknown.
         """
         session = self.get(session_id)
         if session.status is SessionStatus.ACTIVE:

@@ -49,7 +49,7 @@ class WayRoutes:
         return self._send(request, LinkKind.PASSWORD_RESET)
 
     def reset_password(self, request: Request) -> Response:
-        """Set a new password with the token of a link. It signs nobody in."""
+        """Set a new password with the token of a link. The user has to sign in afterwards."""
         self._credentials.need_publishable_key(request)
         fields = read_fields(request, "token", "new_password")
         self._ways.reset_password(fields.secret("token"), fields.secret("new_password"))

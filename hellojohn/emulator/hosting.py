@@ -205,13 +205,13 @@ class Host:
         """
         return self._webhooks.send(event, data)
 
-    def wait_for_webhooks(self) -> tuple[Delivery, ...]:
-        """Wait until the events so far were sent, and return every delivery, the oldest first.
+    def wait_for_webhooks(self, *, timeout: float = 10.0) -> tuple[Delivery, ...]:
+        """Wait until the events so far were sent, and return the last 1,000 deliveries, the oldest first.
 
         Raises:
-            TimeoutError: The receiver took longer than 10 s.
+            TimeoutError: The receiver took longer than ``timeout`` real seconds.
         """
-        return self._webhooks.wait()
+        return self._webhooks.wait(timeout)
 
     def __repr__(self) -> str:
         """Show the address, and no key."""

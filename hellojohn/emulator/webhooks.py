@@ -21,6 +21,7 @@ from hellojohn.emulator.addresses import is_web_address
 from hellojohn.emulator.responses import encode, timestamp
 
 _PATIENCE: Final = 10.0
+_MOST: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +126,15 @@ class Webhooks:
             raise ConfigurationError(msg)
         return self._record(_deliver(self._url, self.build(event, data)))
 
-    def wait(self) -> tuple[Delivery, ...]:
-        """Wait until every queued webhook was sent, and return all deliveries so far.
+    def wait(self, timeout: float) -> tuple[Delivery, ...]:
+        """Wait until every queued webhook was sent, and return the last 1,000 deliveries.
 
         Raises:
             TimeoutError: The receivers took too long.
         """
         courier = self._courier
-        if courier is not None and not courier.is_idle_within(_PATIENCE):
-            msg = f"The webhooks were not delivered in {_PATIENCE:g} s: the receiver is too slow."
+        if courier is not None and not courier.is_idle_within(timeout):
+            msg = f"The webhooks were not delivered in {timeout:g} s: the receiver is too slow."
             raise TimeoutError(msg)
         return self._deliveries
 
@@ -146,7 +147,7 @@ class Webhooks:
 
     def _record(self, delivery: Delivery) -> Delivery:
         with self._lock:
-            self._deliveries = (*self._deliveries, delivery)
+            self._deliveries = (*self._deliveries[1 - _MOST :], delivery)
         return delivery
 
 

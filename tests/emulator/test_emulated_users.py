@@ -5,6 +5,9 @@ import pytest
 from hellojohn import ConfigurationError
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 
+VERIFIER = "v" * 43
+CHALLENGE = "7w_YNF9DSfIdPf_pRjSq646_kPr-2-o9NAl16JGghdM"  # the S256 form of VERIFIER
+
 
 class TestFromText:
     @pytest.mark.parametrize(
@@ -65,6 +68,27 @@ class TestDeleting:
         assert [known.status for known in emulator.sessions()] == ["revoked"]
         emulator.add_user(DEMO_EMAIL, "another")
         assert caller.sign_in(DEMO_EMAIL, "another")["id"]
+
+    def test_everything_it_began_is_over(self, caller, emulator):
+        """A challenge, a link and a provider's code of a deleted user are refused as expired."""
+        emulator.add_user("ada@example.com", "x", mfa_code="123456")
+        challenge = caller.try_sign_in("ada@example.com", "x").json()["error"]["challenge_id"]
+        links = {}
+        for send, use in (("magic-link", "magic-link/verify"), ("email/verify/send", "email/verify")):
+            caller.public(f"/v1/auth/{send}", {"email": "ada@example.com"})
+            links[use] = emulator.inbox[-1].link.partition("token=")[2]
+        query = f"redirect_uri=http://x/&state=1&code_challenge={CHALLENGE}&code_challenge_method=S256"
+        ended = emulator.authorize(f"http://x/v1/auth/oauth/google/authorize?{query}", "ada@example.com")
+        emulator.delete_user("ada@example.com")
+        body = {"challenge_id": challenge, "factor_id": "totp", "code": "123456"}
+        answer = caller.call("POST", "/v1/mfa/verify", json=body)
+        assert caller.code(answer) == (401, "mfa_challenge_expired")
+        for use, token in links.items():
+            assert caller.code(caller.public(f"/v1/auth/{use}", {"token": token})) == (400, "link_expired")
+        code = ended.partition("code=")[2].partition("&")[0]
+        body = {"code": code, "code_verifier": VERIFIER, "redirect_uri": "http://x/"}
+        answer = caller.public("/v1/auth/oauth/google/callback", body)
+        assert caller.code(answer) == (400, "oauth_code_invalid")
 
     def test_its_access_token_finds_no_user(self, caller, emulator):
         """The token is good until it expires, but its user is gone."""

@@ -209,6 +209,16 @@ class TestEnrolment:
         assert [factor["id"] for factor in listed["data"]] == [begun["factor_id"]]
         assert challenge()["available_factors"] == ["totp"]
 
+    def test_removing_one_of_two_leaves_the_other(self, emulator, factors, challenge):
+        """The recovery codes stay as long as a factor does."""
+        begun = [factors("POST", json={"type": kind}).json() for kind in ("totp", "email_otp")]
+        codes = (emulator.mfa_code(EMAIL), emulator.inbox[-1].code)
+        for factor, code in zip(begun, codes, strict=True):
+            factors("POST", f"/factors/{factor['factor_id']}/confirm", json={"code": code})
+        factors("POST", "/backup-codes/generate")
+        factors("DELETE", f"/factors/{begun[0]['factor_id']}")
+        assert challenge()["available_factors"] == ["email_otp", "backup_codes"]
+
     def test_removing_the_last_factor_ends_the_challenges(self, caller, emulator, factors):
         """The user signs in with the password alone again."""
         begun = factors("POST", json={"type": "totp"}).json()

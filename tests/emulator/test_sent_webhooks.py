@@ -153,6 +153,8 @@ class TestByThemselves:
         for _ in range(3):
             caller.sign_in()
         assert receiver.received == []
+        with pytest.raises(TimeoutError, match="too slow"):
+            hooked.wait_for_webhooks(timeout=0.01)
         receiver.open.set()
         assert [delivery.status for delivery in hooked.wait_for_webhooks()] == [200] * 3
 

@@ -61,6 +61,10 @@ class Accounts:
             raise V1Problem("not_found", "There is no such user.")
         return self._users[user_id]
 
+    def exists(self, user_id: str) -> bool:
+        """Return whether a user was added and not deleted."""
+        return user_id in self._users
+
     def find(self, email: str) -> User | None:
         """Return a user by email, or ``None``."""
         return self._users.get(self._ids_by_email.get(email.casefold(), ""))

@@ -63,3 +63,9 @@ class Challenges:
     def forget_devices(self, user_id: str) -> None:
         """Ask for the second factor again on every device of a user."""
         self._devices = {key: device for key, device in self._devices.items() if device[0] != user_id}
+
+    def drop(self, user_id: str) -> None:
+        """End every challenge of a user."""
+        self._challenges = {
+            key: challenge for key, challenge in self._challenges.items() if challenge.user_id != user_id
+        }

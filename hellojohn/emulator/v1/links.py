@@ -63,15 +63,9 @@ class Links:
             raise V1Problem("link_expired")
         return link
 
-    def redeem(self, kind: LinkKind, token: Secret) -> Link:
-        """Use a link up.
-
-        Raises:
-            V1Problem: As for ``find``.
-        """
-        link = self.find(kind, token)
+    def redeem(self, token: Secret) -> None:
+        """Use up a link that ``find`` has returned."""
         del self._links[digest(token)]
-        return link
 
     def drop(self, user_id: str) -> None:
         """Make every link of a user useless."""

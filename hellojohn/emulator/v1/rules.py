@@ -54,7 +54,7 @@ class Rules:
         Args:
             clock: Seconds since the epoch.
             inbox: Where codes are sent.
-            reuse_grace: How long after its rotation a refresh token works once more, if at all.
+            reuse_grace: How long after its rotation a refresh token works once more.
             on_event: Called with each event, while the lock is held.
         """
         grace = None if reuse_grace is None else parse_duration(reuse_grace, name="reuse_grace")
@@ -129,6 +129,7 @@ class Rules:
         with self.lock:
             user = self.accounts.named(email)
             self.revoke_all(user.id)
+            self._challenges.drop(user.id)
             self.emit("user.deleted", self.accounts.delete(email))
 
     def user(self, user_id: str) -> User:
@@ -248,8 +249,7 @@ class Rules:
     def sign_out(self, token: Secret, *, session_id: str, everywhere: bool) -> None:
         """End the session of a refresh token, or every session of its user.
 
-        A rotated token counts as well, because it can only end the session. ``session_id`` is the session of
-        the caller's access token.
+        A rotated token counts as well. ``session_id`` is the session of the caller's access token.
 
         Raises:
             V1Problem: The refresh token was never issued, or belongs to another session.

@@ -72,10 +72,13 @@ class Ways:
         """Return a link without using it up.
 
         Raises:
-            V1Problem: It was used, has expired, has another purpose, or never existed.
+            V1Problem: It was used, has expired, has another purpose, never existed, or its user is gone.
         """
         with self._rules.lock:
-            return self._links.find(kind, token)
+            link = self._links.find(kind, token)
+            if not self._rules.accounts.exists(link.user_id):
+                raise V1Problem("link_expired")
+            return link
 
     def enter_by_link(self, token: Secret, *, duration: str | None, device: Device) -> Grant:
         """Sign in with a magic link, which verifies the address as well.
@@ -84,9 +87,9 @@ class Ways:
             V1Problem: The link cannot be used, the account may not sign in, or a second factor is due.
         """
         with self._rules.lock:
-            user = self._rules.accounts.get(self._links.find(LinkKind.MAGIC_LINK, token).user_id)
+            user = self._rules.accounts.get(self.link(LinkKind.MAGIC_LINK, token).user_id)
             check_state(user)
-            self._links.redeem(LinkKind.MAGIC_LINK, token)
+            self._links.redeem(token)
             user = self._rules.accounts.verify(user.id)
             return self._rules.enter(user, duration=duration, device=device)
 
@@ -97,7 +100,8 @@ class Ways:
             V1Problem: The link cannot be used.
         """
         with self._rules.lock:
-            link = self._links.redeem(LinkKind.EMAIL_VERIFICATION, token)
+            link = self.link(LinkKind.EMAIL_VERIFICATION, token)
+            self._links.redeem(token)
             self._rules.accounts.verify(link.user_id)
             return link
 
@@ -110,7 +114,7 @@ class Ways:
             V1Problem: The link cannot be used, or the password is weak; then the link stays good.
         """
         with self._rules.lock:
-            link = self._links.find(LinkKind.PASSWORD_RESET, token)
+            link = self.link(LinkKind.PASSWORD_RESET, token)
             check_password(password)
             self._rules.accounts.verify(link.user_id)
             self._set_password(link.user_id, password, keep=None)
@@ -199,4 +203,6 @@ class Ways:
         """
         with self._rules.lock:
             user_id = self._oauth.exchange(provider, code, verifier=verifier, redirect_uri=redirect_uri)
+            if not self._rules.accounts.exists(user_id):
+                raise V1Problem("oauth_code_invalid")
             return self._rules.enter(self._rules.accounts.get(user_id), duration=duration, device=device)

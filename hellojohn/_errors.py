@@ -62,6 +62,9 @@ class MfaChallenge(NamedTuple):
     duration: timedelta | None = None
     remember_me: bool | None = None
 
+    def asking(self, duration: timedelta | None, remember_me: bool | None) -> "MfaChallenge":
+        return self._replace(duration=duration, remember_me=remember_me)
+
 
 _NO_CHALLENGE = MfaChallenge("")
 
@@ -76,6 +79,14 @@ class HelloJohnError(Exception):
 
 class ConfigurationError(HelloJohnError, ValueError):
     """An argument or a setting is wrong. Fix the code or the environment; retrying does not help."""
+
+
+class NotSupported(ConfigurationError):
+    """This server cannot do it. The message names what to use instead."""
+
+
+class SignInSuperseded(HelloJohnError):
+    """A later sign-in or sign-out was asked for while this sign-in was under way. Its session was ended."""
 
 
 class SignInRequired(HelloJohnError):
@@ -185,6 +196,14 @@ class ValidationFailed(ApiError):
     """The API refused a value, such as a weak password. Show the message to the user."""
 
 
+class ChallengeExpired(ApiError):
+    """x."""
+
+
+class EmailNotVerified(ApiError):
+    """x."""
+
+
 class RateLimited(ApiError):
     """Too many calls. Wait ``retry_after`` seconds and call again.
 
@@ -232,7 +251,17 @@ class StoreLocked(StoreError):
 
 
 class StoreCorrupt(StoreError):
-    """The store holds something that is no session of ours, which was set aside; or the key is wrong."""
+    """The store holds something that is not a session of hellojohn, or that was encrypted with another key.
+
+    Attributes:
+        readable_elsewhere: Whether another key or a later version of hellojohn can read it. Reading leaves it
+            alone then; signing in or out quarantines it.
+    """
+
+    def __init__(self, message: str = "", *, readable_elsewhere: bool = False) -> None:
+        """Keep whether the text is good for another reader."""
+        super().__init__(message)
+        self.readable_elsewhere = readable_elsewhere
 
 
 class StoreUnavailable(StoreError):

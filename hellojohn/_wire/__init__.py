@@ -11,6 +11,7 @@ from hellojohn._wire._types import (
     TokenResponse,
     TransportFailure,
 )
+from hellojohn._secret import Secret
 from hellojohn._wire.v1 import V1
 
 __all__ = [
@@ -25,3 +26,11 @@ __all__ = [
     "TokenResponse",
     "TransportFailure",
 ]
+
+
+def make_dialect(api, *, base_url, tenant_id, client_id, publishable_key, secret_key):
+    return V1(tenant_id, publishable_key or Secret(""))
+
+
+def prepare() -> None:
+    import jwt  # noqa

@@ -32,6 +32,8 @@ class ApiRequest:
     body: Mapping[str, object] | None = field(default=None, repr=False)
     bearer: Secret | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    idempotent: bool = False
+    reads_until_deadline: bool = False
 
     def encode(self) -> bytes | None:
         """Return the body as JSON with its secrets revealed: call it in the expression that sends it."""
@@ -119,6 +121,7 @@ class OutcomeKind(StrEnum):
     SESSION_ENDED = "session_ended"
     MISCONFIGURED = "misconfigured"
     FOREIGN_RESPONSE = "foreign_response"
+    DOUBTFUL_END = "doubtful_end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,12 @@ class Outcome:
     """
 
     kind: OutcomeKind
-    grant: TokenResponse | None = None
+    tokens: TokenResponse | None = None
     reason: ExpiryReason | None = None
     code: str | None = None
     retry_after: float | None = None
     error: HelloJohnError | None = None
+    ask_again: bool = False
 
 
 class Dialect(Protocol):
@@ -150,7 +154,7 @@ class Dialect(Protocol):
     """
 
     @property
-    def limits_sessions(self) -> bool:
+    def ends_sessions(self) -> bool:
         """Whether the server takes a session duration at sign-in."""
         ...
 
@@ -189,7 +193,7 @@ class Dialect(Protocol):
         """Build the answer to a second-factor challenge; without ``factor``, for the first one listed."""
         ...
 
-    def read_grant(self, answer: Answer) -> TokenResponse:
+    def read_tokens(self, answer: Answer) -> TokenResponse:
         """Read the answer to a sign-in, a sign-up or a second factor."""
         ...
 
@@ -199,6 +203,26 @@ class Dialect(Protocol):
 
     def read_done(self, answer: Answer) -> None:
         """Read an answer that says nothing but yes or no."""
+        ...
+
+    def is_token_refused(self, answer: Answer) -> bool:
+        """Return whether an answer to ``me`` means that the token is not valid."""
+        ...
+
+    def is_own_answer(self, answer: Answer) -> bool:
+        """Return whether HelloJohn answered."""
+        ...
+
+    def probe(self) -> ApiRequest:
+        """Build a harmless request."""
+        ...
+
+    def second_look(self, access_token: Secret | None) -> ApiRequest:
+        """Build the question whether the service works."""
+        ...
+
+    def is_serving(self, answer: Answer) -> bool:
+        """Read the answer to ``second_look``."""
         ...
 
     def outcome(self, answer: Answer) -> Outcome:

@@ -42,19 +42,20 @@ def outcome(answer: Answer, grant: TokenResponse | None, *, over: Mapping[str, E
     """
     if isinstance(answer, TransportFailure):
         kind = OutcomeKind.NOT_SENT if answer.fault is Delivery.NOT_SENT else OutcomeKind.UNKNOWN
-        return Outcome(kind, error=refusal(answer))
+        return Outcome(kind, error=refusal(answer), ask_again=kind is OutcomeKind.UNKNOWN)
     failure = read_failure(answer)
     code, shown = (None, None) if failure is None else (failure.code, failure.shown)
     match _kind(answer, grant, code, over):
         case OutcomeKind.SUCCESS as kind:
-            return Outcome(kind, grant=grant)
+            return Outcome(kind, tokens=grant)
         case OutcomeKind.SESSION_ENDED as kind:
             return Outcome(kind, reason=over[code or ""], code=code)
         case OutcomeKind.RETRY_LATER as kind:
             wait = retry_after(answer)
             return Outcome(kind, code=shown, retry_after=wait, error=unavailable(answer))
         case kind:
-            return Outcome(kind, code=shown, error=refusal(answer))
+            again = kind is OutcomeKind.UNKNOWN and answer.status >= 500 and answer.status != 504
+            return Outcome(kind, code=shown, error=refusal(answer), ask_again=again)
 
 
 def _kind(
@@ -67,7 +68,7 @@ def _kind(
             return OutcomeKind.RETRY_LATER
         case 4, _ if code in over:
             return OutcomeKind.SESSION_ENDED
-        case _, 401 | 403 if code is None:
+        case 3 | 4, _ if code is None:
             return OutcomeKind.FOREIGN_RESPONSE
         case 3 | 4, _:
             return OutcomeKind.MISCONFIGURED

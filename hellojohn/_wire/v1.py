@@ -1,7 +1,7 @@
 """The dialect of the documented cloud API, ``/v1``. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from hellojohn._errors import ExpiryReason, MfaChallenge
@@ -19,7 +19,7 @@ from hellojohn._wire._arguments import (
     checked_secret,
 )
 from hellojohn._wire._types import Answer, ApiRequest, ApiResponse, Outcome, TokenResponse
-from hellojohn._wire.errors import refusal
+from hellojohn._wire.errors import read_failure, refusal
 from hellojohn._wire.outcome import outcome
 
 _OVER: Mapping[str, ExpiryReason] = {
@@ -28,6 +28,7 @@ _OVER: Mapping[str, ExpiryReason] = {
     "session_revoked": ExpiryReason.REVOKED,
     "refresh_token_reused": ExpiryReason.REUSE_DETECTED,
     "refresh_token_invalid": ExpiryReason.REJECTED,
+    "account_disabled": ExpiryReason.USER_DISABLED,
 }
 
 
@@ -44,7 +45,7 @@ class V1:
     publishable_key: Secret
 
     @property
-    def limits_sessions(self) -> bool:
+    def ends_sessions(self) -> bool:
         """v1 takes a duration at sign-in."""
         return True
 
@@ -61,7 +62,7 @@ class V1:
             body["captcha_token"] = checked_secret(
                 captcha_token, name="captcha_token", longest=LONGEST_CAPTCHA
             )
-        return self._post("/auth/sign-in", body, bearer=self.publishable_key)
+        return self._post("/v1/auth/sign-in", body, bearer=self.publishable_key)
 
     def sign_up(
         self,
@@ -85,22 +86,24 @@ class V1:
             body["username"] = checked(username, name="username", longest=LONGEST_NAME)
         if metadata is not None:
             body["metadata"] = checked_metadata(metadata)
-        return self._post("/auth/sign-up", body, bearer=self.publishable_key)
+        return self._post("/v1/auth/sign-up", body, bearer=self.publishable_key)
 
     def refresh(self, refresh_token: Secret) -> ApiRequest:
         """Build a refresh. It carries no ``Authorization``: the refresh token is the credential."""
-        return self._post("/auth/token/refresh", {"refresh_token": refresh_token})
+        return replace(
+            self._post("/v1/auth/token/refresh", {"refresh_token": refresh_token}), reads_until_deadline=True
+        )
 
     def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
         """Build a sign-out of this session, or of all of the user's sessions."""
         body: dict[str, object] = {"refresh_token": refresh_token}
         if everywhere:
             body["everywhere"] = True
-        return self._post("/auth/sign-out", body, bearer=access_token)
+        return self._post("/v1/auth/sign-out", body, bearer=access_token)
 
     def me(self, access_token: Secret) -> ApiRequest:
         """Build a question for the signed-in user."""
-        return ApiRequest("GET", "/auth/me", bearer=access_token, headers=self._headers())
+        return ApiRequest("GET", "/v1/auth/me", bearer=access_token, headers=self._headers())
 
     def verify_mfa(self, challenge: MfaChallenge, code: Secret, *, factor: str | None) -> ApiRequest:
         """Build the answer to a second-factor challenge.
@@ -121,9 +124,9 @@ class V1:
             body["factor_id"] = checked(factor, name="factor", longest=LONGEST_NAME)
         elif challenge.factors:
             body["factor_id"] = checked(challenge.factors[0], name="challenge.factors", longest=LONGEST_NAME)
-        return self._post("/mfa/verify", body, bearer=self.publishable_key)
+        return self._post("/v1/mfa/verify", body, bearer=self.publishable_key)
 
-    def read_grant(self, answer: Answer) -> TokenResponse:
+    def read_tokens(self, answer: Answer) -> TokenResponse:
         """Read the answer to a sign-in, a sign-up or a second factor.
 
         Raises:
@@ -156,6 +159,26 @@ class V1:
         """
         if not _is_success(answer):
             raise refusal(answer)
+
+    def is_token_refused(self, answer: Answer) -> bool:
+        if not isinstance(answer, ApiResponse) or answer.status != 401:
+            return False
+        f = read_failure(answer)
+        return f is not None and f.code in ("token_expired", "invalid_token")
+
+    def is_own_answer(self, answer: Answer) -> bool:
+        return isinstance(answer, ApiResponse) and (
+            read_failure(answer) is not None or user_in(answer) is not None
+        )
+
+    def probe(self) -> ApiRequest:
+        return ApiRequest("GET", "/v1/auth/me", headers=self._headers())
+
+    def second_look(self, access_token: Secret | None) -> ApiRequest:
+        return self.probe()
+
+    def is_serving(self, answer: Answer) -> bool:
+        return True
 
     def outcome(self, answer: Answer) -> Outcome:
         """Say what the answer to a refresh means; never raises. ``wire.outcome`` has the table."""

@@ -4,7 +4,7 @@ from typing import TypedDict
 
 from httpx import BaseTransport, HTTPTransport
 
-from hellojohn._models import Clock
+from hellojohn._clock import Clock
 from hellojohn.emulator import Emulator
 
 

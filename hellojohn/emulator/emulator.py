@@ -34,7 +34,9 @@ class Emulator(UserAdmin):
     ``stop``.
 
     Attributes:
+        api: The API that it speaks.
         tenant_id: The id of the one tenant.
+        client_id: The id of the client, where the API needs one; otherwise ``None``.
         publishable_key: The key for sign-in and sign-up.
         secret_key: The key for sessions and settings. It opens nothing but an emulator.
         webhook_secret: The secret that signs webhooks.
@@ -67,6 +69,8 @@ class Emulator(UserAdmin):
             log: Called with each ``RequestLine``, from the emulator's thread.
         """
         super().__init__(tenant_id=_TENANT_ID, port=port, host=host, clock=clock, log=log)
+        self.api: ApiName = api
+        self.client_id: str | None = None
         self.publishable_key: str = _PUBLISHABLE_KEY
         self.secret_key: str = _SECRET_KEY
         self._service = self._make_service(api, answers, reuse_grace)

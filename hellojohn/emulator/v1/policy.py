@@ -1,6 +1,6 @@
 """A tenant's session settings: the four of ``admin/config``, validated. Pure.
 
-Durations stay the text they were given as, so that reading the settings back shows what was written.
+A duration stays the text that was given, so that reading the settings shows the text that was written.
 """
 
 from collections.abc import Mapping
@@ -33,7 +33,7 @@ class Policy:
     """
 
     session_duration: str = "30d"
-    access_token_ttl: str = "1h"  # noqa: S105  # a length of time
+    access_token_ttl: str = "1h"  # noqa: S105 - a length of time
     idle_timeout: str | None = None
     max_sessions_per_user: int | None = None
 
@@ -70,12 +70,12 @@ def _read(name: str, value: object) -> str | int | None:
 
 
 def _read_duration(name: str, value: object) -> str:
-    duration = parse_duration(value, name=name)  # type: ignore[arg-type]  # it refuses any other type
+    duration = parse_duration(value, name=name)  # type: ignore[arg-type]  # it refuses other types
     return value if isinstance(value, str) else format_duration(duration)
 
 
 def _read_cap(name: str, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1_000_000:  # noqa: PLR2004
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 1_000_000:  # noqa: PLR2004 - a bound
         return value
     msg = f"{name} is a whole number of sessions, 1 or more, or null for no cap."
     raise ConfigurationError(msg)

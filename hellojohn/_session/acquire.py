@@ -88,6 +88,7 @@ def acquire(
             raise error
         snapshot = account.state.snapshot
         if flight.kind == "refresh" and snapshot is not None and _is_newer(snapshot, refused):
+            _announce_if_due(account, snapshot)
             return snapshot
     raise ServiceUnavailable("The session changes faster than it can be used. Try again.")
 
@@ -191,6 +192,15 @@ def _in_background(
     if state is Freshness.STALE and account.context.background_refresh:
         return _join_refresh(account, snapshot)
     return None
+
+
+def _announce_if_due(account: Account, snapshot: TokenSnapshot) -> None:
+    """Announce the end of a session whose every use needs a refresh, because it is used seldom."""
+    with account.lock:
+        if account.flight is not None or account.context.closing or not snapshot.ends_soon(account.clock()):
+            return
+        flight = account.join("announce", lambda: _announce(account))
+    flight.start(blocking=False)
 
 
 def _join_refresh(

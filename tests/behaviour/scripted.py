@@ -1,4 +1,4 @@
-"""A service without sockets whose time a test sets, behind ``httpx.MockTransport``, and a store over a dict."""
+"""A service without sockets, whose time a test sets, and a token store over a dict."""
 
 import itertools
 import json

@@ -1,7 +1,7 @@
 """How a request gets a token: what can be sent at once, and what has to be waited for.
 
-The table of ``freshness`` decides. The functions with an underscore at the end of this module are the work of the
-single flight; they run on worker threads.
+The table of ``freshness`` decides. The functions with an underscore at the end of this module are the work of
+the single flight; they run on worker threads.
 """
 
 import logging
@@ -147,26 +147,31 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
             return _without_session(account)
         now = account.clock()
         state = snapshot.freshness(now)
-        if state is Freshness.OVER:
-            return _Step(_join_refresh(account, snapshot))
-        if not _is_newer(snapshot, refused):
-            if not forced and snapshot.came_from_recent_refusal(now):
+        if state is Freshness.OVER or not _is_newer(snapshot, refused):
+            if state is not Freshness.OVER and not forced and snapshot.came_from_recent_refusal(now):
                 return snapshot
-            return _Step(_join_refresh(account, snapshot, forced=forced, after_refusal=not forced))
+            after_refusal = refused is not None and not forced
+            return _Step(_join_refresh(account, snapshot, forced=forced, after_refusal=after_refusal))
         wait = cooldown_left(snapshot.record, now)
         if state is Freshness.EXPIRING:
-            fallback = snapshot if now < snapshot.token_expires_at else None
-            if wait is None:
-                return _Step(_join_refresh(account, snapshot), fallback)
-            if fallback is None:
-                raise try_later(wait)
-            return fallback
+            return _expiring(account, snapshot, now, wait)
         flight = None
         if account.flight is None and not account.context.closing:
             flight = _in_background(account, snapshot, state, now, wait)
     if flight is not None:
         flight.start(blocking=False)
     return snapshot
+
+
+def _expiring(
+    account: Account, snapshot: TokenSnapshot, now: float, wait: float | None
+) -> TokenSnapshot | _Step:
+    fallback = snapshot if now < snapshot.token_expires_at else None
+    if wait is None:
+        return _Step(_join_refresh(account, snapshot), fallback)
+    if fallback is None:
+        raise try_later(wait)
+    return fallback
 
 
 def _without_session(account: Account) -> _Step:
@@ -298,7 +303,7 @@ def _save_copy(account: Account, locked: LockedSession, turn: Turn) -> SessionRe
 
 
 def _announce(account: Account) -> None:
-    """Emit ``SESSION_EXPIRING`` once for the session, whichever client comes first, and note it in the store."""
+    """Emit ``SESSION_EXPIRING``, once for all clients of the session, and note it in the store."""
     turn, snapshot = account.turn(), account.state.snapshot
     if snapshot is None:
         return

@@ -88,6 +88,10 @@ def acquire(
             raise error
         snapshot = account.state.snapshot
         if flight.kind == "refresh" and snapshot is not None and _is_newer(snapshot, refused):
+            if snapshot.ends_soon(account.clock()):
+                with account.lock:
+                    announcing = account.join("announce", lambda: _announce(account))
+                announcing.start(blocking=False)
             return snapshot
     raise ServiceUnavailable("The session changes faster than it can be used. Try again.")
 

@@ -73,6 +73,7 @@ class AccountState(NamedTuple):
         snapshot: The session, for ACTIVE and UNSAVED.
         ended: Why the last session ended, for EMPTY.
         damaged: For UNSAVED: the store holds nothing because its text was damaged and quarantined.
+        announced: For SIGNING_OUT: whether ``SIGNED_OUT`` was emitted, by this sign-out or an earlier one.
     """
 
     phase: Phase = Phase.EMPTY
@@ -80,6 +81,7 @@ class AccountState(NamedTuple):
     snapshot: TokenSnapshot | None = None
     ended: SessionExpired | None = None
     damaged: bool = False
+    announced: bool = False
 
     def after(
         self,
@@ -89,9 +91,11 @@ class AccountState(NamedTuple):
         snapshot: TokenSnapshot | None = None,
         ended: SessionExpired | None = None,
         damaged: bool = False,
+        announced: bool = False,
     ) -> "AccountState":
         """Return the next state, or this one if the change came too late."""
         phase = TRANSITIONS[change].get(self.phase)
         if phase is None:
             return self
-        return AccountState(phase, self.order if order is None else order, snapshot, ended, damaged)
+        order = self.order if order is None else order
+        return AccountState(phase, order, snapshot, ended, damaged, announced)

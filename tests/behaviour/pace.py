@@ -42,6 +42,11 @@ class Pace:
             self._changed.notify_all()
             assert self._changed.wait_for(lambda: self.reached > permits, PATIENCE)
 
+    def wait_reached(self, count: int) -> None:
+        """Wait until so many points were reached."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self.reached >= count, PATIENCE)
+
     def open(self) -> None:
         """Let everything go on."""
         with self._changed:

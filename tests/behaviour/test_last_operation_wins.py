@@ -18,6 +18,7 @@ from hellojohn import (
     SignInSuperseded,
 )
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
+from tests.behaviour.pace import Paced
 from tests.behaviour.scripted import EMAIL, PASSWORD, problem
 from tests.both_faces import EventLog, close, in_thread, settle, until
 
@@ -200,6 +201,23 @@ async def test_cancelled_sign_out_is_carried_out(new_client, emulator):
             await task
         assert await hj.auth.session() is None
     await asyncio.to_thread(until, lambda: emulator.session(session.id).status == "revoked")
+
+
+def test_two_sign_outs_at_once_emit_one_event():
+    """Two sign-outs that are asked for before either has the store's lock emit SIGNED_OUT once."""
+    paced = Paced(HelloJohn)
+    paced.hj.auth.access_token()
+    paced.store.pace = paced.pace
+    first = in_thread(paced.hj.auth.sign_out)
+    paced.pace.advance(0)
+    second = in_thread(paced.hj.auth.sign_out)
+    paced.pace.wait_reached(2)
+    paced.pace.open()
+    assert isinstance(first(), bool)
+    assert isinstance(second(), bool)
+    paced.hj.close()
+    assert paced.log.names() == ["SIGNED_OUT"]
+    assert paced.store.texts == {}
 
 
 # ---------------------------------------------------------------- replaced sessions

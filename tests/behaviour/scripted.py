@@ -50,8 +50,8 @@ class ScriptedService:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer."""
-        path = request.url.path.rpartition("/v1/")[2]
-        self.asked.append((path, json.loads(request.content or b"{}")))
+        path, body = request.url.path.rpartition("/v1/")[2], json.loads(request.content or b"{}")
+        self.asked.append((path, body))
         if self.is_down:
             raise httpx.ConnectError("connection refused")
         if path == "auth/sign-out":
@@ -59,10 +59,10 @@ class ScriptedService:
         if self.answers:
             answer = self.answers.pop(0)
             return answer() if callable(answer) else answer
-        return self.grant()
+        return self.grant(**{"user": {"id": "usr_1", "email": body["email"]}} if "email" in body else {})
 
     def grant(self, **changes: object) -> httpx.Response:
-        """Return the next pair of tokens."""
+        """Return the next pair of tokens; a sign-in names its user."""
         number = next(self._numbers)
         session: dict[str, object] = {"id": "ses_1"}
         if self.lasts is not None:
@@ -74,7 +74,6 @@ class ScriptedService:
             "refresh_token": f"rt_{number}",
             "expires_in": TTL,
             "session": session,
-            "user": {"id": "usr_1", "email": EMAIL},
             **changes,
         }
         return httpx.Response(200, json=body, headers={"Date": now})

@@ -180,12 +180,16 @@ class WorkerPool:
             if len(lane.threads) >= lane.limit:
                 return
             lane.threads.add(thread)
-        while (job := self._next(lane, thread)) is not None:
-            try:
-                job.run()
-            finally:
-                self._done(job)
-            del job  # a resting thread must not keep an account in memory
+        try:
+            while (job := self._next(lane, thread)) is not None:
+                try:
+                    job.run()
+                finally:
+                    self._done(job)
+                del job  # a resting thread must not keep an account in memory
+        finally:
+            with self._lock:
+                lane.threads.discard(thread)  # also of a plug-in that raised SystemExit
 
     def _next(self, lane: "_Lane", thread: threading.Thread) -> Job | None:
         with self._lock:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from hellojohn._config import Settings, check_flag
 from hellojohn._duration import format_duration, parse_duration
@@ -27,6 +27,11 @@ class _Flows:
     def __init__(self, account: Account, settings: Settings) -> None:
         self.account = account
         self._settings = settings
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to pickle or to be copied: the calls belong to a client with threads and sockets."""
+        msg = "hj.auth does not pickle or deep-copy. Create a client in each process, on the same store."
+        raise TypeError(msg)
 
     @property
     def _dialect(self) -> Dialect:

@@ -65,9 +65,6 @@ class MfaChallenge(NamedTuple):
     duration: timedelta | None = None
     remember_me: bool | None = None
 
-    def asking(self, duration: timedelta | None, remember_me: bool | None) -> "MfaChallenge":
-        return self._replace(duration=duration, remember_me=remember_me)
-
 
 _NO_CHALLENGE = MfaChallenge("")
 

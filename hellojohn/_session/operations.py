@@ -135,7 +135,7 @@ def _sign_in(account: Account, turn: Turn, wanted: SignInRequest) -> Session:
     try:
         tokens = service.dialect.read_tokens(answer)
     except MfaRequired as error:
-        error.challenge = error.challenge.asking(wanted.duration, wanted.remember_me)
+        error.challenge = error.challenge._replace(duration=wanted.duration, remember_me=wanted.remember_me)
         account.emit(AuthEventType.MFA_REQUIRED, None)
         raise
     record = signed_in(

@@ -197,7 +197,7 @@ def retry_after(response: ApiResponse) -> float | None:
 def read_challenge(content: Fields, secrets: tuple[Secret, ...]) -> MfaChallenge | None:
     """Read the challenge of a sign-in that needs a second factor."""
     challenge_id, factors = text(content.get("challenge_id")), content.get("available_factors")
-    if challenge_id is None:
+    if challenge_id is None or _echoes(challenge_id, secrets):
         return None
     listed = cast("list[object]", factors) if isinstance(factors, list) else []
     ids = [text(fields(factor).get("id", factor)) for factor in listed]

@@ -23,7 +23,7 @@ from hellojohn._wire.arguments import (
 )
 from hellojohn._wire.errors import read_failure, refusal
 from hellojohn._wire.outcome import outcome
-from hellojohn._wire.reading import fields
+from hellojohn._wire.reading import Fields, fields
 from hellojohn._wire.tokens import read_tokens, success, user, user_of_token
 from hellojohn._wire.v1_codes import CODES, ENDINGS, TOKEN_REFUSED
 from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, TokenResponse
@@ -153,8 +153,7 @@ class V1:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me``: a user, or an object that holds one."""
-        content = success(answer) or {}
-        found = user(fields(content.get("user")) or content)
+        found = user(_user_fields(answer))
         if found is None:
             raise refusal(answer, CODES)
         return found
@@ -203,6 +202,12 @@ class V1:
         bearer: Secret | None = None,
     ) -> ApiRequest:
         return ApiRequest(method, path, body, bearer, {"X-Tenant-ID": self.tenant_id})
+
+
+def _user_fields(answer: Answer) -> Fields:
+    """Return the fields of a user. In a function, because an error's traceback must not show the answer."""
+    content = success(answer) or {}
+    return fields(content.get("user")) or content
 
 
 def _credentials(email: str, password: Secret, duration: str | None) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """An object of every public class, created by a client that has seen every secret, shows none.
 
-Objects are found, not listed: all that a client leads to, and every error. A new public name without an object
-here fails the first test.
+Objects are found, not listed: all that a client leads to, and every error. A new public name that has no
+object here fails the first test.
 """
 
 import copy

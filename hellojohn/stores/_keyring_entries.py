@@ -52,9 +52,10 @@ class Entries:
         """Use ``backend`` for ``app``; each call is in a ``turn`` where the backend needs that."""
         module = type(backend).__module__
         bases = {kind.__module__ for kind in type(backend).__mro__}
-        self.limit = _LIMIT if _WINDOWS in bases else None
+        self._known_limit = _LIMIT if _WINDOWS in bases else None
+        self.limit = self._known_limit
         self.may_split = module not in _LONG
-        self._atomic = module in _ATOMIC
+        self._atomic = bool(bases & _ATOMIC)
         self._turn = turn if bases & _BY_TURNS else nullcontext[None]
         self._backend = backend
         self._app = app
@@ -97,10 +98,13 @@ class Entries:
         A backend does not say that a text is too long for it, so shorter entries are tried.
         """
         limit = _LIMIT if self.limit is None else self.limit // 2
-        if not self.may_split or limit < _SMALLEST_LIMIT or units < limit:
-            return False
-        self.limit = limit
-        return True
+        while limit > units:
+            limit //= 2
+        if self.may_split and limit >= _SMALLEST_LIMIT:
+            self.limit = limit
+            return True
+        self.limit = self._known_limit  # the length was not the reason
+        return False
 
     def _get(self, name: str) -> str | None:
         with self._turn():

@@ -9,9 +9,6 @@ from itertools import chain
 
 from hellojohn._errors import StoreCorrupt, StoreUnavailable
 
-LOST_CONNECTION = "ConnectionError"
-"""The failure after which a command may be sent again."""
-
 _NO_CLUSTER_CLIENT = "it is a cluster; give RedisStore a cluster client, such as redis.RedisCluster"
 _FIXES = {
     "no scripts": "it does not know EVAL; use a server or proxy that runs Lua scripts",
@@ -39,6 +36,8 @@ _FIXES = {
     "ConnectionRefusedError": "no server listens on the client's socket; check unix_socket_path",
     "ConnectionError": "it cannot be reached; check that it runs, and the network",
 }
+# These classes derive from ConnectionError in the libraries.
+_FINAL = {"MaxConnectionsError", "AuthenticationError"}
 # Beginnings of error messages, for errors whose class says less.
 _BEGINNINGS = {
     "WRONGTYPE": "WRONGTYPE",
@@ -74,7 +73,7 @@ def names_of(error: Exception, place: str | None) -> list[str]:
 
 def may_send_again(names: list[str]) -> bool:
     """Return whether a command that failed so may be sent again at once."""
-    return LOST_CONNECTION in names and "MaxConnectionsError" not in names
+    return "ConnectionError" in names and _FINAL.isdisjoint(names)
 
 
 def failure(names: list[str]) -> StoreCorrupt | StoreUnavailable:

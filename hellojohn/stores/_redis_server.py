@@ -4,6 +4,7 @@ Imports no client library: it uses only ``execute_command`` of the client that i
 """
 
 import inspect
+import time
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from hellojohn.stores._redis_failures import failure, may_send_again, names_of
 
 Part = Secret | str | int
 """One argument of a command."""
+
+_AT_ONCE = 0.5
 
 
 class RedisClient(Protocol):
@@ -37,19 +40,21 @@ class RedisServer:
         self._client = client
 
     def send(self, command: str, *parts: Part, **options: object) -> Any:  # noqa: ANN401 - as RedisClient
-        """Send a command, a second time if the connection was lost before the answer.
+        """Send a command, a second time if the connection turned out to be lost.
 
         Raises:
             StoreCorrupt: The command found data of another type.
             StoreUnavailable: The command failed otherwise. The error repeats nothing that was sent.
         """
         names: list[str] = []
+        began = time.monotonic()
         for _ in range(2):
             try:
                 return self._client.execute_command(command, *map(_plain, parts), **options)
             except Exception as error:  # noqa: BLE001 - of two libraries and of the system below them
                 names = names_of(error, place_of(self._client))
-            if not may_send_again(names):
+            # A client that took longer has tried again by itself, and the server is out of reach.
+            if not may_send_again(names) or time.monotonic() - began > _AT_ONCE:
                 break
         raise failure(names)
 

@@ -230,13 +230,12 @@ def _temporary(file: Path, kind: str) -> Path:
 
 
 def _default_folder(app: object) -> Path:
-    folder = user_data_path(check_app(app, "FileStore(app=...)"), appauthor=False) / "sessions"
-    if folder.is_absolute():
-        return folder
-    msg = (
-        f"This user has no data folder: {folder} is not an absolute path. Choose a folder with"
-        " FileStore(path=...), or set HOME to the user's home folder."
-    )
+    name = check_app(app, "FileStore(app=...)")
+    with suppress(RuntimeError):  # platformdirs raises it for a user without a home
+        folder = user_data_path(name, appauthor=False) / "sessions"
+        if folder.is_absolute():  # some versions return a relative path instead
+            return folder
+    msg = "This user has no home folder: choose a folder with FileStore(path=...), or set HOME."
     raise ConfigurationError(msg)
 
 

@@ -119,7 +119,7 @@ def keys_of(texts: list[Secret]) -> list[Key]:
     """Return the keys that are given as texts.
 
     Raises:
-        ConfigurationError: There is none, or one of them is unusable. The message shows no key.
+        ConfigurationError: The list is empty, or a key is unusable. The message shows no key.
     """
     problems = [_problem_of(text) for text in texts] or [_MISSING]
     for problem in filter(None, problems):
@@ -128,7 +128,7 @@ def keys_of(texts: list[Secret]) -> list[Key]:
 
 
 def _problem_of(text: Secret) -> str:
-    """Return what is wrong with the text of a key; nothing for a good one."""
+    """Return the problem of a key's text, or an empty text if it is good."""
     if not text.reveal():
         return _MISSING
     if is_damaged(text):

@@ -132,7 +132,7 @@ def secure_backend(*, allow_insecure: bool) -> Backend:
     """Return the backend that the keyring library has chosen, if it keeps secrets.
 
     Raises:
-        StoreUnavailable: There is none. The message says what to install.
+        StoreUnavailable: None of them does. The message says how to get one.
     """
     found = _asked(_candidates)
     fit = found if allow_insecure else _asked(lambda: [backend for backend in found if _is_secure(backend)])

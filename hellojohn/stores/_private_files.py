@@ -37,7 +37,7 @@ _FIXES = {
     errno.ELOOP: "Replace the symbolic link by its target, or give the store the real path",
     errno.EISDIR: "Move away the folder that is in the file's place",
 }
-# What is wrong with a path of another kind, by the kind that was expected, or for a link.
+# The errors for a path of the wrong kind, by the kind that was expected, or for a link.
 _WRONG_KIND = {
     stat.S_IFLNK: (errno.ELOOP, "it is a symbolic link"),
     stat.S_IFDIR: (errno.ENOTDIR, "it is not a folder"),
@@ -70,7 +70,7 @@ class PrivateFolder:
         """Refuse a folder that is a link, or that others can reach.
 
         Raises:
-            FileNotFoundError: There is no folder.
+            FileNotFoundError: The folder does not exist.
             OSError: It is a link, or not a folder.
             StoreUnavailable: Others can reach it.
         """

@@ -65,7 +65,7 @@ def names_of(error: Exception, place: str | None) -> list[str]:
     """Return the names of an error, the most specific one first.
 
     Args:
-        error: What the client raised.
+        error: The error of the client.
         place: The host or the path that the client connects to, if it is known.
     """
     return list(chain(_from_message(str(error)), _from_cause(error, place or ""), _class_names(error)))

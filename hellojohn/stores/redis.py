@@ -67,7 +67,7 @@ class RedisStore:
         raise uncopyable(self, "its client holds connections; make another one in each process")
 
     def load(self, key: str) -> str | None:
-        """Return the text last saved under ``key``, or ``None`` when there is none or it has expired.
+        """Return the text last saved under ``key``, or ``None`` if it is missing or has expired.
 
         Raises:
             StoreCorrupt: The data is not a text that was saved here.

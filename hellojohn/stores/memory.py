@@ -50,12 +50,12 @@ class MemoryStore:
         del expires_in
         secret = Secret(text)
         del text  # before anything can raise: a traceback shows the locals
-        self._use_for(key)
+        self._current_for(key)
         self._texts[key] = secret
 
     def delete(self, key: str) -> None:
         """Remove the text under ``key``. A forked child removes only its copy."""
-        use = self._use()
+        use = self._current()
         self._texts.pop(key, None)
         use.inherited.discard(key)
 
@@ -67,7 +67,7 @@ class MemoryStore:
             StoreLocked: Another thread held the lock for the whole wait.
             StoreUnavailable: The session under ``key`` was inherited through ``os.fork``.
         """
-        lock = self._use_for(key).lock(key)
+        lock = self._current_for(key).lock(key)
         if not lock.acquire(timeout=min(max(timeout, 0), threading.TIMEOUT_MAX)):
             msg = f"Another thread has held the session {key!r} for {timeout:g} s. Try again."
             raise StoreLocked(msg)
@@ -82,7 +82,7 @@ class MemoryStore:
         Raises:
             StoreUnavailable: The session under ``key`` was inherited through ``os.fork``.
         """
-        self._use_for(key)
+        self._current_for(key)
         text = self._texts.pop(key, None)
         if text is None:
             return None
@@ -98,15 +98,15 @@ class MemoryStore:
             "advice": "Sessions end with this process: to keep them, use a store such as FileStore().",
         }
 
-    def _use(self) -> "_Use":
+    def _current(self) -> "_Use":
         """Return this process's use of the store; a forked child gets a new one at its first call."""
         pid = os.getpid()
         # Threads may come here at once. The first to set the use wins, and the set of keys is copied in one
         # step under the interpreter's lock.
         return self._uses.get(pid) or self._uses.setdefault(pid, _Use(set(self._texts)))
 
-    def _use_for(self, key: str) -> "_Use":
-        use = self._use()
+    def _current_for(self, key: str) -> "_Use":
+        use = self._current()
         if key in use.inherited:
             msg = (
                 f"The session {key!r} was inherited through os.fork, and a MemoryStore cannot keep two"

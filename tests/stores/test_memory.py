@@ -153,7 +153,7 @@ def test_unused_locks_are_not_kept():
     for n in range(100):
         with store.lock(str(n), 1):
             pass
-    assert len(store._use()._locks) == 0
+    assert len(store._current()._locks) == 0
 
 
 @pytest.mark.parametrize("timeout", [-1.0, 0.0, 0.01])
@@ -187,7 +187,7 @@ def test_quarantined_texts_are_all_kept(store):
 def test_a_refused_save_shows_no_text(store):
     """The locals of a traceback must not show a token."""
     store.save("k", "text")
-    store._use().inherited.add("k")
+    store._current().inherited.add("k")
     with pytest.raises(StoreUnavailable) as caught:
         store.save("k", "marker-secret")
     assert not any("marker-secret" in repr(entry.frame.f_locals) for entry in caught.traceback[1:])

@@ -145,7 +145,7 @@ def test_child_of_a_fork_in_a_refresh_works() -> None:
     def child() -> None:
         assert bench.account.flight is None
         bench.service.steps.extend([NOT_SENT] * 4)
-        bench.store._inherited.clear()
+        bench.store._current().inherited.clear()
         with pytest.raises(ServiceUnavailable):
             bench.token()
 
@@ -165,7 +165,7 @@ def test_child_of_a_fork_in_a_sign_out_can_sign_in() -> None:
     gate.wait()
 
     def child() -> None:
-        bench.store._inherited.clear()
+        bench.store._current().inherited.clear()
         assert bench.sign_in("child").id == "ses_child"
 
     code = in_child(child)
@@ -187,7 +187,7 @@ def test_child_delivers_only_its_own_events() -> None:
 
     def child() -> None:
         release.set()
-        bench.store._inherited.clear()
+        bench.store._current().inherited.clear()
         bench.sign_out()
         bench.settle()
         assert seen == ["SIGNED_OUT"]

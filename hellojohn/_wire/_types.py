@@ -25,6 +25,10 @@ class ApiRequest:
         body: The JSON object to send. A value may be a ``Secret``.
         bearer: What the ``Authorization`` header carries.
         headers: Every other header.
+        idempotent: Sending it twice does no more than sending it once. It may be sent again on a new
+            connection when a kept one turns out to be closed.
+        reads_until_deadline: The answer is waited for until the deadline, however long that is after the
+            read timeout. A refresh needs it: giving up early means presenting the same token twice.
     """
 
     method: str
@@ -32,6 +36,8 @@ class ApiRequest:
     body: Mapping[str, object] | None = field(default=None, repr=False)
     bearer: Secret | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    idempotent: bool = False
+    reads_until_deadline: bool = False
 
     def encode(self) -> bytes | None:
         """Return the body as JSON with its secrets revealed: call it in the expression that sends it."""

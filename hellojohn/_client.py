@@ -17,7 +17,7 @@ from hellojohn._engine import Engine
 from hellojohn._errors import ConfigurationError
 from hellojohn._events import Callback
 from hellojohn._flight import drive, drive_async, finish
-from hellojohn._http import Proxy, Sender, Timeout, Verify
+from hellojohn._http import Proxy, Sender, Timeout, Transport, Verify
 from hellojohn._models import Clock
 from hellojohn._secret import Secret
 from hellojohn._transport.httpx import SessionAuth
@@ -72,7 +72,7 @@ class _Client:
         timeout: Timeout = 10.0,
         verify: Verify = True,
         proxy: Proxy = None,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport = None,
         clock: Clock = time.time,
     ) -> None:
         """Read the settings; nothing is read from the store or sent before the first use.
@@ -94,7 +94,8 @@ class _Client:
             timeout: Of the SDK's own calls, in seconds, httpx's meaning.
             verify: Of the SDK's own calls, httpx's meaning.
             proxy: Of the SDK's own calls, httpx's meaning.
-            transport: Of the SDK's own calls: an ``httpx.BaseTransport``, for the async client too.
+            transport: Of the SDK's own calls: an ``httpx.BaseTransport``, for the async client too, or a
+                function that returns one. A forked process needs the function.
             clock: Returns seconds since the epoch; inject one in tests.
 
         Raises:
@@ -124,7 +125,7 @@ class _Client:
             store=MemoryStore() if store is None else check_store(store),
             dialect=V1(settings.tenant_id, settings.publishable_key or Secret("")),
             send=lambda call, deadline: sender.send(call, deadline=deadline),
-            after_fork=sender.reset_after_fork,
+            after_fork=lambda: None,
         )
         self._root = True
         self._rebound(account)

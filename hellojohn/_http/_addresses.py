@@ -1,7 +1,7 @@
 """Finds the addresses of a host and connects to the first that answers. Imports httpcore: load it late."""
 
+import codecs
 import contextlib
-import encodings.idna  # noqa: F401 - the resolver would load it
 import math
 import socket
 import time
@@ -9,6 +9,8 @@ from collections.abc import Callable
 from itertools import chain, zip_longest
 
 import httpcore
+
+codecs.lookup("idna")  # the resolver would load it, and needs a file descriptor for that
 
 
 def addresses_of(host: str, port: int, last_good: str | None) -> list[str]:

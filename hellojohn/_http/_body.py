@@ -9,11 +9,10 @@ from typing import Any, cast
 
 import httpx
 
-from hellojohn._http._codings import LARGEST_BODY, BodyTooLargeError, decode, is_json_object
+from hellojohn._http._codings import BodyTooLargeError, decode, is_json_object
 from hellojohn._http._exchange import Exchange
+from hellojohn._limits import LARGEST_BODY, SETTLING
 
-_SETTLING = 1.0
-"""Seconds to wait for the end of a message whose JSON is complete: some servers forget to send it."""
 _LOOKS = 8
 """How often a growing body is parsed at most, so that a body in tiny pieces costs no quadratic time."""
 
@@ -51,7 +50,7 @@ def _collect(response: httpx.Response, raw: bytearray, coding: str, exchange: Ex
         if looks < _LOOKS and length != str(len(raw)) and (coding or raw[-8:].rstrip().endswith(b"}")):
             looks += 1
             if _whole(bytes(raw), coding):
-                exchange.end_within(_SETTLING)
+                exchange.end_within(SETTLING)
                 looks = _LOOKS
 
 

@@ -1,4 +1,4 @@
-"""Undoes the content codings of a body, within bounds. Pure; imports nothing of the package.
+"""Undoes the content codings of a body, within bounds. Pure.
 
 The sender asks for no coding, but some proxies apply one anyway. Codings that have been named wrongly or
 that are unknown are skipped: the reader of the body finds out whether it makes sense.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-LARGEST_BODY = 1_048_576
+from hellojohn._limits import LARGEST_BODY
 
 _SLICE = 64
 """Bytes that are unpacked at a time. Brotli makes 16 MiB out of a few; more cannot be held back."""

@@ -1,7 +1,7 @@
 """One attempt to send a request: how much time it has left, and how far it got.
 
 httpx hands no context down to the sockets, so the attempt is kept per thread while it runs. It does no
-input or output and imports nothing of the package.
+input or output.
 """
 
 import math
@@ -11,10 +11,8 @@ import time
 from types import TracebackType
 from typing import Protocol, Self
 
-_OVERTIME = 0.5
-"""Seconds after the deadline in which bytes that have already arrived are still read."""
-_LARGEST_ANSWER = 1_179_648
-"""Bytes of an answer that are kept: a body of 1 MiB and its head."""
+from hellojohn._limits import LARGEST_BODY, LARGEST_HEAD, OVERTIME
+
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
 
@@ -97,7 +95,7 @@ class Exchange:
         if now < self._ends_at:
             return False
         if self._overtime_ends_at is None:
-            self._overtime_ends_at = now + _OVERTIME
+            self._overtime_ends_at = now + OVERTIME
         return now >= self._overtime_ends_at
 
     def close_unused(self) -> None:
@@ -109,7 +107,7 @@ class Exchange:
         """Keep the bytes that a socket received; none mean that the connection is closed."""
         if not data:
             self.note_closed()
-        elif self.sent and self._size < _LARGEST_ANSWER:
+        elif self.sent and self._size < LARGEST_HEAD + LARGEST_BODY:
             self._received.append(data)
             self._size += len(data)
 

@@ -21,9 +21,11 @@ from hellojohn._http._environment import (
     proxy_source,
 )
 from hellojohn._http._settings import Transport, Verify
+from hellojohn._limits import CONNECTION_REST, CONNECTIONS, IDLE_CONNECTIONS
 
-# A connection for each worker thread. One that was idle for long may be half closed: better take a new one.
-_LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=5.0)
+_LIMITS = httpx.Limits(
+    max_connections=CONNECTIONS, max_keepalive_connections=IDLE_CONNECTIONS, keepalive_expiry=CONNECTION_REST
+)
 _SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 

@@ -179,7 +179,7 @@ class Sender:
             limits = {name: left if limit is None else min(limit, left) for name, limit in limits.items()}
         return httpx.Request(
             request.method,
-            f"{self._base_url}{request.path}",
+            f"{self._base_url}{request.target()}",
             content=request.encode(),
             headers=_headers(request),
             extensions={"timeout": limits},
@@ -187,11 +187,7 @@ class Sender:
 
 
 def _headers(request: ApiRequest) -> dict[str, str]:
-    headers = {**_HEADERS, **request.headers, "X-Request-ID": uuid.uuid4().hex}
-    if request.body is not None:
-        headers["Content-Type"] = "application/json"
-    if request.bearer is not None:
-        headers["Authorization"] = f"Bearer {request.bearer.reveal()}"
+    headers = {**_HEADERS, **request.header_values(), "X-Request-ID": uuid.uuid4().hex}
     if not all(value.isascii() and value.isprintable() for value in headers.values()):
         raise ValueError("A header holds a character that cannot be sent.")
     return headers

@@ -9,13 +9,12 @@ from typing import TypeAlias, cast
 import httpx
 
 from hellojohn._errors import ConfigurationError
+from hellojohn._limits import LONGEST_TIMEOUT
 
 Timeout: TypeAlias = float | tuple[float | None, ...] | httpx.Timeout | None
 Verify: TypeAlias = ssl.SSLContext | str | bool
 Proxy: TypeAlias = str | httpx.URL | httpx.Proxy | None
 Transport: TypeAlias = httpx.BaseTransport | Callable[[], httpx.BaseTransport] | None
-
-_LONGEST = 86_400.0
 
 
 def checked_url(base_url: str) -> httpx.URL:
@@ -119,7 +118,7 @@ def _is_factory(transport: object) -> bool:
 def _limits(timeout: Timeout) -> httpx.Timeout | None:
     try:
         limits = httpx.Timeout(cast("float", timeout))
-        fit = all(seconds is None or 0 < seconds <= _LONGEST for seconds in limits.as_dict().values())
+        fit = all(seconds is None or 0 < seconds <= LONGEST_TIMEOUT for seconds in limits.as_dict().values())
     except (TypeError, ValueError, IndexError, AssertionError):
         return None
     return limits if fit else None

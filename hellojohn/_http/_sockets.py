@@ -18,12 +18,8 @@ import httpx
 
 from hellojohn._http._addresses import addresses_of, connect_to_first
 from hellojohn._http._exchange import Exchange, running
+from hellojohn._limits import GLANCE, LONGEST_TIMEOUT, SUSPENSION
 
-_LONGEST_WAIT = 86_400.0
-_GLANCE = 0.001
-"""Seconds to wait for bytes that have already arrived: a socket needs some, or it does not look at all."""
-_SUSPENDED = 5.0
-"""By so many seconds the clocks disagree only when the machine slept or its clock was set."""
 _NEGOTIATION = (b"CONNECT ", b"\x05", b"\x01")
 """How a request to an HTTP proxy begins, and the two kinds of message to a SOCKS proxy."""
 
@@ -144,7 +140,7 @@ class _Stream(httpcore.NetworkStream):
             except httpcore.ReadTimeout:
                 pass
         # Look once more: a process that was stopped while it waited sees the timeout before the data.
-        return self._inner.read(max_bytes, _GLANCE)
+        return self._inner.read(max_bytes, GLANCE)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of it."""
@@ -193,7 +189,7 @@ class _Stream(httpcore.NetworkStream):
         if exchange is not None and exchange.on_new_connection and not exchange.sent:
             return True
         # While the machine slept, the server closed the connection; the notice of that may be lost.
-        return time.time() - time.monotonic() - self._clock_offset > _SUSPENDED
+        return time.time() - time.monotonic() - self._clock_offset > SUSPENSION
 
     def _note_use(self) -> None:
         self._clock_offset = time.time() - time.monotonic()
@@ -208,4 +204,4 @@ def _shorter(one: float | None, other: float | None) -> float | None:
 def _until(left: float, timeout: float | None, late: type[Exception]) -> float | None:
     if left <= 0:
         raise late
-    return timeout if math.isinf(left) else min(left, left if timeout is None else timeout, _LONGEST_WAIT)
+    return timeout if math.isinf(left) else min(left, left if timeout is None else timeout, LONGEST_TIMEOUT)

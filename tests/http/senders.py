@@ -57,7 +57,7 @@ def sent_through(transport, request: ApiRequest = POST, *, deadline: float | Non
 def assert_lost(answer: Answer, delivery: Delivery, *words: str) -> None:
     """Assert that no answer came, that the detail has these words, and that it holds no secret."""
     assert isinstance(answer, TransportFailure)
-    assert answer.fault is delivery
+    assert answer.delivery is delivery
     for word in words:
         assert word in answer.detail
     assert MARK not in answer.detail

@@ -129,5 +129,5 @@ def test_password_of_a_proxy_is_not_shown():
     sender = Sender("https://api.test", verify=False, proxy=f"http://user:{MARK}@127.0.0.1:1")
     lost = sender.send(REFRESH, deadline=LATE)
     assert isinstance(lost, TransportFailure)
-    assert lost.fault is Delivery.NOT_SENT
+    assert lost.delivery is Delivery.NOT_SENT
     assert MARK not in f"{lost!r} {sender!r} {vars(sender)}"

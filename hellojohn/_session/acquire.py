@@ -1,0 +1,201 @@
+"""How a request gets a token: what can be sent at once, and what has to be waited for.
+
+The table of ``freshness`` decides. What has to be waited for is in ``tasks``.
+"""
+
+import logging
+import math
+
+from hellojohn._errors import (
+    ConfigurationError,
+    NotSignedIn,
+    ServiceUnavailable,
+    SignInRequired,
+)
+from hellojohn._limits import FALLBACK_WAIT
+from hellojohn._session.account import CLOSED, Account
+from hellojohn._session.endings import try_later
+from hellojohn._session.flight import Flight, Flow, WaitFor
+from hellojohn._session.freshness import Freshness, TokenSnapshot
+from hellojohn._session.refresh import cooldown_left
+from hellojohn._session.state import Phase
+from hellojohn._session.tasks import announce_end, read_store, refresh_now, save_unsaved
+
+logger = logging.getLogger("hellojohn")
+
+_ROUNDS = 4
+
+
+class _Step:
+    """What a caller has to wait for, and what it can use if that fails or takes too long."""
+
+    __slots__ = ("fallback", "flight")
+
+    def __init__(self, flight: Flight[None], fallback: TokenSnapshot | None = None) -> None:
+        self.flight = flight
+        self.fallback = fallback
+
+
+def acquire(
+    account: Account,
+    refused: TokenSnapshot | None = None,
+    *,
+    forced: bool = False,
+    timeout: float | None = None,
+) -> Flow[TokenSnapshot]:
+    """Get a token that can be sent.
+
+    Args:
+        account: Whose.
+        refused: A token that the API has refused: a newer one is needed. The same one comes back when a
+            refusal has brought it just now, because refreshing again would not help.
+        forced: Whether the caller asked for a refresh itself: ``refused`` is then only to be replaced, and a
+            failure of a moment ago does not prevent another attempt.
+        timeout: Seconds to wait at most; ``None`` to wait as long as a refresh may take.
+
+    Raises:
+        SignInRequired: There is no session, or it has ended.
+        ServiceUnavailable: There is no usable token now. The session is kept.
+        StoreError: The same, because of the store.
+        ApiError: The same, because of the settings.
+    """
+    monotonic = account.context.storage.timing.monotonic
+    ends_at = math.inf if timeout is None else monotonic() + timeout
+    for _ in range(_ROUNDS):
+        step = _next_step(account, refused, forced=forced)
+        if isinstance(step, TokenSnapshot):
+            return step
+        flight, fallback = step.flight, step.fallback
+        left = min(ends_at - monotonic(), math.inf if fallback is None else FALLBACK_WAIT)
+        yield WaitFor(flight, None if math.isinf(left) else max(left, 0.0))
+        error = _why_no_token(flight)
+        if fallback is not None and error is not None and not isinstance(error, SignInRequired):
+            return fallback
+        if error is not None:
+            if forced and not flight.forced and isinstance(error, ServiceUnavailable):
+                continue  # it joined a refresh that respects the cooldown: ask for one that does not
+            yield from account.events_delivered()
+            raise error
+        snapshot = account.state.snapshot
+        if flight.kind == "refresh" and snapshot is not None and _is_newer(snapshot, refused):
+            if snapshot.ends_soon(account.clock()):
+                with account.lock:
+                    announcing = account.join("announce", lambda: announce_end(account))
+                announcing.start(blocking=False)
+            return snapshot
+    raise ServiceUnavailable("The session changes faster than it can be used. Try again.")
+
+
+def load(account: Account) -> Flow[TokenSnapshot | None]:
+    """Get the session without asking the service; ``None`` if there is none or it has ended.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    for _ in range(_ROUNDS):
+        with account.lock:
+            state = account.state
+            if state.phase is Phase.CLOSED:
+                raise ConfigurationError(CLOSED)
+            if state.snapshot is not None or state.phase is Phase.SIGNING_OUT:
+                break
+            flight = account.join("load", lambda: read_store(account))
+        yield WaitFor(flight)
+        assert flight.result is not None  # noqa: S101 - the wait has no limit
+        if isinstance(flight.result.error, SignInRequired):
+            break
+        flight.result.get()
+    snapshot = account.state.snapshot
+    if snapshot is None or snapshot.freshness(account.clock()) is Freshness.OVER:
+        return None
+    return snapshot
+
+
+# -------------------------------------------------------------------- decisions
+
+
+def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool) -> TokenSnapshot | _Step:
+    """Return a token that can be sent now, or what has to be waited for."""
+    with account.lock:
+        snapshot = account.state.snapshot
+        if snapshot is None:
+            return _without_session(account)
+        now = account.clock()
+        state = snapshot.freshness(now)
+        if state is Freshness.OVER or not _is_newer(snapshot, refused):
+            if state is not Freshness.OVER and not forced and snapshot.came_from_recent_refusal(now):
+                return snapshot
+            after_refusal = refused is not None and not forced
+            return _Step(_join_refresh(account, snapshot, forced=forced, after_refusal=after_refusal))
+        wait = cooldown_left(snapshot.record, now)
+        if state is Freshness.EXPIRING:
+            return _expiring(account, snapshot, now, wait)
+        flight = None
+        if account.flight is None and not account.context.closing:
+            flight = _in_background(account, snapshot, state, now, wait)
+    if flight is not None:
+        flight.start(blocking=False)
+    return snapshot
+
+
+def _expiring(
+    account: Account, snapshot: TokenSnapshot, now: float, wait: float | None
+) -> TokenSnapshot | _Step:
+    fallback = snapshot if now < snapshot.token_expires_at else None
+    if wait is None:
+        return _Step(_join_refresh(account, snapshot), fallback)
+    if fallback is None:
+        raise try_later(wait)
+    return fallback
+
+
+def _without_session(account: Account) -> _Step:
+    match account.state.phase:
+        case Phase.CLOSED:
+            raise ConfigurationError(CLOSED)
+        case Phase.SIGNING_OUT:
+            raise NotSignedIn(account.context.not_signed_in(account.name))
+        case _:
+            return _Step(account.join("load", lambda: read_store(account)))
+
+
+def _in_background(
+    account: Account, snapshot: TokenSnapshot, state: Freshness, now: float, wait: float | None
+) -> Flight[None] | None:
+    if snapshot.ends_soon(now):
+        return account.join("announce", lambda: announce_end(account))
+    if wait is not None:
+        return None
+    if account.state.phase is Phase.UNSAVED:
+        return account.join("save", lambda: save_unsaved(account))
+    if state is Freshness.STALE and account.context.background_refresh:
+        return _join_refresh(account, snapshot)
+    return None
+
+
+def _join_refresh(
+    account: Account, snapshot: TokenSnapshot, *, forced: bool = False, after_refusal: bool = False
+) -> Flight[None]:
+    def operation() -> None:
+        refresh_now(account, snapshot.record, forced=forced, after_refusal=after_refusal)
+
+    return account.join("refresh", operation, forced=forced)
+
+
+def _is_newer(snapshot: TokenSnapshot, refused: TokenSnapshot | None) -> bool:
+    """Return whether a token will do in place of the refused one. Texts are not compared: they can repeat."""
+    return refused is None or snapshot.record.is_newer_than(refused.record)
+
+
+def _why_no_token(flight: Flight[None]) -> Exception | None:
+    """Return the error of a flight, or the one for a caller that cannot wait any longer."""
+    if flight.result is None:
+        return ServiceUnavailable(
+            "No token came within the time that the request allows. The refresh goes on for the next request."
+            " Try again."
+        )
+    try:
+        flight.result.get()
+    except Exception as error:  # noqa: BLE001 - it is returned
+        return error.with_traceback(None)
+    return None

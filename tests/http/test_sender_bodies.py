@@ -163,7 +163,7 @@ FLOOD = b" " * 20 * MIB
 
 @pytest.mark.parametrize(
     ("coding", "pack"),
-    [("gzip", gz), ("deflate", raw_deflate), ("br", brotli.compress), ("zstd", zstd)],
+    [("gzip", gz), ("deflate", raw_deflate), ("br", partial(brotli.compress, quality=1)), ("zstd", zstd)],
 )
 def test_bomb_is_not_unpacked(coding, pack):
     """A few bytes that unpack to 20 MiB leave no body."""

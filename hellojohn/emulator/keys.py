@@ -81,6 +81,11 @@ class SigningKeys:
             self._keys = (*kept, new)
         return new.id
 
+    @property
+    def current(self) -> str:
+        """The id of the key that signs."""
+        return self._keys[-1].id
+
     def branch(self) -> "SigningKeys":
         """Return keys that are the same now, and rotate apart from these."""
         branch = SigningKeys(self._clock)

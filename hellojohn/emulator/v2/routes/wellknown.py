@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hellojohn.emulator.pages import inbox_page
-from hellojohn.emulator.responses import json_response
+from hellojohn.emulator.responses import json_response, timestamp
 from hellojohn.emulator.v2.errors import JSON_HEADERS
 from hellojohn.emulator.v2.problems import V2Problem
 from hellojohn.emulator.v2.responses import answer
@@ -57,7 +57,21 @@ class WellKnownRoutes:
 
     def ready(self, _request: Request) -> Response:
         """Say that the server is ready, also while a tenant's database is away."""
-        return answer({"status": "ready", "components": {"keystore": {"status": "ok"}}})
+        return answer(
+            {
+                "status": "ready",
+                "components": {
+                    "control_plane": {"status": "ok"},
+                    "db_global": {"status": "disabled", "message": "FS-only mode"},
+                    "keystore": {"status": "ok"},
+                    "redis": {"status": "disabled", "message": "memory cache only"},
+                    "tenant_pools": {"status": "ok", "message": "active pools: 1"},
+                },
+                "active_key_id": self._server.issuer.keys.current,
+                "timestamp": timestamp(self._server.clock()),
+                "cluster": {"mode": "off"},
+            }
+        )
 
     def ping(self, _request: Request) -> Response:
         """Say that the server is there."""

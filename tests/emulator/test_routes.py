@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+from hellojohn.emulator.v1.policy import seconds
 
 START = 1_700_000_000.0
 
@@ -329,6 +330,18 @@ class TestSessions:
         assert page["pagination"] == {"total": 7, "limit": 2, "has_more": False, "next_cursor": None}
         assert made_meanwhile not in seen
 
+    def test_a_thousand_sessions_take_ten_requests(self, caller, emulator):
+        """A page has up to 100 sessions, and its size can be chosen."""
+        for _ in range(1000):
+            emulator.token()
+        seen, query = [], "limit=100"
+        for _ in range(10):
+            page = caller.secret("GET", f"/v1/sessions?{query}").json()
+            seen += [session["id"] for session in page["data"]]
+            query = f"limit=100&cursor={page['pagination']['next_cursor']}"
+        assert page["pagination"] == {"total": 1000, "limit": 100, "has_more": False, "next_cursor": None}
+        assert seen == [session.id for session in reversed(emulator.sessions())]
+
     def test_filters(self, caller, emulator):
         """Sessions are listed by user and by status, 20 at a time."""
         ada = emulator.add_user("ada@example.com", "correct horse")
@@ -341,7 +354,18 @@ class TestSessions:
         assert found["pagination"]["limit"] == 20
 
     @pytest.mark.parametrize(
-        "query", ["limit=0", "limit=101", "limit=ten", "limit=-1", "cursor=next", "cursor=", "status=gone"]
+        "query",
+        [
+            "limit=0",
+            "limit=101",
+            "limit=ten",
+            "limit=-1",
+            "cursor=next",
+            "cursor=cur_x",
+            "cursor=1",
+            "cursor=",
+            "status=gone",
+        ],
     )
     def test_malformed_queries_are_refused(self, caller, query):
         """The error names the query parameter."""
@@ -369,6 +393,29 @@ class TestConfig:
         cleared = {"idle_timeout": None, "max_sessions_per_user": None}
         answer = caller.secret("PATCH", "/v1/admin/config", json=cleared)
         assert answer.json() == caller.secret("GET", "/v1/admin/config").json() == {**settings, **cleared}
+
+    @pytest.mark.parametrize(
+        "preset",
+        [("30d", "1h", None, None), ("24h", "15m", "1h", 3), ("8h", "5m", "30m", 2)],
+        ids=["standard", "high security", "compliance"],
+    )
+    def test_a_preset_changes_what_sessions_do(self, caller, emulator, preset):
+        """Each documented preset sets the session's end, the token's life, the idle time and the cap."""
+        duration, ttl, idle, cap = preset
+        settings = {
+            "session_duration": duration,
+            "access_token_ttl": ttl,
+            "idle_timeout": idle,
+            "max_sessions_per_user": cap,
+        }
+        assert caller.secret("PATCH", "/v1/admin/config", json=settings).json() == settings
+        sessions = [caller.sign_in() for _ in range(4)]
+        active = [session for session in emulator.sessions() if session.status == "active"]
+        assert len(active) == (cap or 4)
+        assert active[0].expires_at - START == seconds(duration)
+        assert caller.refresh(sessions[-1]["refresh_token"]).json()["expires_in"] == seconds(ttl)
+        emulator.advance("61m")
+        assert emulator.session(sessions[-1]["id"]).status == ("active" if idle is None else "expired")
 
     @pytest.mark.parametrize(
         "settings",

@@ -66,7 +66,7 @@ def _gone(emulator: Emulator, hj: HelloJohn, session) -> None:
     with pytest.raises(SignInRequired):
         hj.auth.access_token()
     assert hj._engine.context.storage.load(hj._account.key) is None
-    assert emulator.session(session.id).status == "revoked"
+    assert emulator._rules.session(session.id).status == "revoked"
     assert emulator.reuses == 0
 
 
@@ -108,7 +108,7 @@ def test_a_sign_out_of_another_client_on_the_same_store_wins_as_well(emulator, s
     error = refreshing()
     assert isinstance(error, SessionExpired)
     assert error.reason is ExpiryReason.SIGNED_OUT
-    until(lambda: emulator.session(session.id).status == "revoked")
+    until(lambda: emulator._rules.session(session.id).status == "revoked")
     _gone(emulator, hj, session)
 
 
@@ -130,7 +130,7 @@ async def test_a_cancelled_sign_out_is_carried_out(emulator, store):
                 await task
             assert await hj.auth.session() is None
         assert store.load(hj._account.key) is None
-    assert emulator.session(session.id).status == "revoked"
+    assert emulator._rules.session(session.id).status == "revoked"
 
 
 def test_a_refresh_that_nobody_wants_any_more_is_not_tried_again():
@@ -323,7 +323,7 @@ def test_a_sign_out_everywhere_ends_all_of_the_users_sessions(emulator, signed_i
     phone = hj.for_account("phone")
     other = phone.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
     hj.auth.sign_out(everywhere=True)
-    assert {emulator.session(it.id).status.value for it in (session, other)} == {"revoked"}
+    assert {emulator._rules.session(it.id).status.value for it in (session, other)} == {"revoked"}
 
 
 def test_signing_out_twice_or_without_a_session_does_nothing():

@@ -48,7 +48,9 @@ class MfaRoutes:
     def list_factors(self, request: Request) -> Response:
         """Return every factor of a user."""
         user = self._user(request)
-        shown = [responses.factor_json(factor) for factor in self._rules.factors.of(user.id)]
+        with self._rules.lock:
+            factors = self._rules.factors.of(user.id)
+        shown = [responses.factor_json(factor) for factor in factors]
         return json_response({"data": shown, "total": len(shown)})
 
     def enroll(self, request: Request) -> Response:

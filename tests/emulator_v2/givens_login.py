@@ -38,7 +38,7 @@ def fred_was_disabled(world: World) -> None:
     """Fred was disabled for two seconds, a while ago: the server forgets the end."""
     world.add_user(FRED)
     world.disable(FRED)
-    world.clock.advance(seconds=3)
+    world.advance(seconds=3)
 
 
 @given("sessions/login.lockout.*")

@@ -74,7 +74,7 @@ def code_of_last_step(world: World) -> None:
     """The code is of the half minute before the last one that was used."""
     challenged(world)
     old = world.known["code"]
-    world.clock.advance(seconds=30)
+    world.advance(seconds=30)
     assert world.answer(code=world.code()).status_code == 200
     world.begin()
     world.known["code"] = old
@@ -92,7 +92,7 @@ def code_with_spaces(world: World) -> None:
 def challenge_is_over(world: World) -> None:
     """The challenge is five minutes old."""
     challenged(world)
-    world.clock.advance(minutes=5)
+    world.advance(minutes=5)
     world.known["code"] = world.code()
 
 

@@ -111,7 +111,7 @@ def grace_is_over(world: World) -> None:
     """The key that signed the token was kept for 6 seconds, 20 seconds ago."""
     keys_rotated(world)
     world.rotate_keys(keep_old=6)
-    world.clock.advance(seconds=20)
+    world.advance(seconds=20)
 
 
 @given("sessions/refresh.after_rotation")

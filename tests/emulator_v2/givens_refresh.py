@@ -74,7 +74,7 @@ def short_client_later(world: World) -> None:
     """Tokens of 2 and 3 seconds, 3 seconds later."""
     world.sign_in(client="short")
     world.refresh(client="short")
-    world.clock.advance(seconds=3)
+    world.advance(seconds=3)
 
 
 given("sessions/profile.expired2", "sessions/userinfo.expired2", "sessions/oauth.refresh.expired")(
@@ -102,7 +102,7 @@ def lives_changed_and_over(world: World) -> None:
     """A refresh token of 2 seconds, a while later."""
     lives_changed(world)
     world.refresh(client="one")
-    world.clock.advance(seconds=2.3)
+    world.advance(seconds=2.3)
 
 
 @given("sessions/refresh.ttl.tenant_settings")
@@ -116,14 +116,14 @@ def tenant_lives_over(world: World) -> None:
     """The tenant's refresh token, 2.3 seconds later."""
     world.sign_in(tenant="ttl")
     world.refresh(tenant="ttl")
-    world.clock.advance(seconds=2.3)
+    world.advance(seconds=2.3)
 
 
 @given("sessions/refresh.ttl.tenant_settings.login_token_lives")
 def first_token_of_tenant(world: World) -> None:
     """The first refresh token of a session lives longer than the tenant says."""
     world.sign_in(tenant="ttl")
-    world.clock.advance(seconds=2.5)
+    world.advance(seconds=2.5)
 
 
 @given("sessions/oauth.refresh.ttl.*")

@@ -75,7 +75,7 @@ def rotated_and_expired(world: World) -> None:
     old = world.refresh(client="brief")["refresh_token"]
     world.refresh(client="brief")
     world.known["refresh_token"] = old
-    world.clock.advance(seconds=5)
+    world.advance(seconds=5)
 
 
 @with_detection("sessions/refresh.expired.detection_on")
@@ -86,7 +86,7 @@ def expired_in_ended_family(world: World) -> None:
     newest = world.refresh(client="brief")["refresh_token"]
     assert world.present(first, client="brief") == 401
     world.known["refresh_token"] = newest
-    world.clock.advance(seconds=5)
+    world.advance(seconds=5)
 
 
 def chain(world: World, length: int) -> list[str]:

@@ -44,7 +44,7 @@ def signed_out_with_old_token(world: World) -> None:
 def access_token_expired(world: World) -> None:
     """Ana's access token has expired."""
     world.sign_in()
-    world.clock.advance(seconds=1_000)
+    world.advance(seconds=1_000)
 
 
 @given("sessions/logout.csrf.*")

@@ -64,7 +64,7 @@ def used_link(world: World) -> None:
 def old_link(world: World) -> None:
     """The link is more than an hour old."""
     reset_link(world)
-    world.clock.advance(hours=1)
+    world.advance(hours=1)
 
 
 @given("signin/password.policy.configured*", "signin/password.register.policy_refused")

@@ -17,7 +17,6 @@ import httpx
 import jwt
 import pytest
 
-from hellojohn.emulator import Emulator
 from tests.emulator_v2 import distil
 from tests.emulator_v2.givens import load_states, state_before
 from tests.emulator_v2.left_out import LEFT_OUT, reason
@@ -31,18 +30,14 @@ PLACEHOLDER = re.compile(r"<([^<>]+)>")
 
 
 @pytest.fixture
-def world(request, clock):
+def world(request, emulator, http):
     """The state before the recording that the test is about."""
     name = request.node.callspec.params["name"]
-    with (
-        Emulator(api="v2", clock=clock) as emulator,
-        httpx.Client(base_url=emulator.url, verify=False) as http,
-    ):
-        world = World(emulator, http, clock, ana=users(name.partition("/")[0]), recording=name)
-        state = state_before(name)
-        assert state is not None, f"write the state before {name}, or leave it out with a reason"
-        state(world)
-        yield world
+    world = World(emulator, http, ana=users(name.partition("/")[0]), recording=name)
+    state = state_before(name)
+    assert state is not None, f"write the state before {name}, or leave it out with a reason"
+    state(world)
+    return world
 
 
 @pytest.mark.parametrize("name", [name for name, entry in RECORDINGS.items() if "send" in entry])

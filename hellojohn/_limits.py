@@ -136,8 +136,9 @@ LONGEST_TIMEOUT = 86_400.0
 LONGEST_EMAIL = 320
 LONGEST_PASSWORD = 4_096
 LONGEST_NAME = 1_024
-"""Of a user's name, of a user name, and of an id that an app passes in."""
+"""Of a display name and of a user name."""
 
+LONGEST_ID = 256
 LONGEST_CODE = 256
 """Of a second factor's code with the spaces that a person types."""
 
@@ -146,6 +147,7 @@ LONGEST_LINK = 16_384
 """Of a link from a mail or a browser, and of the token in it."""
 
 LONGEST_CHALLENGE = 16_384
+LONGEST_CURSOR = 4_096
 LONGEST_METADATA = 65_536
 LONGEST_USER_AGENT = 512
 """Of a browser's name that a back end passes on. The rest is cut off."""

@@ -55,8 +55,7 @@ class Auth:
             ServiceUnavailable: There is no usable answer; an existing session is kept.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             ConfigurationError: An argument has the wrong type, or a key is missing.
-            StoreError: The session could not be stored. It was signed out again, unless the store may have
-            it.
+            StoreError: The session could not be stored. It was signed out again.
         """
         hidden = Secret(password)
         captcha = None if captcha_token is None else Secret(captcha_token)
@@ -103,8 +102,7 @@ class Auth:
             ServiceUnavailable: There is no usable answer. The user may exist if ``ambiguous`` is true.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             ConfigurationError: An argument has the wrong type, or a key is missing.
-            StoreError: The session could not be stored. It was signed out again, unless the store may have
-            it.
+            StoreError: The session could not be stored. It was signed out again.
         """
         hidden = Secret(password)
         del password
@@ -146,8 +144,7 @@ class Auth:
             ServiceUnavailable: There is no usable answer.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             ConfigurationError: An argument has the wrong type.
-            StoreError: The session could not be stored. It was signed out again, unless the store may have
-            it.
+            StoreError: The session could not be stored. It was signed out again.
         """
         hidden = Secret(code)
         del code
@@ -211,8 +208,7 @@ class Auth:
             NotSupported: The server has no magic links.
             ServiceUnavailable: There is no usable answer.
             SignInSuperseded: A later sign-in or sign-out was asked for.
-            StoreError: The session could not be stored. It was signed out again, unless the store may have
-            it.
+            StoreError: The session could not be stored. It was signed out again.
         """
         hidden = Secret(token_or_url)
         del token_or_url
@@ -237,8 +233,9 @@ class Auth:
         run(self._flows.send_password_reset(email, redirect_to))
 
     def confirm_password_reset(self, token_or_url: str, new_password: str) -> None:
-        """Set a new password with a mailed link. It signs nobody in, and ends the user's sessions at the
-        service.
+        """Set a new password with a mailed link. It signs nobody in.
+
+        The reset ends the user's sessions at the service.
 
         Args:
             token_or_url: The link that was opened, or its token.

@@ -1,0 +1,120 @@
+"""Fetches a key document with httpx, for the key set. Never imports the engine, a store or a transport.
+
+Each fetch has its own connection: minutes pass between two of them, and so a fork or a stale connection is
+never a problem.
+"""
+
+import os
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from hellojohn._errors import ConfigurationError
+from hellojohn._limits import LARGEST_KEY_DOCUMENT
+from hellojohn._version import __version__
+
+_HEADERS = {
+    "User-Agent": f"hellojohn-python/{__version__}",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+}
+
+_TOO_LARGE = "the answer is larger than 1 MiB"
+
+_Made = Callable[[], httpx.BaseTransport]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFetcher:
+    """Gets a document by its URL. Fetchers with the same settings are equal, and so share a key set.
+
+    Attributes:
+        verify: In httpx's meaning.
+        proxy: In httpx's meaning; without one, the environment's proxies are used.
+        transport: A function that returns an ``httpx.BaseTransport``, or a transport, which then serves only
+            the process that made it.
+    """
+
+    verify: object = True
+    proxy: object = None
+    transport: httpx.BaseTransport | _Made | None = None
+    _process: int = 0
+
+    def __post_init__(self) -> None:
+        """Remember the process that made a transport."""
+        if isinstance(self.transport, httpx.BaseTransport):
+            object.__setattr__(self, "_process", os.getpid())
+
+    def __call__(self, url: str, timeout: float) -> tuple[int, Mapping[str, str], bytes]:
+        """Get ``url`` within ``timeout`` seconds, without following redirects.
+
+        Returns:
+            The status, the headers with lower-case names, and the body.
+
+        Raises:
+            httpx.HTTPError: No answer came.
+            OSError: The answer took too long or is larger than 1 MiB.
+            ConfigurationError: The transport belongs to another process, or no HTTP client can be built.
+        """
+        ends_at = time.monotonic() + timeout
+        client = self._client(timeout)
+        try:
+            with client.stream("GET", url, headers=_HEADERS) as response:
+                raw = _read(response, ends_at)
+                body = _decoded(raw, response.headers.get("content-encoding", "").lower())
+                return response.status_code, dict(response.headers.items()), body
+        finally:
+            if not isinstance(self.transport, httpx.BaseTransport):  # closing a client closes its transport
+                client.close()
+
+    def _client(self, timeout: float) -> httpx.Client:
+        transport = self._opened()
+        try:
+            return httpx.Client(
+                verify=self.verify,  # type: ignore[arg-type] # checked where the client's settings are read
+                proxy=self.proxy,  # type: ignore[arg-type] # checked as well
+                transport=transport,
+                timeout=timeout,
+                follow_redirects=False,
+            )
+        except (OSError, TypeError, ValueError, ImportError, httpx.InvalidURL) as error:
+            name = type(error).__name__
+        raise ConfigurationError(f"No HTTP client can be built from verify, proxy and transport: {name}.")
+
+    def _opened(self) -> httpx.BaseTransport | None:
+        if not isinstance(self.transport, httpx.BaseTransport):
+            return None if self.transport is None else self.transport()
+        if self._process != os.getpid():
+            raise ConfigurationError(
+                "A transport instance serves only the process that made it. Pass a function that returns a"
+                " transport: transport=lambda: httpx.HTTPTransport(...)."
+            )
+        return self.transport
+
+
+def _read(response: httpx.Response, ends_at: float) -> bytes:
+    raw = bytearray()
+    for chunk in response.iter_raw():
+        raw += chunk
+        if len(raw) > LARGEST_KEY_DOCUMENT:
+            raise OSError(_TOO_LARGE)
+        if time.monotonic() > ends_at:
+            raise TimeoutError("the answer did not end in time")
+    return bytes(raw)
+
+
+def _decoded(raw: bytes, encoding: str) -> bytes:
+    """Undo a compression that was not asked for, and never unpack more than a document may hold."""
+    if encoding not in {"gzip", "x-gzip", "deflate"}:
+        return raw
+    unpacking = zlib.decompressobj(wbits=47)
+    try:
+        body = unpacking.decompress(raw, LARGEST_KEY_DOCUMENT)
+    except zlib.error:
+        return raw
+    if not unpacking.eof:
+        raise OSError(_TOO_LARGE)
+    return body

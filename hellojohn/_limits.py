@@ -20,7 +20,8 @@ FIRST_BACKOFF = 0.2
 """The backoff doubles with every attempt, and a random half of it is left out."""
 
 REPEAT_PAUSE = 1.0
-"""What to wait before a refresh token is presented again after a lost answer: the service may still be at work."""
+"""What to wait before a refresh token is presented again after a lost answer: the service may still be at
+work."""
 
 SAVE_ATTEMPTS = 3
 SAVE_PAUSE = 0.05
@@ -129,8 +130,8 @@ KEY_FETCH_ABANDONED = 20.0
 """A fetch that hangs longer, such as in the resolver, does not keep the next one from starting."""
 
 KEY_WAIT = 5.0
-"""What a caller without a key waits for a fetch, from the fetch's start. Shorter than the fetch's deadline, so
-that a slow key server is of use to later callers."""
+"""What a caller without a key waits for a fetch, from the fetch's start. Shorter than the fetch's deadline,
+so that a slow key server is of use to later callers."""
 
 QUIET_KEY_WAIT = 0.25
 """What a caller waits for fresh keys, or revocations, after a quiet time."""
@@ -138,6 +139,7 @@ QUIET_KEY_WAIT = 0.25
 KEPT_KEYS_RENEWALS = 24
 """How often in their life unchanged keys are written to the store again."""
 
+REMOTE_CHECK_DEADLINE = 10.0
 FETCH_THREADS = 16
 REMOTE_THREADS = 32
 WORKER_REST = 0.2
@@ -148,8 +150,8 @@ MOST_REVOCATIONS = 100_000
 LONGEST_REVOKED_ID = 256
 REVOCATION_SYNC = 5.0
 REVOCATION_SPREAD = 10.0
-"""A worker reads the shared revocations every 5 s while it verifies tokens. After 10 s without a read, it waits for
-one."""
+"""A worker reads the shared revocations every 5 s while it verifies tokens. After 10 s without a read, it
+waits for one."""
 
 REVOCATIONS_A_PART = 500
 REVOCATION_LOCK_WAIT = 5.0

@@ -1,7 +1,8 @@
-"""Gets the documents that a key set needs, and says why one cannot be had. Blocks: call it on a worker thread.
+"""Gets the documents that a key set needs, and says why one cannot be had. Blocks: call it on a worker
+thread.
 
-On v1 there is one document, the keys. The open-source server (v2) signs with the tenant's UUID where clients know
-its slug, so there the tenant's UUID is asked for as well, once.
+On v1 there is one document, the keys. The open-source server (v2) signs with the tenant's UUID where clients
+know its slug, so there the tenant's UUID is asked for as well, once.
 """
 
 import math
@@ -17,12 +18,14 @@ from hellojohn._limits import (
     KEY_SOFT_LIFE,
     SHORTEST_KEY_SOFT_LIFE,
 )
-from hellojohn.verify._jwks import KeyDocument, json_object, read_keys, require_cryptography
+from hellojohn._wire._reading import fields, json_object
+from hellojohn.verify._jwks import KeyDocument, read_keys, require_cryptography
 
 Fetch = Callable[[str, float], tuple[int, Mapping[str, str], bytes]]
 """Gets a URL within so many seconds and returns status, headers and body. It may raise anything."""
 
 _OK = 200
+_NOT_THERE = (400, 403, 404, 405, 410)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _MAX_AGE = re.compile(r"max-age\s*=\s*\"?([0-9]{1,12})")
@@ -47,12 +50,14 @@ class FetchFailed(Exception):
 
     Attributes:
         retry_after: Seconds that the server asks to wait; 0 if it does not ask.
+        status: The status of the answer, if one came.
     """
 
-    def __init__(self, detail: str, retry_after: float = 0.0) -> None:
-        """Keep a sentence's part about the failure. It holds nothing that the server sent."""
+    def __init__(self, detail: str, retry_after: float = 0.0, status: int = 0) -> None:
+        """Keep what failed. ``detail`` holds nothing that the server sent."""
         super().__init__(detail)
         self.retry_after = retry_after
+        self.status = status
 
 
 def fetch_keys(fetch: Fetch, url: str, tenant_url: str | None) -> Fetched:
@@ -72,7 +77,8 @@ def fetch_keys(fetch: Fetch, url: str, tenant_url: str | None) -> Fetched:
 
 
 def soft_life(headers: Mapping[str, str]) -> float:
-    """Return for how many seconds keys are fresh: 300, or what ``Cache-Control`` says if it is less, at least 30."""
+    """Return for how many seconds keys are fresh: 300, or what ``Cache-Control`` says if it is less, at least
+    30."""
     control = _header(headers, "cache-control").lower()
     if "no-store" in control or "no-cache" in control:
         return SHORTEST_KEY_SOFT_LIFE
@@ -88,8 +94,13 @@ def is_uuid(text: str) -> bool:
 
 
 def _tenant_uuid(fetch: Fetch, url: str) -> str | None:
-    _, body = _get(fetch, url)
-    named = json_object(body).get("tenant_id")
+    try:
+        _, body = _get(fetch, url)
+    except FetchFailed as error:
+        if error.status in _NOT_THERE:
+            return None
+        raise
+    named = fields(json_object(body)).get("tenant_id")
     return named if isinstance(named, str) and is_uuid(named) else None
 
 
@@ -103,7 +114,7 @@ def _get(fetch: Fetch, url: str) -> tuple[Mapping[str, str], bytes]:
     else:
         if status == _OK:
             return headers, body
-        raise FetchFailed(f"status {status}", retry_after(headers))
+        raise FetchFailed(f"status {status}", retry_after(headers), status)
     raise FetchFailed(detail)
 
 

@@ -1,8 +1,8 @@
 """One running piece of work, and the two ways to wait for it: blocking and awaiting.
 
 A caller's operation is a ``Flow``: a generator that yields a ``Wait`` at each point where it has to wait, and
-returns the result. ``run`` blocks at these points; ``run_async`` awaits, under asyncio and trio. A caller may give
-up at any time: the work goes on for the others.
+returns the result. ``run`` blocks at these points; ``run_async`` awaits, under asyncio and trio. A caller may
+give up at any time: the work goes on for the others.
 """
 
 import math
@@ -43,8 +43,8 @@ class Flight:
     def start(self) -> bool:
         """Have a thread run the work, if none does yet. Return ``False`` if no thread can be started.
 
-        Every waiting caller calls this and only one thread can claim the work, so a caller that is interrupted
-        in between leaves no other caller waiting.
+        Every waiting caller calls this and only one thread can claim the work, so a caller that is
+        interrupted in between leaves no other caller waiting.
         """
         if self._submitted or self.done:
             return True

@@ -10,12 +10,12 @@ Which algorithm a key verifies is decided here, from the key alone. A key that d
     any   any      any other                    nothing: symmetric keys, other curves, private keys ...
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 from hellojohn._errors import ConfigurationError
 from hellojohn._limits import LARGEST_KEY_DOCUMENT, MOST_KEYS
+from hellojohn._wire._reading import fields, json_object
 
 _LONGEST_KID = 512
 _RSA_BITS = range(2_048, 8_193)
@@ -57,7 +57,7 @@ def read_keys(body: bytes) -> KeyDocument | None:
     Raises:
         ConfigurationError: cryptography is not installed.
     """
-    listed = json_object(body).get("keys") if len(body) <= LARGEST_KEY_DOCUMENT else None
+    listed = fields(json_object(body)).get("keys") if len(body) <= LARGEST_KEY_DOCUMENT else None
     return usable_keys(cast("list[object]", listed)) if isinstance(listed, list) else None
 
 
@@ -79,15 +79,6 @@ def usable_keys(listed: list[object]) -> KeyDocument | None:
             keys[str(kid)] = key
             jwks.append(published)
     return KeyDocument(keys, tuple(jwks)) if keys else None
-
-
-def json_object(text: bytes) -> Mapping[str, object]:
-    """Read a JSON object; anything else has no members."""
-    try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
 
 
 def require_cryptography() -> None:

@@ -5,14 +5,14 @@ Keys are public, but whoever can write to the store can add keys: use a store th
 
 import json
 import logging
-from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 from hellojohn._limits import CLOCK_SLACK
 from hellojohn._secret import Secret
+from hellojohn._wire._reading import fields, json_object
 from hellojohn.stores._capabilities import saver
 from hellojohn.stores._protocol import TokenStore
-from hellojohn.verify._jwks import Jwk, KeyDocument, json_object, usable_keys
+from hellojohn.verify._jwks import Jwk, KeyDocument, usable_keys
 
 _VERSION = 1
 _log = logging.getLogger("hellojohn.verify")
@@ -48,7 +48,8 @@ def load_keys(store: TokenStore, url: str, *, now: float, max_age: float) -> Kep
 def save_keys(
     store: TokenStore, url: str, jwks: tuple[Jwk, ...], tenant_uuid: str | None, *, now: float, max_age: float
 ) -> bool:
-    """Keep the keys of ``url`` and return whether that worked. A failure is logged and changes nothing else."""
+    """Keep the keys of ``url`` and return whether that worked. A failure is logged and changes nothing
+    else."""
     members = {"v": _VERSION, "url": url, "fetched_at": now, "tenant_uuid": tenant_uuid, "keys": jwks}
     try:
         saver(store)(_name(url), Secret(json.dumps(members)), max_age)
@@ -63,7 +64,7 @@ def _name(url: str) -> str:
 
 
 def _read(text: str, url: str, now: float) -> KeptKeys | None:
-    members: Mapping[str, object] = json_object(text.encode("utf-8", "replace"))
+    members = fields(json_object(text.encode("utf-8", "replace")))
     fetched_at, listed, uuid = (members.get(name) for name in ("fetched_at", "keys", "tenant_uuid"))
     if members.get("v") != _VERSION or members.get("url") != url or not isinstance(listed, list):
         return None

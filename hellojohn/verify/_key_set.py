@@ -1,7 +1,7 @@
 """The public keys of one URL, for all threads, tasks and event loops of the process.
 
-Readers look at one immutable snapshot and take no lock. A fetch runs on a worker thread and swaps the snapshot by
-one assignment. What a caller does depends on the snapshot's age and on the ``kid`` of its token:
+Readers look at one immutable snapshot and take no lock. A fetch runs on a worker thread and swaps the
+snapshot by one assignment. What a caller does depends on the snapshot's age and on the ``kid`` of its token:
 
     snapshot                         known kid                         unknown kid
     -------------------------------  --------------------------------  ----------------------------------
@@ -10,10 +10,10 @@ one assignment. What a caller does depends on the snapshot's age and on the ``ki
     stale                            use the key, and start a fetch    the same
     stale, after a quiet time        wait for a fetch, at most 250 ms  the same
 
-All callers share one fetch, and waits count from its start. At most one fetch starts in 30 s, for whatever reason.
+All callers share one fetch, and waits count from its start. At most one fetch starts in 30 seconds.
 
-A quiet time is longer than twice the soft life: without that wait, the first callers in the morning could be
-verified by a key that was withdrawn in the night. A fetch that fails leaves the old keys in use until their hard
+A quiet time is longer than twice the soft life: without that wait, a key that was withdrawn in the night
+would verify the first tokens of the morning. A fetch that fails leaves the old keys in use until their hard
 life ends. One that succeeds replaces them, so that a withdrawn key goes.
 """
 
@@ -181,7 +181,8 @@ class KeySet:
         try:
             found = fetch_keys(source.fetch, source.url, source.tenant_url if uuid is None else None)
         except FetchFailed as error:
-            self._failure = KeysUnavailable(str(error))
+            if started_at > self._snapshot.fetched_at:  # else a later fetch was faster
+                self._failure = KeysUnavailable(str(error))
             pause = min(max(error.retry_after, KEY_FETCH_PAUSE), LONGEST_KEY_FETCH_PAUSE)
             self._next_fetch_at = max(self._next_fetch_at, started_at + pause)
         except ConfigurationError as error:
@@ -223,8 +224,8 @@ class KeySet:
 
     def _load(self) -> None:
         source, wall = self._source, self._timing.clock()
-        assert source.cache is not None
-        kept = load_keys(source.cache, source.url, now=wall, max_age=source.max_age)
+        cache = source.cache
+        kept = cache and load_keys(cache, source.url, now=wall, max_age=source.max_age)
         if kept is not None:
             self._replace(kept.document, kept.tenant_uuid, self._now() - kept.age, 0.0)
 

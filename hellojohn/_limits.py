@@ -20,8 +20,7 @@ FIRST_BACKOFF = 0.2
 """The backoff doubles with every attempt, and a random half of it is left out."""
 
 REPEAT_PAUSE = 1.0
-"""What to wait before a refresh token is presented again after a lost answer: the service may still be at
-work."""
+"""What to wait before a refresh token is presented again after a lost answer: the service may still be at work."""
 
 SAVE_ATTEMPTS = 3
 SAVE_PAUSE = 0.05

@@ -37,7 +37,8 @@ class ReadOnlyDict(dict[str, Any]):
     def _refuse(self, *_: object, **__: object) -> NoReturn:
         raise TypeError("The claims of a token are read-only: copy them with dict(...).")
 
-    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = __ior__ = _refuse  # type: ignore[assignment]
+    __setitem__ = __delitem__ = clear = pop = popitem = __ior__ = _refuse
+    setdefault = update = _refuse  # pyright: ignore[reportAssignmentType] - it refuses every call
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy by the constructor."""

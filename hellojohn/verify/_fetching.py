@@ -1,5 +1,4 @@
-"""Gets the documents that a key set needs, and says why one cannot be had. Blocks: call it on a worker
-thread.
+"""Gets the documents that a key set needs, or says why not. Blocks: call it on a worker thread.
 
 On v1 there is one document, the keys. The open-source server (v2) signs with the tenant's UUID where clients
 know its slug, so there the tenant's UUID is asked for as well, once.
@@ -77,8 +76,7 @@ def fetch_keys(fetch: Fetch, url: str, tenant_url: str | None) -> Fetched:
 
 
 def soft_life(headers: Mapping[str, str]) -> float:
-    """Return for how many seconds keys are fresh: 300, or what ``Cache-Control`` says if it is less, at least
-    30."""
+    """Return for how many seconds keys are fresh: 300, or less if ``Cache-Control`` says so, never below 30."""
     control = _header(headers, "cache-control").lower()
     if "no-store" in control or "no-cache" in control:
         return SHORTEST_KEY_SOFT_LIFE

@@ -9,6 +9,7 @@ import math
 import sys
 import threading
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar, cast
 
 from hellojohn._errors import ServiceUnavailable
@@ -115,10 +116,8 @@ class Flight:
                 future.set_result(None)
 
         def release_from_thread() -> None:
-            try:
+            with suppress(RuntimeError):  # the loop is closed, and its caller gone
                 loop.call_soon_threadsafe(release)
-            except RuntimeError:
-                pass  # the loop is closed, and its caller gone
 
         timer = None if math.isinf(seconds) else loop.call_later(max(seconds, 0.0), release)
         self._when_done(release_from_thread)
@@ -134,10 +133,8 @@ class Flight:
         token, event = trio.lowlevel.current_trio_token(), trio.Event()
 
         def release_from_thread() -> None:
-            try:
+            with suppress(trio.RunFinishedError):  # the run is over, and its caller gone
                 token.run_sync_soon(event.set)
-            except trio.RunFinishedError:
-                pass  # the run is over, and its caller gone
 
         self._when_done(release_from_thread)
         try:

@@ -48,8 +48,7 @@ def load_keys(store: TokenStore, url: str, *, now: float, max_age: float) -> Kep
 def save_keys(
     store: TokenStore, url: str, jwks: tuple[Jwk, ...], tenant_uuid: str | None, *, now: float, max_age: float
 ) -> bool:
-    """Keep the keys of ``url`` and return whether that worked. A failure is logged and changes nothing
-    else."""
+    """Keep the keys of ``url`` and return whether that worked. A failure is logged."""
     members = {"v": _VERSION, "url": url, "fetched_at": now, "tenant_uuid": tenant_uuid, "keys": jwks}
     try:
         saver(store)(_name(url), Secret(json.dumps(members)), max_age)

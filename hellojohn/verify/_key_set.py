@@ -224,8 +224,9 @@ class KeySet:
 
     def _load(self) -> None:
         source, wall = self._source, self._timing.clock()
-        cache = source.cache
-        kept = cache and load_keys(cache, source.url, now=wall, max_age=source.max_age)
+        if source.cache is None:
+            return
+        kept = load_keys(source.cache, source.url, now=wall, max_age=source.max_age)
         if kept is not None:
             self._replace(kept.document, kept.tenant_uuid, self._now() - kept.age, 0.0)
 
@@ -271,7 +272,8 @@ class _Registry:
         key = (source.url, source.fetch, source.tenant_url, source.max_age, id(source.cache), timing)
         with self._lock:
             # The last one used goes to the end, so that the first one is the one to drop.
-            found = self._sets[key] = self._sets.pop(key, None) or KeySet(source, timing)
+            found = self._sets.pop(key) if key in self._sets else KeySet(source, timing)
+            self._sets[key] = found
             if len(self._sets) > MOST_KEY_SETS:
                 del self._sets[next(iter(self._sets))]
         return found

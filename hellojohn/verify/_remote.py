@@ -16,8 +16,8 @@ _PATH = "/v1/sessions/verify"
 _NOT_VALID = frozenset(("token_expired", "invalid_token", "session_revoked", "session_expired"))
 _NO_KEY = "secret_key is missing: pass secret_key=... or set HELLOJOHN_SECRET_KEY. verify_token needs none."
 _V2 = (
-    "verify_token_remote: the open-source server (v2) cannot tell whether a token was revoked. Use
-    verify_token," " and revocations.add for sessions and users that your own code ends."
+    "verify_token_remote: the open-source server (v2) cannot tell whether a token was revoked. Use"
+    " verify_token, and revocations.add for sessions and users that your own code ends."
 )
 
 

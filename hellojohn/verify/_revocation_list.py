@@ -1,8 +1,8 @@
 """The revocations that a process knows, in memory. Readers take no lock.
 
-A revoked session is refused until its access tokens have expired. A revoked user's tokens are refused if they were
-issued before the revocation, so that a webhook that comes late, or twice, does not throw out a user who has signed
-in again.
+A revoked session is refused until its access tokens have expired. A revoked user's tokens are refused if they
+were issued before the revocation, so that a webhook that comes late, or twice, does not throw out a user who
+has signed in again.
 """
 
 import logging

@@ -1,8 +1,9 @@
 """``hj.revocations``: sessions and users whose tokens are refused although they have not expired.
 
-A verification looks into memory only. With a store that processes share, a worker thread reads it every 5 seconds
-while tokens are verified. After 10 seconds without a read, a verification waits up to 250 ms for the next one. If
-the store fails, verification goes on with the revocations that are known, and a warning is logged.
+A verification looks into memory only. With a store that processes share, a worker thread reads it every 5
+seconds while tokens are verified. After 10 seconds without a read, a verification waits up to 250 ms for the
+next one. If the store fails, verification goes on with the revocations that are known, and a warning is
+logged.
 """
 
 import logging

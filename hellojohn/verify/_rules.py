@@ -60,7 +60,7 @@ class Rules:
 
 
 def key_urls(*, api: str, api_url: str, tenant_id: str) -> tuple[str, str | None]:
-    """Return where the keys are and, on v2, where the tenant's UUID is, unless it is the tenant's id already."""
+    """Return the URL of the keys and, on v2, that of the tenant's UUID, unless the tenant's id is one."""
     if api != "v2":
         return f"{api_url}/.well-known/jwks.json", None
     from urllib.parse import quote  # noqa: PLC0415 - v1 needs it nowhere

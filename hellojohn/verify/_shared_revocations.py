@@ -1,8 +1,8 @@
 """Revocations in a store that several processes share: a log in parts, and an index of the parts.
 
-The index is small, and all that a process reads when nothing is new. A part holds up to 500 revocations and is
-written again until it is full. A part whose revocations have all run out leaves the index, and the store forgets it
-where it can. Everything here blocks.
+The index is small, and all that a process reads when nothing is new. A part holds up to 500 revocations and
+is written again until it is full. A part whose revocations have all run out leaves the index, and the store
+forgets it where it can. Everything here blocks.
 """
 
 import json
@@ -24,7 +24,7 @@ class _Part(NamedTuple):
     """One part as the index names it: its number, how many revocations it holds, and when the newest was."""
 
     number: int
-    count: int
+    size: int
     newest: float
 
 
@@ -70,9 +70,9 @@ class SharedRevocations:
         if index is None:
             return []
         seen = (
-            {part.number: part.count for part in self._seen.parts} if index.epoch == self._seen.epoch else {}
+            {part.number: part.size for part in self._seen.parts} if index.epoch == self._seen.epoch else {}
         )
-        changed = [part for part in index.parts if seen.get(part.number) != part.count]
+        changed = [part for part in index.parts if seen.get(part.number) != part.size]
         found = [one for part in changed for one in self._load_part(index, part.number)]
         self._seen = index
         return found
@@ -107,7 +107,7 @@ class SharedRevocations:
 
     def _read(self, key: str) -> dict[str, object]:
         text = self._store.load(key)
-        members = {} if text is None else fields(json_object(text.encode("utf-8", "replace")))
+        members = fields(None if text is None else json_object(text.encode("utf-8", "replace")))
         return dict(members) if members.get("v") == _VERSION else {}
 
     def _write(self, key: str, members: dict[str, object]) -> None:
@@ -116,15 +116,17 @@ class SharedRevocations:
 
 def _read_part(item: object) -> _Part | None:
     match item:
-        case [int(number), int(count), int(newest) | float(newest)]:
-            return _Part(number, count, newest)
+        case [int(number), int(size), int(newest) | float(newest)]:
+            return _Part(number, size, newest)
         case _:
             return None
 
 
 def _read_revocation(item: object) -> Revocation | None:
     match item:
-        case ["session" | "user" as kind, str(identity), int(at) | float(at)]:
-            return Revocation(kind, identity, at)
+        case ["session", str(identity), int(at) | float(at)]:
+            return Revocation("session", identity, at)
+        case ["user", str(identity), int(at) | float(at)]:
+            return Revocation("user", identity, at)
         case _:
             return None

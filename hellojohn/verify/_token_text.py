@@ -1,7 +1,7 @@
 """Takes a token's text apart, strictly. It verifies nothing but the signature, and knows no claim.
 
-Each function raises ``TokenInvalid`` for text that is not a signed token of the one form that is issued: three
-base64url parts without padding, and JSON objects in UTF-8 whose members are unique.
+Each function raises ``TokenInvalid`` for text that is not a signed token of the one form that is issued:
+three base64url parts without padding, and JSON objects in UTF-8 whose members are unique.
 """
 
 import binascii

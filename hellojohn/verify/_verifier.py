@@ -170,7 +170,7 @@ class Verifier:
         return await run_async(on_worker(partial(self._ask, held)))
 
     def _verified(self, token: Secret, wish: _Wish) -> Flow[TokenClaims | TokenInvalid]:
-        """Verify a token. A refusal is returned, not raised, so that no traceback reaches the token's parts."""
+        """Verify a token. A refusal is returned, so that no traceback reaches the token's parts."""
         header = self._read_header(token)
         if isinstance(header, TokenInvalid):
             return header

@@ -1,7 +1,7 @@
 """Reads the service's webhooks. Nothing of a webhook counts before its signature has been checked.
 
-The signature covers the body alone. So the headers prove nothing, and every time and id that matters is taken from
-the body: a body that is sent again, with whatever headers, says the same as the first time.
+The signature covers the body alone. So the headers prove nothing, and every time and id that matters is taken
+from the body: a body that is sent again, with whatever headers, says the same as the first time.
 """
 
 import hashlib
@@ -114,8 +114,7 @@ def read_webhook(headers: Headers, body: bytes, secret: Secret) -> WebhookEvent:
 
 
 def _named(headers: Headers) -> Mapping[str, str]:
-    pairs: Iterable[tuple[object, object]]
-    pairs = headers.items() if isinstance(headers, Mapping) else cast("Iterable[tuple[str, str]]", headers)
+    pairs = cast("Mapping[str, str]", headers).items() if isinstance(headers, Mapping) else headers
     return {_text(name).lower(): _text(value) for name, value in pairs}
 
 
@@ -139,7 +138,7 @@ def _read(body: bytes) -> WebhookEvent:
 
 
 def _id(thing: str, kind: str, data: Mapping[str, object], document: Mapping[str, object]) -> str | None:
-    """Return the id of the session or user: ``thing_id``, or the ``id`` of an object that is about the thing."""
+    """Return the id of the session or user: ``thing_id``, or the ``id`` of an object about the thing."""
     places = (
         data.get(f"{thing}_id"),
         fields(data.get(thing)).get("id"),

@@ -1,7 +1,7 @@
 """Daemon threads for the work of this room that may block: fetching keys, reading a store, remote checks.
 
-A thread starts when there is work, and ends when there was none for a moment. The threads are daemons, because
-nothing here is lost at exit: keys and revocations can be read again.
+A thread starts when there is work, and ends when there was none for a moment. The threads are daemons,
+because nothing here is lost at exit: keys and revocations can be read again.
 """
 
 import sys

@@ -88,10 +88,11 @@ def read_claims(payload: dict[str, Any]) -> TokenClaims:
     subject = text_claim(payload, "sub")
     if subject is None:
         raise missing("sub")
+    session_id, sid = text_claim(payload, "session_id"), text_claim(payload, "sid")
     issued_at = time_claim(payload, "iat")
     return TokenClaims(
         user_id=subject,
-        session_id=text_claim(payload, "session_id") or text_claim(payload, "sid"),
+        session_id=session_id or sid,
         tenant_id=tenant_claim(payload),
         email=text_claim(payload, "email"),
         org_id=text_claim(payload, "org_id"),

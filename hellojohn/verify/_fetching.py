@@ -76,7 +76,7 @@ def fetch_keys(fetch: Fetch, url: str, tenant_url: str | None) -> Fetched:
 
 
 def soft_life(headers: Mapping[str, str]) -> float:
-    """Return for how many seconds keys are fresh: 300, or less if ``Cache-Control`` says so, never below 30."""
+    """Return for how many seconds keys are fresh: 300, or less if ``Cache-Control`` says so, at least 30."""
     control = _header(headers, "cache-control").lower()
     if "no-store" in control or "no-cache" in control:
         return SHORTEST_KEY_SOFT_LIFE

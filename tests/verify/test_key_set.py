@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from hellojohn._clock import Timing
 from hellojohn._errors import ConfigurationError, KeysUnavailable, ServiceUnavailable, UnknownKey
 from hellojohn.stores import MemoryStore
 from tests.verify.conftest import NOW
@@ -352,8 +353,6 @@ def test_kept_keys_serve_a_cold_start_in_an_outage(make, server, clocks, token):
 
 def restarted(make, store, clocks):
     """Return a verifier that shares nothing with the others but the store."""
-    from hellojohn._clock import Timing
-
     return make(jwks_cache=store, timing=Timing(clocks.wall, lambda: clocks.monotonic(), time.sleep))
 
 

@@ -5,10 +5,13 @@ never a problem.
 """
 
 import os
+import ssl
 import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 import httpx
 
@@ -63,8 +66,7 @@ class KeyFetcher:
         client = self._client(timeout)
         try:
             with client.stream("GET", url, headers=_HEADERS) as response:
-                raw = _read(response, ends_at)
-                body = _decoded(raw, response.headers.get("content-encoding", "").lower())
+                body = _read(response, ends_at)
                 return response.status_code, dict(response.headers.items()), body
         finally:
             if not isinstance(self.transport, httpx.BaseTransport):  # closing a client closes its transport
@@ -74,7 +76,7 @@ class KeyFetcher:
         transport = self._opened()
         try:
             return httpx.Client(
-                verify=self.verify,  # type: ignore[arg-type] # checked where the client's settings are read
+                verify=_context(self.verify),
                 proxy=self.proxy,  # type: ignore[arg-type] # checked as well
                 transport=transport,
                 timeout=timeout,
@@ -95,7 +97,18 @@ class KeyFetcher:
         return self.transport
 
 
+def _context(verify: object) -> ssl.SSLContext | bool:
+    """Return what httpx takes: it has deprecated the path of a certificate file."""
+    if not isinstance(verify, str):
+        return cast("ssl.SSLContext | bool", verify)
+    if Path(verify).is_dir():
+        return ssl.create_default_context(capath=verify)
+    return ssl.create_default_context(cafile=verify)
+
+
 def _read(response: httpx.Response, ends_at: float) -> bytes:
+    if response.is_stream_consumed:  # a transport below has read and decoded it
+        return response.content
     raw = bytearray()
     for chunk in response.iter_raw():
         raw += chunk
@@ -103,7 +116,7 @@ def _read(response: httpx.Response, ends_at: float) -> bytes:
             raise OSError(_TOO_LARGE)
         if time.monotonic() > ends_at:
             raise TimeoutError("the answer did not end in time")
-    return bytes(raw)
+    return _decoded(bytes(raw), response.headers.get("content-encoding", "").lower())
 
 
 def _decoded(raw: bytes, encoding: str) -> bytes:

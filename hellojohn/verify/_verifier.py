@@ -137,16 +137,18 @@ class Verifier:
             ConfigurationError: An argument is malformed, or cryptography is not installed.
             TypeError: The token is not text.
         """
-        flow = self._verified(_held(token), _wish(audience, leeway))
+        held = _held(token)
         del token
+        flow = self._verified(_text(held), _wish(audience, leeway))
         return _settled(run(flow))
 
     async def verify_token_async(
         self, token: str, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
     ) -> TokenClaims:
         """Do the same without blocking the event loop: only a caller that needs a fetch waits."""
-        flow = self._verified(_held(token), _wish(audience, leeway))
+        held = _held(token)
         del token
+        flow = self._verified(_text(held), _wish(audience, leeway))
         return _settled(await run_async(flow))
 
     def verify_token_remote(self, token: str) -> Verification:
@@ -161,13 +163,13 @@ class Verifier:
         """
         held = _held(token)
         del token
-        return self._ask(held)
+        return self._ask(_text(held))
 
     async def verify_token_remote_async(self, token: str) -> Verification:
         """Do the same; the request is sent on a worker thread."""
         held = _held(token)
         del token
-        return await run_async(on_worker(partial(self._ask, held)))
+        return await run_async(on_worker(partial(self._ask, _text(held))))
 
     def _verified(self, token: Secret, wish: _Wish) -> Flow[TokenClaims | TokenInvalid]:
         """Verify a token. A refusal is returned, so that no traceback reaches the token's parts."""
@@ -215,12 +217,17 @@ class Verifier:
         return read_verification(self._send(request, REMOTE_CHECK_DEADLINE), token)
 
 
-def _held(token: object) -> Secret:
+def _held(token: object) -> Secret | TypeError:
+    """Wrap a token. The caller drops it before ``_text`` raises the error: bytes may be a token too."""
     if isinstance(token, str):
         return Secret(token)
-    kind = type(token).__name__
-    del token
-    raise TypeError(f"The token must be text, not {kind}.")
+    return TypeError(f"The token must be text, not {type(token).__name__}.")
+
+
+def _text(held: Secret | TypeError) -> Secret:
+    if isinstance(held, TypeError):
+        raise held
+    return held
 
 
 def _wish(audience: str | Iterable[str] | None, leeway: float) -> _Wish:

@@ -21,7 +21,9 @@ class Signer:
     def __init__(self, kid: str, algorithm: str = "EdDSA") -> None:
         self.kid = kid
         self.algorithm = algorithm
-        self.key: Any = Ed25519PrivateKey.generate() if algorithm == "EdDSA" else generate_private_key(65_537, 2_048)
+        self.key: Any = (
+            Ed25519PrivateKey.generate() if algorithm == "EdDSA" else generate_private_key(65_537, 2_048)
+        )
 
     @property
     def jwk(self) -> dict[str, Any]:

@@ -61,7 +61,9 @@ def test_a_good_token_verifies(verifier, signer, rsa_signer, claims):
     assert verifier.verify_token(renamed).user_id == "usr_1"
 
 
-@pytest.mark.parametrize("algorithm", ["none", "None", "", "HS256", "PS256", "ES256", "RS1", None, 1, ["EdDSA"]])
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "", "HS256", "PS256", "ES256", "RS1", None, 1, ["EdDSA"]]
+)
 def test_other_algorithms_are_refused_without_a_fetch(verifier, server, claims, algorithm):
     """The token has no say in how it is verified."""
     token = f"{b64json({'alg': algorithm, 'kid': 'ed-1'})}.{b64json(claims)}."
@@ -159,7 +161,7 @@ REFUSED_CLAIMS: list[tuple[dict[str, Any], type[TokenInvalid], TokenRefusal]] = 
 
 
 @pytest.mark.parametrize(("changed", "kind", "reason"), REFUSED_CLAIMS, ids=str)
-def test_wrong_claims_are_refused_with_their_reason(verifier, signer, claims, changed, kind, reason):
+def test_wrong_claims_are_refused_with_their_reason(verifier, signer, claims, changed, kind, reason):  # noqa: PLR0917 - fixtures
     """The error's class and its reason say the same."""
     token = sign_text(signer, b64json({"alg": "EdDSA", "kid": "ed-1"}), b64json({**claims, **changed}))
     error = refused(verifier, token)
@@ -245,7 +247,15 @@ def test_one_token_has_one_text(verifier, signer, claims):
     head, last = token[:-1], token[-1]
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     same_bits = alphabet[alphabet.index(last) | 1]
-    others = [head + same_bits, token + "=", token + "==", token + "\n", token + ".", "." + token, token + "A"]
+    others = [
+        head + same_bits,
+        token + "=",
+        token + "==",
+        token + "\n",
+        token + ".",
+        "." + token,
+        token + "A",
+    ]
     for other in others:
         refused(verifier, other)
 
@@ -292,7 +302,9 @@ def test_no_mutated_token_verifies(mutable, data):
     verifier, tokens = mutable
     token = data.draw(st.sampled_from(tokens))
     at = data.draw(st.integers(0, len(token) - 1))
-    piece = data.draw(st.text(max_size=4) | st.text("AZaz09-_.=", max_size=8) | st.sampled_from(token.split(".")))
+    piece = data.draw(
+        st.text(max_size=4) | st.text("AZaz09-_.=", max_size=8) | st.sampled_from(token.split("."))
+    )
     cut = data.draw(st.integers(0, 6))
     changed = token[:at] + piece + token[at + cut :]
     if changed in tokens:

@@ -1,4 +1,4 @@
-"""Many callers at once, over threads, tasks and event loops: they share one fetch, and the others never wait."""
+"""Many callers at once, over threads, tasks and loops: they share one fetch, and the others never wait."""
 
 import asyncio
 import threading
@@ -35,7 +35,9 @@ def herd(verifier, token, *, threads, loops, tasks):
         return asyncio.run(in_tasks())
 
     with ThreadPoolExecutor(threads + loops) as pool:
-        futures = [pool.submit(on_thread) for _ in range(threads)] + [pool.submit(on_loop) for _ in range(loops)]
+        futures = [pool.submit(on_thread) for _ in range(threads)] + [
+            pool.submit(on_loop) for _ in range(loops)
+        ]
         return [claims for future in futures for claims in future.result(20)]
 
 
@@ -59,7 +61,7 @@ def test_a_quiet_herd_costs_one_fetch(verifier, server, clocks, token):
     assert server.fetches == [JWKS, JWKS]
 
 
-def test_known_tokens_never_wait_behind_a_hanging_server(verifier, server, clocks, stranger, token, claims):
+def test_known_tokens_never_wait_behind_a_hanging_server(verifier, server, clocks, stranger, token, claims):  # noqa: PLR0917 - fixtures
     """The keys ran out, the key server hangs, and strangers' kids arrive: 2,000 known tokens pass at once."""
     verifier.verify_token(token)
     server.gate.clear()
@@ -111,8 +113,7 @@ def test_a_cancelled_caller_leaves_the_fetch_to_the_others(make, server, token):
     async def main():
         verifier = make()
         first, second = (asyncio.create_task(verifier.verify_token_async(token)) for _ in range(2))
-        while not server.fetches:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(server.wait_for_fetches, 1)
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
@@ -130,8 +131,7 @@ def test_a_closed_loop_harms_nobody(make, server, token):
 
     async def main():
         task = asyncio.create_task(verifier.verify_token_async(token))
-        while not server.fetches:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(server.wait_for_fetches, 1)
         task.cancel()
 
     asyncio.run(main())

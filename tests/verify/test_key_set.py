@@ -1,7 +1,8 @@
-"""The key set: who waits, how often it fetches, and which keys it takes. The clocks stand still unless moved."""
+"""The key set: who waits, how often it fetches, which keys it takes. The clocks stand still unless moved."""
 
 import json
 import time
+from functools import partial
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_a_withdrawn_key_goes_with_the_next_fetch(verifier, server, clocks, toke
         verifier.verify_token(token)
 
 
-def test_a_new_key_is_accepted_within_31_seconds(verifier, server, clocks, stranger, signer, token, strange):
+def test_a_new_key_is_accepted_within_31_seconds(verifier, server, clocks, stranger, signer, token, strange):  # noqa: PLR0917 - fixtures
     """An unknown kid fetches once in 30 seconds."""
     verifier.verify_token(token)
     with pytest.raises(UnknownKey):
@@ -141,7 +142,7 @@ def test_an_outage_makes_an_unknown_kid_unavailable(verifier, server, clocks, to
 
 
 @pytest.mark.parametrize(("asked", "pause"), [("120", 120), ("99999", 300), ("0", 30), ("soon", 30)])
-def test_retry_after_lengthens_the_pause(verifier, server, clocks, token, asked, pause):
+def test_retry_after_lengthens_the_pause(verifier, server, clocks, token, asked, pause):  # noqa: PLR0917 - fixtures
     """Within bounds: a maintenance page cannot stop the fetching for an hour."""
     server.status, server.headers = 503, {"Retry-After": asked}
     with pytest.raises(KeysUnavailable) as caught:
@@ -220,7 +221,7 @@ def test_the_hard_life_is_a_setting(make, server, clocks, token):
         ("max-age=junk", 300),
     ],
 )
-def test_cache_control_shortens_the_soft_life(verifier, server, clocks, token, control, life):
+def test_cache_control_shortens_the_soft_life(verifier, server, clocks, token, control, life):  # noqa: PLR0917 - fixtures
     """Not below 30 seconds, and never beyond 300."""
     server.headers = {"Cache-Control": control}
     verifier.verify_token(token)
@@ -252,7 +253,7 @@ def odd_keys(signer, rsa_signer):
     }
 
 
-def test_odd_keys_are_skipped_and_the_good_one_serves(verifier, server, signer, rsa_signer, claims, token):
+def test_odd_keys_are_skipped_and_the_good_one_serves(verifier, server, signer, rsa_signer, claims, token):  # noqa: PLR0917 - fixtures
     """One broken entry must not take the service down, and none of them verifies."""
     odd = odd_keys(signer, rsa_signer)
     server.publish("text", None, *odd.values(), signer.jwk)
@@ -292,9 +293,17 @@ def test_the_first_of_two_keys_with_one_kid_counts(verifier, server, signer, tok
 
 
 UNUSABLE = [
-    b"", b"{}", b"[]", b"<html>", b'{"keys": {}}', b'{"keys": []}', b'{"keys": [{"kty": "oct"}]}', b"\xff",
-    b'{"keys": ' + b"[" * 100_000, b" " * 1_048_576 + b'{"keys": []}',
-]  # fmt: skip
+    b"",
+    b"{}",
+    b"[]",
+    b"<html>",
+    b'{"keys": {}}',
+    b'{"keys": []}',
+    b'{"keys": [{"kty": "oct"}]}',
+    b"\xff",
+    b'{"keys": ' + b"[" * 100_000,
+    b" " * 1_048_576 + b'{"keys": []}',
+]
 
 
 @pytest.mark.parametrize("body", UNUSABLE, ids=range(len(UNUSABLE)))
@@ -353,7 +362,7 @@ def test_kept_keys_serve_a_cold_start_in_an_outage(make, server, clocks, token):
 
 def restarted(make, store, clocks):
     """Return a verifier that shares nothing with the others but the store."""
-    return make(jwks_cache=store, timing=Timing(clocks.wall, lambda: clocks.monotonic(), time.sleep))
+    return make(jwks_cache=store, timing=Timing(clocks.wall, partial(clocks.monotonic), time.sleep))
 
 
 def test_kept_keys_give_way_to_fresh_ones(make, server, clocks, token):
@@ -367,14 +376,20 @@ def test_kept_keys_give_way_to_fresh_ones(make, server, clocks, token):
         restarted(make, store, clocks).verify_token(token)
 
 
-@pytest.mark.parametrize("change", [
-    lambda kept: "junk", lambda kept: "[]", lambda kept: "\ud800",
-    lambda kept: json.dumps({**kept, "url": "https://evil.example"}),
-    lambda kept: json.dumps({**kept, "v": 2}),
-    lambda kept: json.dumps({**kept, "fetched_at": kept["fetched_at"] + 3_600}),
-    lambda kept: json.dumps({**kept, "fetched_at": "now"}),
-    lambda kept: json.dumps({**kept, "keys": [{"kty": "oct"}]}),
-], ids=range(8))  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: "junk",
+        lambda kept: "[]",
+        lambda kept: "\ud800",
+        lambda kept: json.dumps({**kept, "url": "https://evil.example"}),
+        lambda kept: json.dumps({**kept, "v": 2}),
+        lambda kept: json.dumps({**kept, "fetched_at": kept["fetched_at"] + 3_600}),
+        lambda kept: json.dumps({**kept, "fetched_at": "now"}),
+        lambda kept: json.dumps({**kept, "keys": [{"kty": "oct"}]}),
+    ],
+    ids=range(8),
+)
 def test_kept_keys_that_cannot_be_trusted_are_ignored(make, server, clocks, token, change):
     """The error is that of the key server, and the cache is written again later."""
     store = MemoryStore()
@@ -391,9 +406,11 @@ class BrokenStore(MemoryStore):
     """Fails at every use."""
 
     def load(self, key):
+        """Fail."""
         raise RuntimeError(key)
 
     def save(self, key, text, *, expires_in=None):
+        """Fail."""
         raise RuntimeError(key)
 
 

@@ -8,7 +8,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hellojohn._errors import ConfigurationError, TokenInvalid, TokenRefusal, WrongAudience, WrongIssuer, WrongTenant
+from hellojohn._errors import (
+    ConfigurationError,
+    TokenInvalid,
+    TokenRefusal,
+    WrongAudience,
+    WrongIssuer,
+    WrongTenant,
+)
 from tests.verify.conftest import NOW
 from tests.verify.test_attacks import b64json, sign_text
 
@@ -64,13 +71,16 @@ def test_the_usual_claims_are_read(verifier, signer, claims):
         ({"plan": "pro"}, "custom", {"plan": "pro"}),
         ({"custom": {"plan": "pro"}}, "custom", {"plan": "pro"}),
         ({"custom_claims": {"plan": "pro"}}, "custom", {"plan": "pro"}),
-        ({"custom": {"plan": 2, "a": 2}, "plan": 1, "custom_claims": {"plan": 3, "a": 3, "b": 3}}, "custom",
-         {"plan": 1, "a": 2, "b": 3}),
+        (
+            {"custom": {"plan": 2, "a": 2}, "plan": 1, "custom_claims": {"plan": 3, "a": 3, "b": 3}},
+            "custom",
+            {"plan": 1, "a": 2, "b": 3},
+        ),
         ({"custom": "text"}, "custom", {}),
     ],
     ids=range(27),
-)  # fmt: skip
-def test_each_spelling_is_read(verifier, signer, claims, extra, attribute, expected):
+)
+def test_each_spelling_is_read(verifier, signer, claims, extra, attribute, expected):  # noqa: PLR0917 - fixtures
     """The top level goes before custom, and custom before custom_claims."""
     token = sign_text(signer, b64json({"alg": "EdDSA", "kid": "ed-1"}), b64json({**claims, **extra}))
     assert getattr(verifier.verify_token(token), attribute) == expected
@@ -102,8 +112,20 @@ def test_audience_replaces_the_usual_one(verifier, signer, claims):
     assert caught.value.reason is TokenRefusal.MISSING_CLAIM
 
 
-@pytest.mark.parametrize("asked", [{"audience": ""}, {"audience": []}, {"audience": [1]}, {"audience": 1},
-                                   {"leeway": -1}, {"leeway": float("nan")}, {"leeway": True}, {"leeway": "1"}], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"audience": ""},
+        {"audience": []},
+        {"audience": [1]},
+        {"audience": 1},
+        {"leeway": -1},
+        {"leeway": float("nan")},
+        {"leeway": True},
+        {"leeway": "1"},
+    ],
+    ids=str,
+)
 def test_senseless_arguments_are_configuration_errors(verifier, signer, claims, asked):
     """An empty audience must not mean any audience."""
     with pytest.raises(ConfigurationError):
@@ -130,7 +152,14 @@ def v2(make, server, signer):
 def v2_claims(server, issuer, tenant):
     """Return claims as that server issues them."""
     times = {"iat": int(NOW), "nbf": int(NOW), "exp": int(NOW) + 900}
-    return {"iss": f"{server.url}{issuer}", "tid": tenant, "aud": "web", "sub": "u-1", "amr": ["pwd"], **times}
+    return {
+        "iss": f"{server.url}{issuer}",
+        "tid": tenant,
+        "aud": "web",
+        "sub": "u-1",
+        "amr": ["pwd"],
+        **times,
+    }
 
 
 @pytest.mark.parametrize("issuer", ["", "/t/acme", f"/t/{UUID}"])

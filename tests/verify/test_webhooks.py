@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hellojohn._errors import ConfigurationError, HelloJohnError, StoreUnavailable, TokenInvalid, WebhookInvalid
+from hellojohn._errors import (
+    ConfigurationError,
+    HelloJohnError,
+    StoreUnavailable,
+    TokenInvalid,
+    WebhookInvalid,
+)
 from hellojohn._secret import Secret
 from hellojohn.stores import FileStore
 from tests.verify.conftest import NOW
@@ -120,10 +126,20 @@ def test_forged_webhooks_are_refused(verifier, token, name):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"null", b'{"type": "session.revoked"}', b'{"created_at": 1}', b"\xff",
-     b'{"type": 1, "created_at": 1}', b'{"type": "user.deleted", "created_at": "soon"}',
-     b'{"type": "user.deleted", "created_at": true}', b'{"type": "user.deleted", "created_at": 1e300}'],
-)  # fmt: skip
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"type": "session.revoked"}',
+        b'{"created_at": 1}',
+        b"\xff",
+        b'{"type": 1, "created_at": 1}',
+        b'{"type": "user.deleted", "created_at": "soon"}',
+        b'{"type": "user.deleted", "created_at": true}',
+        b'{"type": "user.deleted", "created_at": 1e300}',
+    ],
+)
 def test_unreadable_webhooks_are_refused(verifier, body):
     """Even when they are signed."""
     with pytest.raises(WebhookInvalid):

@@ -48,7 +48,14 @@ class Signer:
     def sign(self, issuer: str, *, kid: str | None = None) -> str:
         """Return a token that lives for days."""
         now = int(time.time() - _passed[0])
-        claims = {"sub": "usr_1", "iss": issuer, "aud": AUDIENCE, "iat": now, "exp": now + _DAYS, "sid": "ses_1"}
+        claims = {
+            "sub": "usr_1",
+            "iss": issuer,
+            "aud": AUDIENCE,
+            "iat": now,
+            "exp": now + _DAYS,
+            "sid": "ses_1",
+        }
         return jwt.encode(claims, self.key, algorithm="RS256", headers={"kid": kid or self.kid})
 
 

@@ -1,6 +1,6 @@
 """The libraries that verify tokens with fetched keys, each set up as its documentation has it.
 
-A contender is made with the key server's URL, and verifies a token or raises. One that is asynchronous runs on an
+A contender is made with the key server's URL, and verifies a token or raises. An asynchronous one runs on the
 event loop of one thread, as in a web service.
 
 Auth0's library is not here: it fetches from https only. WorkOS's fetches with PyJWKClient.
@@ -91,8 +91,7 @@ def _clerk(url: str) -> Verify:
 def _descope(url: str) -> Verify:
     from descope import DescopeClient  # noqa: PLC0415
 
-    client = DescopeClient(project_id=AUDIENCE, base_url=url)
-    return lambda token: client.validate_session(token)
+    return DescopeClient(project_id=AUDIENCE, base_url=url).validate_session
 
 
 CONTENDERS = (

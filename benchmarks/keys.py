@@ -1,4 +1,4 @@
-"""What libraries that fetch keys do when the keys change, run out or cannot be had. The table goes into the page."""
+"""Libraries that fetch keys, when the keys change, run out or cannot be had. The table goes into the page."""
 
 import json
 import subprocess
@@ -37,5 +37,5 @@ def measure(callers: int = 50, page: Path = PAGE) -> list[str]:
 
 def _run(name: str, callers: int) -> dict[str, str]:
     command = [sys.executable, "-m", "benchmarks._key_race", name, str(callers)]
-    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300)
+    run = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     return dict(json.loads(run.stdout))

@@ -1,4 +1,4 @@
-"""``verify_token`` beside PyJWT's ``decode`` with a ready key, and the look-up in a full list of revocations."""
+"""``verify_token`` beside PyJWT's ``decode`` with a ready key, and the look-up in a full revocation list."""
 
 import json
 import time
@@ -22,7 +22,10 @@ _TENANT = "tnt_bench"
 
 def measure(rounds: int = 60, calls: int = 100) -> list[str]:
     """Return the ratio for each algorithm, and the cost of the revocations."""
-    keys: dict[str, Any] = {"EdDSA": Ed25519PrivateKey.generate(), "RS256": generate_private_key(65_537, 2_048)}
+    keys: dict[str, Any] = {
+        "EdDSA": Ed25519PrivateKey.generate(),
+        "RS256": generate_private_key(65_537, 2_048),
+    }
     verifier = _verifier(keys)
     return [*(_line(verifier, name, key, rounds, calls) for name, key in keys.items()), *_revocations(calls)]
 
@@ -30,7 +33,8 @@ def measure(rounds: int = 60, calls: int = 100) -> list[str]:
 def _verifier(keys: dict[str, Any]) -> Verifier:
     kinds: dict[str, Any] = {"EdDSA": OKPAlgorithm, "RS256": RSAAlgorithm}
     jwks = [
-        {**json.loads(kinds[name].to_jwk(key.public_key())), "kid": name, "alg": name} for name, key in keys.items()
+        {**json.loads(kinds[name].to_jwk(key.public_key())), "kid": name, "alg": name}
+        for name, key in keys.items()
     ]
     body = json.dumps({"keys": jwks}).encode()
     return Verifier(
@@ -39,7 +43,7 @@ def _verifier(keys: dict[str, Any]) -> Verifier:
         tenant_id=_TENANT,
         client_id=None,
         secret_key=None,
-        fetch=lambda url, timeout: (200, {}, body),
+        fetch=lambda *_: (200, {}, body),
         send=_send_nothing,
         clock=time.time,
     )
@@ -59,13 +63,17 @@ def _line(verifier: Verifier, name: str, key: Any, rounds: int, calls: int) -> s
         return jwt.decode(token, public, algorithms=[name], audience=_TENANT, issuer=_URL)
 
     verifier.verify_token(token)
-    pairs = [(_time(lambda: verifier.verify_token(token), calls), _time(decode, calls)) for _ in range(rounds)]
+    pairs = [
+        (_time(lambda: verifier.verify_token(token), calls), _time(decode, calls)) for _ in range(rounds)
+    ]
     return f"{name} verify_token / decode {ratio([one for one, _ in pairs], [other for _, other in pairs])}"
 
 
 def _revocations(calls: int) -> list[str]:
     now = time.time()
-    entries = [Revocation("session", f"ses_{number:026}", now + number / 1e6) for number in range(MOST_REVOCATIONS)]
+    entries = [
+        Revocation("session", f"ses_{number:026}", now + number / 1e6) for number in range(MOST_REVOCATIONS)
+    ]
     tracemalloc.start()
     known = RevocationList(lifetime=86_400, clock=time.time)
     known.add(Revocation(one.kind, "".join(one.id), one.at + 0.0) for one in entries)

@@ -296,7 +296,7 @@ def mutable(verifier, signer, rsa_signer, claims):
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
-@pytest.mark.timeout(3_000)
+@pytest.mark.timeout(3_600)
 def test_no_mutated_token_verifies(mutable, data):
     """Whatever a token is changed into, it is refused, and by nothing but TokenInvalid."""
     verifier, tokens = mutable

@@ -1,6 +1,6 @@
-"""One contender in each situation, in a process of its own: ``python -m benchmarks._key_race NAME``.
+"""One contender in each situation: ``python -m benchmarks._key_race NAME CALLERS``, in a new process.
 
-Prints a JSON object: each row's name and what was measured. The clocks are moved, the waits are real.
+Prints a JSON object: each row's name and its figure. The clocks are moved, the waits are real.
 """
 
 import json
@@ -27,7 +27,7 @@ _STEPS = (1, 31, 61, 301, 601, 3_601, 86_401)
 
 
 class Field(NamedTuple):
-    """What a situation is made of."""
+    """The parts of a situation."""
 
     server: KeyServer
     verify: Verify
@@ -192,7 +192,7 @@ def _after(came_true: Callable[[], bool]) -> str:
 
 
 def _longest(field: Field, tokens: list[str]) -> str:
-    """Return what the slowest of some callers at once waits, and how it ends."""
+    """Return how long the slowest of some callers at once waits, and how it ends."""
 
     def one(token: str) -> tuple[float, bool]:
         began = time.perf_counter()

@@ -1,6 +1,7 @@
 """A key server that can be slow, fail or hang, a clock to move, and tokens: all for one contender's process.
 
-``travel`` replaces the clocks before a contender's library is imported, so that what it looks up later moves.
+``travel`` replaces the clocks before a contender's library is imported, so that the library uses the new
+ones.
 """
 
 import json

@@ -105,7 +105,7 @@ CONTENDERS = (
 
 
 class Loop:
-    """An event loop on a thread of its own."""
+    """An event loop on another thread."""
 
     def __init__(self) -> None:
         """Start it."""

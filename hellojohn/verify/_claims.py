@@ -47,7 +47,7 @@ class ReadOnlyDict(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenClaims:
-    """Who a verified token speaks for, and what it allows.
+    """The user of a verified token, and the permissions that it carries.
 
     Attributes:
         user_id: The user's id (``sub``); a service's own id in a token of the v2 server for a service.

@@ -31,7 +31,7 @@ _MAX_AGE = re.compile(r"max-age\s*=\s*\"?([0-9]{1,12})")
 
 
 class Fetched(NamedTuple):
-    """What a fetch brought.
+    """The result of a fetch.
 
     Attributes:
         document: The keys.
@@ -63,7 +63,7 @@ def fetch_keys(fetch: Fetch, url: str, tenant_url: str | None) -> Fetched:
     """Get the keys, and the tenant's UUID where ``tenant_url`` leads to it.
 
     Raises:
-        FetchFailed: There is no usable answer.
+        FetchFailed: No usable answer came.
         ConfigurationError: The settings or the installation keep keys from being fetched at all.
     """
     require_cryptography()
@@ -107,7 +107,7 @@ def _get(fetch: Fetch, url: str) -> tuple[Mapping[str, str], bytes]:
         status, headers, body = fetch(url, KEY_FETCH_DEADLINE)
     except ConfigurationError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever it is, it may hold a password of a proxy
+    except Exception as error:  # noqa: BLE001 - any of them may hold a password of a proxy
         detail = f"no answer, {type(error).__name__}"
     else:
         if status == _OK:

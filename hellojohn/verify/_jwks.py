@@ -62,7 +62,7 @@ def read_keys(body: bytes) -> KeyDocument | None:
 
 
 def usable_keys(listed: list[object]) -> KeyDocument | None:
-    """Return the usable keys of a list of JWKs; ``None`` if there are none.
+    """Return the usable keys of a list of JWKs; ``None`` if the list has no usable key.
 
     Raises:
         ConfigurationError: cryptography is not installed.

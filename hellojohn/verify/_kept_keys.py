@@ -1,6 +1,7 @@
 """The last good keys in the app's store, so that a process that starts during an outage can verify.
 
-Keys are public, but whoever can write to the store can add keys: use a store that only the service can write.
+Keys are public, but a program that can write to the store can add keys. Use a store that only the service can
+write.
 """
 
 import json

@@ -1,7 +1,8 @@
 """The public keys of one URL, for all threads, tasks and event loops of the process.
 
 Readers look at one immutable snapshot and take no lock. A fetch runs on a worker thread and swaps the
-snapshot by one assignment. What a caller does depends on the snapshot's age and on the ``kid`` of its token:
+snapshot by one assignment. The action of a caller depends on the snapshot's age and on the ``kid`` of its
+token:
 
     snapshot                         known kid                         unknown kid
     -------------------------------  --------------------------------  ----------------------------------

@@ -23,7 +23,7 @@ _V2 = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInfo:
-    """A session as the service describes it. Times are UTC; ``None`` stands for what the service leaves out.
+    """A session as the service describes it. Times are UTC; A field that the service leaves out is ``None``.
 
     Attributes:
         id: The session's id.
@@ -75,7 +75,7 @@ def verify_request(api: str, tenant_id: str, secret_key: Secret | None, token: S
 
     Raises:
         NotSupported: The server is the open-source server (v2).
-        ConfigurationError: There is no secret key.
+        ConfigurationError: The secret key is missing.
     """
     if api == "v2":
         raise NotSupported(_V2)
@@ -90,7 +90,7 @@ def read_verification(answer: Answer, token: Secret) -> Verification:
 
     Raises:
         ApiError: The service refused to answer, such as for a wrong key.
-        ServiceUnavailable: There is no usable answer.
+        ServiceUnavailable: No usable answer came.
     """
     document = _document(answer)
     match document.get("valid"):

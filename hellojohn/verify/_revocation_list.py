@@ -22,7 +22,7 @@ class Revocation(NamedTuple):
     """One revocation.
 
     Attributes:
-        kind: What is revoked.
+        kind: Whether a session or a user is revoked.
         id: Its id.
         at: When, in seconds since the epoch. Tokens issued later are not concerned.
     """

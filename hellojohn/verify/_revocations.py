@@ -57,14 +57,14 @@ class RevocationFeed:
 
     @property
     def is_shared(self) -> bool:
-        """Whether other processes see what is added."""
+        """Whether other processes see the revocations."""
         return self._shared is not None
 
     def add(self, session_id: str | None, user_id: str | None) -> list[Revocation]:
         """Refuse tokens from now on, in this process.
 
         Raises:
-            ConfigurationError: There is no id, or one that is not text.
+            ConfigurationError: The ids are missing, or one is not text.
         """
         now = self._timing.clock()
         new: list[Revocation] = []
@@ -90,7 +90,7 @@ class RevocationFeed:
         """Read a webhook, and apply it in this process.
 
         Raises:
-            ConfigurationError: There is no webhook secret.
+            ConfigurationError: The webhook secret is missing.
             WebhookInvalid: It is forged or unreadable.
         """
         if self._webhook_secret is None:
@@ -156,7 +156,7 @@ class Revocations:
         With a store that processes share, the others refuse them within 10 seconds.
 
         Raises:
-            ConfigurationError: There is no id, or one that is not text.
+            ConfigurationError: The ids are missing, or one is not text.
             StoreError: The store failed. This process refuses the tokens nevertheless.
         """
         self._feed.publish(self._feed.add(session_id, user_id))
@@ -169,7 +169,7 @@ class Revocations:
             body: The raw bytes of the request's body, at most 256 KiB.
 
         Raises:
-            ConfigurationError: There is no webhook secret.
+            ConfigurationError: The webhook secret is missing.
             WebhookInvalid: It is forged or unreadable. Answer 400.
             StoreError: The store failed. Answer 500, so that the service sends the webhook again.
         """
@@ -192,7 +192,7 @@ class AsyncRevocations:
         With a store that processes share, the others refuse them within 10 seconds.
 
         Raises:
-            ConfigurationError: There is no id, or one that is not text.
+            ConfigurationError: The ids are missing, or one is not text.
             StoreError: The store failed. This process refuses the tokens nevertheless.
         """
         await self._publish(self._feed.add(session_id, user_id))
@@ -205,7 +205,7 @@ class AsyncRevocations:
             body: The raw bytes of the request's body, at most 256 KiB.
 
         Raises:
-            ConfigurationError: There is no webhook secret.
+            ConfigurationError: The webhook secret is missing.
             WebhookInvalid: It is forged or unreadable. Answer 400.
             StoreError: The store failed. Answer 500, so that the service sends the webhook again.
         """

@@ -26,7 +26,7 @@ from hellojohn.verify._fetching import is_uuid
 
 
 class Expected(NamedTuple):
-    """What a token must name: one of each."""
+    """The names that a token may carry: one of each is needed."""
 
     issuers: frozenset[str]
     tenants: frozenset[str]
@@ -45,7 +45,7 @@ class Rules:
         self._known: dict[str | None, Expected] = {}
 
     def expected(self, tenant_uuid: str | None) -> Expected:
-        """Return what a token must name, given the tenant's UUID where the server has one."""
+        """Return the names that a token may carry, given the tenant's UUID where the server has one."""
         found = self._known.get(tenant_uuid)
         if found is None:
             found = self._known[tenant_uuid] = self._expected(tenant_uuid)
@@ -95,7 +95,7 @@ def read_leeway(leeway: float) -> float:
 
 
 def check(payload: Mapping[str, Any], expected: Expected, *, now: float, leeway: float) -> None:
-    """Check for whom a verified payload is, and when.
+    """Check a verified payload's issuer, audience, tenant and times.
 
     Raises:
         TokenInvalid: It breaks a rule; the subclass and the reason say which.

@@ -1,4 +1,4 @@
-"""``Verifier``: what a client needs for ``verify_token``, ``verify_token_remote`` and ``revocations``.
+"""``Verifier``: the part of a client that verifies tokens and keeps revocations.
 
 Each operation is written once, as a flow. The synchronous methods block where it waits, the asynchronous ones
 await. No error carries a token: the text of one stands in a ``Secret`` wherever an error may pass.
@@ -38,7 +38,7 @@ Send = Callable[[ApiRequest, float], Answer]
 
 
 class _Wish(NamedTuple):
-    """What a caller asks of a token beyond the rules."""
+    """The caller's demands on a token, beyond the rules."""
 
     audiences: frozenset[str] | None
     leeway: float
@@ -155,10 +155,10 @@ class Verifier:
         """Ask the service whether a token is valid. It sees a revocation at once.
 
         Raises:
-            ServiceUnavailable: There is no usable answer. Answer 503.
+            ServiceUnavailable: No usable answer came. Answer 503.
             ApiError: The service refused to answer, such as for a wrong secret key.
             NotSupported: The server is the open-source server (v2).
-            ConfigurationError: There is no secret key.
+            ConfigurationError: The secret key is missing.
             TypeError: The token is not text.
         """
         held = _held(token)
@@ -243,6 +243,6 @@ def _settled(outcome: T | TokenInvalid) -> T:
 
 
 def _bare(error: TokenInvalid) -> TokenInvalid:
-    """Drop what an error has collected on its way: the frames hold the token's parts."""
+    """Drop an error's traceback and context: their frames hold the token's parts."""
     error.__context__ = error.__cause__ = None
     return error.with_traceback(None)

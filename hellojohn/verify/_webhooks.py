@@ -1,7 +1,7 @@
 """Reads the service's webhooks. Nothing of a webhook counts before its signature has been checked.
 
 The signature covers the body alone. So the headers prove nothing, and every time and id that matters is taken
-from the body: a body that is sent again, with whatever headers, says the same as the first time.
+from the body: a body that is sent again under other headers says the same as the first time.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEvent:
-    """What a webhook says.
+    """An event that a webhook reports.
 
     Attributes:
         type: The event, such as ``session.revoked``.
@@ -53,7 +53,7 @@ class WebhookEvent:
     data: Mapping[str, Any]
 
     def revocation(self) -> Revocation | None:
-        """Return what the event revokes.
+        """Return the revocation that follows from the event, if any does.
 
         Raises:
             WebhookInvalid: It revokes something and does not say what.

@@ -1,6 +1,6 @@
 """Daemon threads for the work of this room that may block: fetching keys, reading a store, remote checks.
 
-A thread starts when there is work, and ends when there was none for a moment. The threads are daemons,
+A thread starts when there is work, and ends after a moment without any. The threads are daemons,
 because nothing here is lost at exit: keys and revocations can be read again.
 """
 
@@ -27,7 +27,7 @@ class Workers:
         watch_forks(self, Workers._reset)
 
     def submit(self, job: Job) -> bool:
-        """Have a thread run ``job``. Return ``False`` if there is no thread and none can be started."""
+        """Have a thread run ``job``. Return ``False`` if it has no thread and cannot start one."""
         with self._lock:
             self._jobs.append(job)
             if len(self._jobs) <= self._resting:

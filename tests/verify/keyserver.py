@@ -47,9 +47,9 @@ class KeyServer:
     """Serves documents by path.
 
     Attributes:
-        documents: What each path serves: a list of keys, or raw bytes.
-        headers: What every answer carries besides.
-        status: What it answers with.
+        documents: The body for each path.
+        headers: Additional headers of every answer.
+        status: The status of every answer.
         gate: While it is clear, requests hang.
         fetches: The paths that were asked for.
     """

@@ -97,7 +97,7 @@ def test_a_remembered_header_is_held_against_the_new_key(verifier, server, clock
 
 
 def test_a_token_without_kid_costs_no_fetch(verifier, server, claims):
-    """It cannot be told which key has signed it, and guessing is no verification."""
+    """It does not say which key has signed it, and trying keys is not verifying."""
     token = f"{b64json({'alg': 'EdDSA'})}.{b64json(claims)}.{b64(bytes(64))}"
     assert isinstance(refused(verifier, token), UnknownKey)
     assert server.fetches == []
@@ -129,7 +129,7 @@ def test_embedded_keys_and_addresses_are_ignored(verifier, server, stranger, cla
 
 @pytest.mark.parametrize("extra", [{"crit": ["exp"]}, {"crit": []}, {"b64": False}, {"typ": "logout+jwt"}])
 def test_header_extensions_and_other_types_are_refused(verifier, signer, claims, extra):
-    """What is not understood must not be passed over, even when our key has signed it."""
+    """An unknown extension must not be passed over, even when our key has signed it."""
     token = sign_text(signer, b64json({"alg": "EdDSA", "kid": "ed-1", **extra}), b64json(claims))
     assert refused(verifier, token).reason is TokenRefusal.MALFORMED
 

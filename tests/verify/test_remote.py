@@ -1,4 +1,4 @@
-"""``verify_token_remote``: what is sent, and what becomes of each answer."""
+"""``verify_token_remote``: the request, and the result of each answer."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ SESSION = {
 
 
 class Service:
-    """Answers every request alike, and notes what was sent."""
+    """Answers every request alike, and keeps the requests."""
 
     def __init__(self):
         self.requests = []
@@ -74,7 +74,7 @@ def test_the_request_carries_the_secret_key_and_the_token(verifier, service):
 
 
 def test_a_valid_token_comes_with_session_and_claims(verifier, service, claims):
-    """What the service says of both is read."""
+    """The service's words about both are read."""
     service.says({"valid": True, "session": SESSION, "claims": {**claims, "role": "admin"}})
     found = verifier.verify_token_remote("a.b.c")
     assert found.valid
@@ -132,7 +132,7 @@ def test_other_answers_are_typed_errors(verifier, service, document, status, kin
 
 
 def test_no_answer_is_service_unavailable(verifier, service):
-    """A guard answers 503, and nobody is signed out."""
+    """A guard answers 503, and the user stays signed in."""
     service.answer = TransportFailure(Delivery.NOT_SENT, "ConnectError")
     with pytest.raises(ServiceUnavailable):
         verifier.verify_token_remote("a.b.c")

@@ -1,4 +1,4 @@
-"""Revocations by call: whom they reach, for how long, how many there can be, and who else sees them."""
+"""Revocations by call: their reach, their life, their number, and how other processes see them."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""The room as a whole: what it imports, its threads, forks, exits, secrets, and its two faces."""
+"""The room as a whole: its imports, threads, forks, exits, secrets, and its two faces."""
 
 import ast
 import asyncio
@@ -112,7 +112,7 @@ def test_the_refusals_are_the_documented_texts():
 
 
 def frames(error):
-    """Return what the frames of the package show in a traceback of ``error``."""
+    """Return the locals of the package's frames in a traceback of ``error``."""
     return [
         repr(frame.f_locals)
         for frame, _ in traceback.walk_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""The measurements of verification run from end to end, and their page names what was measured."""
+"""The measurements of verification run from end to end, and their page names the libraries."""
 
 import re
 
@@ -19,7 +19,7 @@ def test_verification_is_compared_with_a_ready_key():
 
 @pytest.mark.parametrize("contender", CONTENDERS[:3], ids=lambda one: one.name)
 def test_a_cold_herd_is_counted_at_the_server(contender):
-    """The figure is the server's, whatever the library believes."""
+    """The figure comes from the server, not from the library."""
     assert Race(contender, callers=4)._cold() == "1"
 
 

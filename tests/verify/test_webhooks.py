@@ -1,4 +1,4 @@
-"""The service's webhooks: what they do, and what a forged, repeated or late one does."""
+"""The service's webhooks: their effect, and the effect of forged, repeated and late ones."""
 
 import asyncio
 import hashlib
@@ -84,7 +84,7 @@ def test_other_events_succeed_and_change_nothing(verifier, token, kind):
 
 
 def test_the_events_own_id_is_not_a_session(verifier):
-    """A body that does not say whom it is about is refused."""
+    """A body that names no session or user is refused."""
     for kind in ("session.revoked", "user.deleted"):
         with pytest.raises(WebhookInvalid, match="does not say which"):
             deliver(verifier, event(kind))
@@ -166,7 +166,7 @@ def test_webhooks_need_a_secret(make):
 
 
 def test_a_repeated_delivery_succeeds_and_does_nothing(verifier, clocks):
-    """The service sends again what it has not seen answered."""
+    """The service repeats a delivery until it sees an answer."""
     body = event("user.deleted", user_id="usr_1")
     assert [deliver(verifier, body).repeated for _ in range(3)] == [False, True, True]
     other = event("user.deleted", user_id="usr_2")
@@ -205,7 +205,7 @@ def test_unix_seconds_are_a_time(verifier, token):
 
 
 def test_webhooks_reach_the_other_workers(make, tmp_path, token):
-    """The one that got the webhook tells the others through the store."""
+    """The worker that got the webhook shares it through the store."""
     here, there = (make(webhook_secret=Secret(SECRET), store=FileStore(tmp_path)) for _ in range(2))
     deliver(here, event("session.revoked", session_id="ses_1"))
     assert is_revoked(there, token)

@@ -20,7 +20,7 @@ FIRST_BACKOFF = 0.2
 """The backoff doubles with every attempt, and a random half of it is left out."""
 
 REPEAT_PAUSE = 1.0
-"""What to wait before a refresh token is presented again after a lost answer: the service may still be at work."""
+"""The wait before a token whose answer was lost is presented again: the service may still be at work."""
 
 SAVE_ATTEMPTS = 3
 SAVE_PAUSE = 0.05
@@ -84,8 +84,8 @@ EVENT_THREADS = 64
 THREAD_REST = 0.2
 """What a thread without work waits before it ends."""
 
-RETIRE_WAIT = 1.0
-"""What closing a client waits for a thread without work to end."""
+RETIRE_WAIT = 0.5
+"""What closing a client waits for the threads to end. Those of other clients may go on."""
 
 EXIT_WAIT = REFRESH_DEADLINE
 """What the end of the program waits for refreshes, sign-ins and sign-outs. Never for a mere read."""
@@ -106,6 +106,44 @@ REFUSAL_READ_TIME = 2.0
 REPEATS = 2
 """How often a refused request is repeated: once with a token that another process has brought, and once with
 the result of a refresh."""
+
+# ---------------------------------------------------------------- the wire: what is sent, in characters
+
+LONGEST_EMAIL = 320
+LONGEST_PASSWORD = 4_096
+LONGEST_NAME = 1_024
+"""Of a user's name, of a user name, and of an id that an app passes in."""
+
+LONGEST_CODE = 256
+"""Of a second factor's code with the spaces that a person types."""
+
+LONGEST_CAPTCHA = 16_384
+LONGEST_LINK = 16_384
+"""Of a link from a mail or a browser, and of the token in it."""
+
+LONGEST_CHALLENGE = 16_384
+LONGEST_METADATA = 65_536
+LONGEST_USER_AGENT = 512
+"""Of a browser's name that a back end passes on. The rest is cut off."""
+
+# ---------------------------------------------------------------- the wire: what is read
+
+LONGEST_MESSAGE = 300
+"""What an error quotes of the service's words."""
+
+LONGEST_RETRY_AFTER = 86_400.0
+LONGEST_LIFE = 100 * 365 * 86_400.0
+"""A longer life of a token or a session is read as this, so that a date can be computed from it."""
+
+DOCUMENTED_TOKEN_LIFE = 3_600.0
+"""The life of an access token whose answer names none. Dropping the answer would lose the session. A token
+that expires earlier is refused with a 401, and refreshed."""
+
+SHORTEST_TOKEN_LIFE = 1.0
+"""The life of an access token that expires on arrival, as far as the answer says."""
+
+DEEPEST_JSON = 16
+"""Of the parts of an answer that are kept as they come."""
 
 # ---------------------------------------------------------------- verifying tokens
 
@@ -129,11 +167,11 @@ KEY_FETCH_ABANDONED = 20.0
 """A fetch that hangs longer, such as in the resolver, does not keep the next one from starting."""
 
 KEY_WAIT = 5.0
-"""What a caller without a key waits for a fetch, from the fetch's start. Shorter than the fetch's deadline,
-so that a slow key server is of use to later callers."""
+"""How long a caller without a key waits, from the start of the fetch. The fetch's deadline is longer, so that a
+slow key server still serves later callers."""
 
 QUIET_KEY_WAIT = 0.25
-"""What a caller waits for fresh keys, or revocations, after a quiet time."""
+"""How long a caller waits for fresh keys, or revocations, after a quiet time."""
 
 KEPT_KEYS_RENEWALS = 24
 """How often in their life unchanged keys are written to the store again."""

@@ -78,6 +78,29 @@ class SessionOptions:
         return format_duration(parse_duration(self.duration, name="session_options duration"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """The browser for which a back end signs a user in, so that the list of sessions shows it.
+
+    Attributes:
+        user_agent: The ``User-Agent`` of the browser's request.
+        ip_address: The address that the browser's request came from.
+    """
+
+    user_agent: str | None = None
+    ip_address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the types.
+
+        Raises:
+            ConfigurationError: A value is not text.
+        """
+        for name, value in (("user_agent", self.user_agent), ("ip_address", self.ip_address)):
+            if value is not None and not isinstance(value, str):
+                raise ConfigurationError(f"device.{name} must be text or None, not {type(value).__name__}.")
+
+
 class _Clocked:
     """Holds a clock outside of the fields, so that a session is made of plain values only."""
 
@@ -123,7 +146,7 @@ class Session(_Clocked):
         clock: Clock = getattr(self, "_clock", time.time)
         return max(self.expires_at - as_moment(clock()), timedelta(0))
 
-    def _with_clock(self, clock: Clock) -> "Session":
+    def counted_by(self, clock: Clock) -> "Session":
         """Set the clock of ``time_left``. Called once, by the client that makes the session."""
         object.__setattr__(self, "_clock", clock)
         return self

@@ -167,8 +167,8 @@ KEY_FETCH_ABANDONED = 20.0
 """A fetch that hangs longer, such as in the resolver, does not keep the next one from starting."""
 
 KEY_WAIT = 5.0
-"""How long a caller without a key waits, from the start of the fetch. The fetch's deadline is longer, so that a
-slow key server still serves later callers."""
+"""How long a caller without a key waits, from the start of the fetch. The fetch's deadline is longer, so that
+a slow key server still serves later callers."""
 
 QUIET_KEY_WAIT = 0.25
 """How long a caller waits for fresh keys, or revocations, after a quiet time."""

@@ -17,7 +17,7 @@ from hellojohn._limits import (
     KEY_SOFT_LIFE,
     SHORTEST_KEY_SOFT_LIFE,
 )
-from hellojohn._wire._reading import fields, json_object
+from hellojohn._wire.reading import fields, json_object
 from hellojohn.verify._jwks import KeyDocument, read_keys, require_cryptography
 
 Fetch = Callable[[str, float], tuple[int, Mapping[str, str], bytes]]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 
 from hellojohn._errors import ConfigurationError
 from hellojohn._limits import LARGEST_KEY_DOCUMENT, MOST_KEYS
-from hellojohn._wire._reading import fields, json_object
+from hellojohn._wire.reading import fields, json_object
 
 _LONGEST_KID = 512
 _RSA_BITS = range(2_048, 8_193)

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 from hellojohn._limits import CLOCK_SLACK
 from hellojohn._secret import Secret
-from hellojohn._wire._reading import fields, json_object
+from hellojohn._wire.reading import fields, json_object
 from hellojohn.stores._capabilities import saver
 from hellojohn.stores._protocol import TokenStore
 from hellojohn.verify._jwks import Jwk, KeyDocument, usable_keys

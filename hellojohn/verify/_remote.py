@@ -7,8 +7,9 @@ from datetime import datetime
 from hellojohn._errors import ConfigurationError, NotSupported, TokenInvalid
 from hellojohn._secret import Secret
 from hellojohn._wire import Answer, ApiRequest, ApiResponse
-from hellojohn._wire._reading import fields, json_object, moment, text
 from hellojohn._wire.errors import read_failure, refusal
+from hellojohn._wire.reading import fields, json_object, moment, text
+from hellojohn._wire.v1_codes import CODES
 from hellojohn.verify._claims import TokenClaims, read_claims
 from hellojohn.verify._token_text import payload_of
 
@@ -101,10 +102,10 @@ def read_verification(answer: Answer, token: Secret) -> Verification:
         case False:
             return NOT_VALID
         case _:
-            failure = read_failure(answer) if isinstance(answer, ApiResponse) else None
-            if failure is not None and failure.code in _NOT_VALID:
+            failure = read_failure(answer, CODES) if isinstance(answer, ApiResponse) else None
+            if failure is not None and failure.is_in(_NOT_VALID):
                 return NOT_VALID
-    raise refusal(answer)
+    raise refusal(answer, CODES)
 
 
 def read_session(value: object) -> SessionInfo | None:

@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 from hellojohn._limits import MOST_REVOCATIONS, REVOCATION_LOCK_WAIT, REVOCATIONS_A_PART
 from hellojohn._secret import Secret
-from hellojohn._wire._reading import fields, json_object
+from hellojohn._wire.reading import fields, json_object
 from hellojohn.stores._capabilities import saver
 from hellojohn.stores._protocol import TokenStore
 from hellojohn.verify._revocation_list import Revocation

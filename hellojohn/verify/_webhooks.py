@@ -16,7 +16,7 @@ from typing import Any, cast
 from hellojohn._errors import WebhookInvalid
 from hellojohn._limits import LARGEST_WEBHOOK, LONGEST_REVOKED_ID, MOST_DELIVERIES
 from hellojohn._secret import Secret
-from hellojohn._wire._reading import fields, json_object, moment
+from hellojohn._wire.reading import fields, json_object, moment
 from hellojohn.stores._fork import watch_forks
 from hellojohn.verify._claims import ReadOnlyDict
 from hellojohn.verify._revocation_list import Revocation

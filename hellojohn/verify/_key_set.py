@@ -192,7 +192,9 @@ class KeySet:
             self._replace(found.document, found.tenant_uuid or uuid, started_at, found.soft_life)
             self._failure = None
             if source.cache is not None:
-                FETCHERS.submit(self._keep)  # after this flight: its callers do not wait for a store
+                FETCHERS.submit(
+                    partial(self._keep, source.cache)
+                )  # after this flight: its callers do not wait for a store
 
     def _replace(
         self, document: KeyDocument, tenant_uuid: str | None, fetched_at: float, soft_life: float
@@ -215,30 +217,31 @@ class KeySet:
 
     def _read_cache(self) -> Flow[None]:
         """Once, read the keys that were kept in the store, without waiting long for it."""
-        if self._source.cache is None or (self._cache_read is not None and self._cache_read.done):
+        cache = self._source.cache
+        if cache is None or (self._cache_read is not None and self._cache_read.done):
             return
         now = self._now()
         with self._lock:
-            self._cache_read = flight = self._cache_read or Flight(self._load, FETCHERS, started_at=now)
+            if self._cache_read is None:
+                self._cache_read = Flight(partial(self._load, cache), FETCHERS, started_at=now)
+            flight = self._cache_read
         if flight.start() or not flight.abort():
             yield Wait(flight, flight.started_at + QUIET_KEY_WAIT - now)
 
-    def _load(self) -> None:
+    def _load(self, cache: TokenStore) -> None:
         source, wall = self._source, self._timing.clock()
-        if source.cache is None:
-            return
-        kept = load_keys(source.cache, source.url, now=wall, max_age=source.max_age)
+        kept = load_keys(cache, source.url, now=wall, max_age=source.max_age)
         if kept is not None:
             self._replace(kept.document, kept.tenant_uuid, self._now() - kept.age, 0.0)
 
-    def _keep(self) -> None:
+    def _keep(self, cache: TokenStore) -> None:
         source, snapshot, now = self._source, self._snapshot, self._now()
         content = (snapshot.jwks, snapshot.tenant_uuid)
         kept_at, kept = self._kept
-        if source.cache is None or (content == kept and now - kept_at < source.max_age / KEPT_KEYS_RENEWALS):
+        if content == kept and now - kept_at < source.max_age / KEPT_KEYS_RENEWALS:
             return
         wall = self._timing.clock() - (now - snapshot.fetched_at)
-        if save_keys(source.cache, source.url, *content, now=wall, max_age=source.max_age):
+        if save_keys(cache, source.url, *content, now=wall, max_age=source.max_age):
             self._kept = (now, content)
 
     def _unavailable(self) -> HelloJohnError:

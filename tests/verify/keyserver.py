@@ -50,6 +50,7 @@ class KeyServer:
         documents: The body for each path.
         headers: Additional headers of every answer.
         status: The status of every answer.
+        failing: Another status for some paths.
         gate: While it is clear, requests hang.
         fetches: The paths that were asked for.
     """
@@ -58,6 +59,7 @@ class KeyServer:
         self.documents: dict[str, bytes] = {}
         self.headers: dict[str, str] = {}
         self.status = 200
+        self.failing: dict[str, int] = {}
         self.gate = threading.Event()
         self.gate.set()
         self.fetches: list[str] = []
@@ -92,7 +94,8 @@ class KeyServer:
             self._arrived.notify_all()
         assert self.gate.wait(20)
         body = self.documents.get(request.path)
-        request.send_response(404 if body is None else self.status)
+        status = self.failing.get(request.path, 404 if body is None else self.status)
+        request.send_response_only(status)
         for name, value in {**self.headers, "Content-Length": str(len(body or b""))}.items():
             request.send_header(name, value)
         request.end_headers()

@@ -96,6 +96,21 @@ def test_a_remembered_header_is_held_against_the_new_key(verifier, server, clock
     assert refused(verifier, token).reason is TokenRefusal.BAD_ALGORITHM
 
 
+def test_few_headers_are_remembered(verifier, signer, claims):
+    """An issuer uses a handful; the memory is bounded, and tokens beyond it verify as well."""
+    payload = b64json(claims)
+    for number in range(100):
+        header = b64json({"alg": "EdDSA", "kid": "ed-1", "x": number})
+        assert verifier.verify_token(sign_text(signer, header, payload)).user_id == "usr_1"
+        refused(
+            verifier, f"{b64json({'alg': 'EdDSA', 'kid': 'ed-1', 'y': number})}.{payload}.{b64(bytes(64))}"
+        )
+    assert len(verifier._headers._known) <= 64
+    remembered = [base64.urlsafe_b64decode(f"{segment}==") for segment in verifier._headers._known]
+    assert remembered
+    assert all(b'"x"' in header for header in remembered)
+
+
 def test_a_token_without_kid_costs_no_fetch(verifier, server, claims):
     """It does not say which key has signed it, and trying keys is not verifying."""
     token = f"{b64json({'alg': 'EdDSA'})}.{b64json(claims)}.{b64(bytes(64))}"
@@ -149,6 +164,9 @@ REFUSED_CLAIMS: list[tuple[dict[str, Any], type[TokenInvalid], TokenRefusal]] = 
     ({"iss": None}, WrongIssuer, TokenRefusal.MISSING_CLAIM),
     ({"aud": "tnt_2"}, WrongAudience, TokenRefusal.WRONG_AUDIENCE),
     ({"aud": ["tnt_2", "tnt_3"]}, WrongAudience, TokenRefusal.WRONG_AUDIENCE),
+    ({"aud": 7}, TokenInvalid, TokenRefusal.MALFORMED),
+    ({"aud": ["tnt_1", 7]}, TokenInvalid, TokenRefusal.MALFORMED),
+    ({"aud": {"tnt_1": 1}}, TokenInvalid, TokenRefusal.MALFORMED),
     ({"aud": []}, WrongAudience, TokenRefusal.MISSING_CLAIM),
     ({"aud": None}, WrongAudience, TokenRefusal.MISSING_CLAIM),
     ({"tenant_id": "tnt_2"}, WrongTenant, TokenRefusal.WRONG_TENANT),

@@ -157,6 +157,15 @@ def test_retry_after_lengthens_the_pause(verifier, server, clocks, token, asked,
     assert verifier.verify_token(token).user_id == "usr_1"
 
 
+def test_retry_after_may_be_a_date(verifier, server, token):
+    """It is measured against the answer's own date, not against this machine's clock."""
+    server.status = 503
+    server.headers = {"Date": "Sun, 29 Nov 2026 06:00:00 GMT", "Retry-After": "Sun, 29 Nov 2026 06:02:00 GMT"}
+    with pytest.raises(KeysUnavailable) as caught:
+        verifier.verify_token(token)
+    assert caught.value.retry_after == pytest.approx(120)
+
+
 def test_a_cold_set_waits_five_seconds_at_most(verifier, server, clocks, token):
     """Then the caller hears that the keys cannot be had, and when to come again."""
     server.gate.clear()
@@ -249,6 +258,7 @@ def odd_keys(signer, rsa_signer):
         "no e": {"kty": "RSA", "kid": "no e", "n": small.jwk["n"]},
         "number": {**signer.jwk, "kid": 7},
         "empty": {**signer.jwk, "kid": ""},
+        "algorithm of odd type": {**signer.jwk, "kid": "algorithm of odd type", "alg": 7},
         "no kid": {name: value for name, value in signer.jwk.items() if name != "kid"},
     }
 
@@ -343,6 +353,18 @@ def test_a_fetch_that_raises_anything_is_a_failed_fetch(make, token):
 
     with pytest.raises(KeysUnavailable, match="LookupError"):
         make(fetch=fetch).verify_token(token)
+
+
+def test_settings_that_cannot_work_are_configuration_errors(make, token):
+    """Each caller hears the fix, without a wait for the next fetch."""
+
+    def fetch(url, timeout):
+        raise ConfigurationError("Pass a factory.")
+
+    verifier = make(fetch=fetch)
+    for _ in range(3):
+        with pytest.raises(ConfigurationError, match="Pass a factory"):
+            verifier.verify_token(token)
 
 
 def test_kept_keys_serve_a_cold_start_in_an_outage(make, server, clocks, token):

@@ -267,3 +267,26 @@ def test_an_async_add_hands_on_the_stores_error(broken):
     """The caller learns that the other workers do not know."""
     with pytest.raises(StoreUnavailable):
         asyncio.run(broken[1].async_revocations.add(session_id="ses_1"))
+
+
+def test_revocations_hold_without_a_thread_to_read_the_others(two, clocks, token, monkeypatch):
+    """The known ones still count, and no call fails."""
+    here, _ = two
+    here.verify_token(token)
+    here.revocations.add(user_id="usr_1")
+    clocks.advance(6)
+    monkeypatch.setattr("hellojohn.verify._workers.Workers.submit", lambda *_: False)
+    assert is_revoked(here, token)
+
+
+@pytest.mark.parametrize("entry", [["session", 7, 1.0], ["user"], "text", ["other", "x", 1.0]], ids=str)
+def test_damaged_entries_of_the_log_are_skipped(tmp_path, entry):
+    """The others count."""
+    store = FileStore(tmp_path)
+    log, reader = (SharedRevocations(store, "@t", lifetime=86_400) for _ in range(2))
+    log.append([Revocation("session", "ses_1", NOW)], now=NOW)
+    index = json.loads(store.load("revocations@t"))
+    name = f"revocations@t#{index['epoch']}.1"
+    part = json.loads(store.load(name))
+    store.save(name, json.dumps({**part, "revocations": [entry, *part["revocations"]]}))
+    assert reader.read_new() == [Revocation("session", "ses_1", NOW)]

@@ -10,6 +10,7 @@ import pytest
 
 from hellojohn._errors import (
     ConfigurationError,
+    KeysUnavailable,
     TokenInvalid,
     TokenRefusal,
     WrongAudience,
@@ -214,6 +215,14 @@ def test_v2_without_the_uuid_verifies_by_the_slug(v2, server, signer):
     """A server that does not publish the tenant's UUID is not an outage."""
     del server.documents[POLICY]
     assert v2.verify_token(signer.sign(v2_claims(server, "/t/acme", "acme"))).tenant_id == "acme"
+
+
+def test_v2_without_an_answer_about_the_uuid_is_an_outage(v2, server, signer):
+    """A token that names the UUID must not be called another tenant's because a request failed."""
+    del server.documents[POLICY]
+    server.failing[POLICY] = 500
+    with pytest.raises(KeysUnavailable, match="status 500"):
+        v2.verify_token(signer.sign(v2_claims(server, "/t/acme", UUID)))
 
 
 def test_v2_reads_the_servers_own_roles(v2, server, signer):

@@ -173,6 +173,15 @@ def test_a_repeated_delivery_succeeds_and_does_nothing(verifier, clocks):
     assert deliver(verifier, other).repeated is False
 
 
+def test_few_deliveries_are_remembered(verifier, monkeypatch):
+    """The oldest is forgotten; if it comes again, it does no harm."""
+    monkeypatch.setattr("hellojohn.verify._webhooks.MOST_DELIVERIES", 3)
+    bodies = [event("user.deleted", user_id=f"usr_{number}") for number in range(4)]
+    for body in bodies:
+        deliver(verifier, body)
+    assert [deliver(verifier, body).repeated for body in (bodies[3], bodies[0])] == [True, False]
+
+
 def test_a_replay_hours_later_throws_nobody_out(verifier, signer, clocks, claims, token):
     """Headers prove nothing, so a captured body may come again under a new delivery id."""
     body = event("user.password_changed", user_id="usr_1")

@@ -10,8 +10,8 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import cast
 
 import httpx
 
@@ -63,7 +63,7 @@ class KeyFetcher:
             ConfigurationError: The transport belongs to another process, or no HTTP client can be built.
         """
         ends_at = time.monotonic() + timeout
-        client = self._client(timeout)
+        client = self._client(timeout, is_cleartext=url.startswith("http:"))
         try:
             with client.stream("GET", url, headers=_HEADERS) as response:
                 body = _read(response, ends_at)
@@ -72,11 +72,11 @@ class KeyFetcher:
             if not isinstance(self.transport, httpx.BaseTransport):  # closing a client closes its transport
                 client.close()
 
-    def _client(self, timeout: float) -> httpx.Client:
+    def _client(self, timeout: float, *, is_cleartext: bool) -> httpx.Client:
         transport = self._opened()
         try:
             return httpx.Client(
-                verify=_context(self.verify),
+                verify=False if is_cleartext else _context(self.verify),
                 proxy=self.proxy,  # type: ignore[arg-type] # checked as well
                 transport=transport,
                 timeout=timeout,
@@ -97,10 +97,13 @@ class KeyFetcher:
         return self.transport
 
 
-def _context(verify: object) -> ssl.SSLContext | bool:
-    """Return what httpx takes: it has deprecated the path of a certificate file."""
+@lru_cache(maxsize=16)
+def _context(verify: object) -> ssl.SSLContext:
+    """Return the certificates to trust. Reading them takes longer than a fetch, so they are read once."""
+    if isinstance(verify, ssl.SSLContext):
+        return verify
     if not isinstance(verify, str):
-        return cast("ssl.SSLContext | bool", verify)
+        return httpx.create_ssl_context(verify=bool(verify))
     if Path(verify).is_dir():
         return ssl.create_default_context(capath=verify)
     return ssl.create_default_context(cafile=verify)

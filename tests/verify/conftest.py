@@ -34,6 +34,13 @@ class Clocks:
         return 1_000.0 + self.passed
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take longer than 250 ms to fetch keys after a quiet time."""
+    for module in ("_key_set", "_revocations"):
+        monkeypatch.setattr(f"hellojohn.verify.{module}.QUIET_KEY_WAIT", 10.0)
+
+
 @pytest.fixture(scope="session")
 def signer() -> Signer:
     """Return the service's Ed25519 key."""

@@ -345,7 +345,7 @@ def test_a_transport_instance_serves_its_own_process_only(monkeypatch):
 def test_a_client_that_cannot_be_built_is_a_configuration_error(tmp_path):
     """Such as from a certificate file that went away."""
     with pytest.raises(ConfigurationError, match="verify"):
-        KeyFetcher(verify=str(tmp_path / "gone.pem"))("http://127.0.0.1/", 1)
+        KeyFetcher(verify=str(tmp_path / "gone.pem"))("https://127.0.0.1/", 1)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])

@@ -7,10 +7,12 @@ import gc
 import inspect
 import os
 import pickle
+import ssl
 import subprocess
 import sys
 import threading
 import traceback
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -381,3 +383,45 @@ def test_a_document_that_trickles_is_given_up():
 
     with Peer(trickle) as peer, pytest.raises(TimeoutError):
         KeyFetcher()(peer.url, 0.2)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """Make a certificate for localhost, and return the file with it and its key."""
+    from cryptography import x509  # noqa: PLC0415 - one fixture needs them
+    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = (serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    path.write_bytes(made.public_bytes(pem) + key.private_bytes(pem, *plain))
+    return path
+
+
+def test_keys_come_over_tls_from_a_trusted_server_only(certificate):
+    """A machine in between could otherwise publish a key."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+
+    def over_tls(connection):
+        with context.wrap_socket(connection, server_side=True) as stream:
+            answer(http(b"{}"))(stream)
+
+    with Peer(over_tls) as peer:
+        url = peer.url.replace("http://127.0.0.1", "https://localhost")
+        for verify in (str(certificate), ssl.create_default_context(cafile=certificate), False):
+            assert KeyFetcher(verify=verify)(url, 10)[2] == b"{}"
+        with pytest.raises(httpx.ConnectError):
+            KeyFetcher()(url, 10)

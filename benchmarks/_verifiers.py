@@ -44,14 +44,14 @@ def _verifier(url: str) -> Any:  # noqa: ANN401 - of this package
         api_url=url,
         tenant_id=AUDIENCE,
         client_id=None,
-        secret_key=None,
+        check_token=_ask_nothing,
         fetch=KeyFetcher(transport=None, verify=False),
-        send=_send_nothing,
+        send=_ask_nothing,
         clock=time.time,
     )
 
 
-def _send_nothing(request: object, deadline: float) -> Any:  # noqa: ANN401 - never called
+def _ask_nothing(*_: object) -> Any:  # noqa: ANN401 - never called
     raise NotImplementedError
 
 

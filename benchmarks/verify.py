@@ -42,14 +42,14 @@ def _verifier(keys: dict[str, Any]) -> Verifier:
         api_url=_URL,
         tenant_id=_TENANT,
         client_id=None,
-        secret_key=None,
+        check_token=_ask_nothing,
         fetch=lambda *_: (200, {}, body),
-        send=_send_nothing,
+        send=_ask_nothing,
         clock=time.time,
     )
 
 
-def _send_nothing(request: object, deadline: float) -> Any:  # noqa: ANN401 - never called
+def _ask_nothing(*_: object) -> Any:  # noqa: ANN401 - never called
     raise NotImplementedError
 
 

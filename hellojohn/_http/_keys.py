@@ -5,17 +5,16 @@ never a problem.
 """
 
 import os
-import ssl
 import time
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import httpx
 
 from hellojohn._errors import ConfigurationError
+from hellojohn._http._opening import open_transport
+from hellojohn._http._settings import Proxy, Transport, Verify, checked_proxy
 from hellojohn._limits import LARGEST_KEY_DOCUMENT
 from hellojohn._version import __version__
 
@@ -26,8 +25,6 @@ _HEADERS = {
 }
 
 _TOO_LARGE = "the answer is larger than 1 MiB"
-
-_Made = Callable[[], httpx.BaseTransport]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +38,9 @@ class KeyFetcher:
             the process that made it.
     """
 
-    verify: object = True
-    proxy: object = None
-    transport: httpx.BaseTransport | _Made | None = None
+    verify: Verify = True
+    proxy: Proxy = field(default=None, repr=False)  # may hold a password
+    transport: Transport = field(default=None, repr=False)
     _process: int = 0
 
     def __post_init__(self) -> None:
@@ -60,10 +57,10 @@ class KeyFetcher:
         Raises:
             httpx.HTTPError: No answer came.
             OSError: The answer took too long or is larger than 1 MiB.
-            ConfigurationError: The transport belongs to another process, or no HTTP client can be built.
+            ConfigurationError: A setting is wrong, or the transport belongs to another process.
         """
         ends_at = time.monotonic() + timeout
-        client = self._client(timeout, is_cleartext=url.startswith("http:"))
+        client = self._client(url, timeout)
         try:
             with client.stream("GET", url, headers=_HEADERS) as response:
                 body = _read(response, ends_at)
@@ -72,41 +69,21 @@ class KeyFetcher:
             if not isinstance(self.transport, httpx.BaseTransport):  # closing a client closes its transport
                 client.close()
 
-    def _client(self, timeout: float, *, is_cleartext: bool) -> httpx.Client:
-        transport = self._opened()
-        try:
-            return httpx.Client(
-                verify=False if is_cleartext else _context(self.verify),
-                proxy=self.proxy,  # type: ignore[arg-type] # checked as well
-                transport=transport,
-                timeout=timeout,
-                follow_redirects=False,
-            )
-        except (OSError, TypeError, ValueError, ImportError, httpx.InvalidURL) as error:
-            name = type(error).__name__
-        raise ConfigurationError(f"No HTTP client can be built from verify, proxy and transport: {name}.")
-
-    def _opened(self) -> httpx.BaseTransport | None:
-        if not isinstance(self.transport, httpx.BaseTransport):
-            return None if self.transport is None else self.transport()
-        if self._process != os.getpid():
+    def _client(self, url: str, timeout: float) -> httpx.Client:
+        pid = os.getpid()
+        if isinstance(self.transport, httpx.BaseTransport) and self._process != pid:
             raise ConfigurationError(
                 "A transport instance serves only the process that made it. Pass a function that returns a"
                 " transport: transport=lambda: httpx.HTTPTransport(...)."
             )
-        return self.transport
-
-
-@lru_cache(maxsize=16)
-def _context(verify: object) -> ssl.SSLContext:
-    """Return the certificates to trust. Reading them takes longer than a fetch, so they are read once."""
-    if isinstance(verify, ssl.SSLContext):
-        return verify
-    if not isinstance(verify, str):
-        return httpx.create_ssl_context(verify=bool(verify))
-    if Path(verify).is_dir():
-        return ssl.create_default_context(capath=verify)
-    return ssl.create_default_context(cafile=verify)
+        opened = open_transport(
+            httpx.URL(url),
+            pid=pid,
+            verify=self.verify,
+            proxy=checked_proxy(self.proxy),
+            transport=self.transport,
+        )
+        return httpx.Client(transport=opened.transport, timeout=timeout, follow_redirects=False)
 
 
 def _read(response: httpx.Response, ends_at: float) -> bytes:

@@ -4,10 +4,11 @@ A client makes one ``Verifier`` and forwards to it, one line a method:
 
     verifier = Verifier(
         api=settings.api, api_url=settings.api_url, tenant_id=settings.tenant_id,
-        client_id=settings.client_id, secret_key=settings.secret_key, clock=settings.clock,
+        client_id=settings.client_id, clock=settings.clock,
         fetch=KeyFetcher(verify=verify, proxy=proxy, transport=transport),      # hellojohn._http._keys
-        send=lambda request, deadline: sender.send(request, deadline=deadline), store=store,
-        webhook_secret=..., jwks_max_age=..., jwks_cache=..., access_token_ttl=...,
+        check_token=dialect.admin.check_token,
+        send=lambda request, deadline: sender.send(request, deadline=deadline),
+        store=store, webhook_secret=..., jwks_max_age=..., jwks_cache=..., access_token_ttl=...,
     )
 
     HelloJohn.verify_token           verifier.verify_token(token, audience=audience, leeway=leeway)
@@ -22,7 +23,7 @@ PyJWT and cryptography are loaded on a worker thread, with the first keys; the e
 """
 
 from hellojohn.verify._claims import TokenClaims
-from hellojohn.verify._remote import SessionInfo, Verification
+from hellojohn.verify._remote import Verification
 from hellojohn.verify._revocations import AsyncRevocations, Revocations
 from hellojohn.verify._verifier import Verifier
 from hellojohn.verify._webhooks import WebhookEvent
@@ -30,7 +31,6 @@ from hellojohn.verify._webhooks import WebhookEvent
 __all__ = [
     "AsyncRevocations",
     "Revocations",
-    "SessionInfo",
     "TokenClaims",
     "Verification",
     "Verifier",

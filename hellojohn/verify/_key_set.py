@@ -37,10 +37,10 @@ from hellojohn._limits import (
     MOST_KEY_SETS,
     QUIET_KEY_WAIT,
 )
-from hellojohn.stores._fork import watch_forks
 from hellojohn.stores._protocol import TokenStore
 from hellojohn.verify._fetching import Fetch, FetchFailed, fetch_keys
 from hellojohn.verify._flight import Flight, Flow, Wait
+from hellojohn.verify._forks import watch_forks
 from hellojohn.verify._jwks import Jwk, KeyDocument, VerificationKey
 from hellojohn.verify._kept_keys import load_keys, save_keys
 from hellojohn.verify._workers import FETCHERS

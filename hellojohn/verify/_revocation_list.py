@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from hellojohn._clock import Clock
 from hellojohn._limits import MOST_REVOCATIONS
-from hellojohn.stores._fork import watch_forks
+from hellojohn.verify._forks import watch_forks
 
 _log = logging.getLogger("hellojohn.verify")
 _DROPPED_AT_ONCE = 1_000

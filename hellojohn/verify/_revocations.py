@@ -21,8 +21,8 @@ from hellojohn._limits import (
     REVOCATION_SYNC,
 )
 from hellojohn._secret import Secret
-from hellojohn.stores._fork import watch_forks
 from hellojohn.verify._flight import Flight, Flow, Wait, on_worker, run_async
+from hellojohn.verify._forks import watch_forks
 from hellojohn.verify._revocation_list import Revocation, RevocationList
 from hellojohn.verify._shared_revocations import SharedRevocations
 from hellojohn.verify._webhooks import Deliveries, Headers, WebhookEvent, read_webhook

@@ -4,7 +4,7 @@ Each operation is written once, as a flow. The synchronous methods block where i
 await. No error carries a token: the text of one stands in a ``Secret`` wherever an error may pass.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -13,9 +13,7 @@ from hellojohn._clock import Clock, Timing
 from hellojohn._config import how_to_set
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError, TokenInvalid, TokenRevoked
-from hellojohn._limits import LONGEST_TOKEN, REMOTE_CHECK_DEADLINE
 from hellojohn._secret import Secret
-from hellojohn._wire import Answer, ApiRequest
 from hellojohn.stores import MemoryStore
 from hellojohn.stores._checks import check_store
 from hellojohn.stores._protocol import TokenStore
@@ -24,7 +22,7 @@ from hellojohn.verify._fetching import Fetch
 from hellojohn.verify._flight import Flow, on_worker, run, run_async
 from hellojohn.verify._jwks import VerificationKey
 from hellojohn.verify._key_set import KeySource, key_set_of
-from hellojohn.verify._remote import NOT_VALID, Verification, read_verification, verify_request
+from hellojohn.verify._remote import CheckToken, Send, Verification, ask
 from hellojohn.verify._revocation_list import RevocationList
 from hellojohn.verify._revocations import AsyncRevocations, RevocationFeed, Revocations
 from hellojohn.verify._rules import Rules, check, key_urls, read_audience, read_leeway
@@ -32,9 +30,6 @@ from hellojohn.verify._shared_revocations import SharedRevocations
 from hellojohn.verify._token_text import Header, Headers, read_payload
 
 T = TypeVar("T")
-
-Send = Callable[[ApiRequest, float], Answer]
-"""Sends a request of the wire within so many seconds. It never raises for a network."""
 
 
 class _Wish(NamedTuple):
@@ -57,8 +52,8 @@ class Verifier:
         api_url: str,
         tenant_id: str,
         client_id: str | None,
-        secret_key: Secret | None,
         fetch: Fetch,
+        check_token: CheckToken,
         send: Send,
         store: TokenStore | None = None,
         webhook_secret: Secret | None = None,
@@ -75,9 +70,9 @@ class Verifier:
             api_url: The service, without a version and a trailing slash.
             tenant_id: The tenant; on v2, its slug.
             client_id: On v2, the tokens' audience.
-            secret_key: For ``verify_token_remote``.
             fetch: Gets a URL; ``hellojohn._http._keys.KeyFetcher`` does it with httpx.
-            send: Sends a request of the wire, for ``verify_token_remote``.
+            check_token: The dialect's, for ``verify_token_remote``.
+            send: Sends its requests.
             store: Where revocations are shared with other processes. A ``MemoryStore`` shares nothing.
             webhook_secret: The secret that the service signs webhooks with.
             jwks_max_age: How long keys verify while they cannot be fetched again.
@@ -101,8 +96,7 @@ class Verifier:
             None if jwks_cache is None else check_store(jwks_cache, "jwks_cache"),
         )
         timing = timing or Timing()
-        self._request = partial(verify_request, api, tenant_id, secret_key)
-        self._send = send
+        self._ask = partial(ask, check_token, send)
         self._clock = clock
         self._headers = Headers()
         self._rules = Rules(api=api, api_url=api_url, tenant_id=tenant_id, client_id=client_id)
@@ -209,12 +203,6 @@ class Verifier:
         check(payload, expected, now=now, leeway=wish.leeway)
         if self._feed.known.is_revoked(claims.session_id, claims.user_id, payload.get("iat"), now):
             raise TokenRevoked("The token's session or user was revoked.")
-
-    def _ask(self, token: Secret) -> Verification:
-        request = self._request(token)
-        if len(token.reveal()) > LONGEST_TOKEN or not token.is_sendable():
-            return NOT_VALID
-        return read_verification(self._send(request, REMOTE_CHECK_DEADLINE), token)
 
 
 def _held(token: object) -> Secret | TypeError:

@@ -17,8 +17,8 @@ from hellojohn._errors import WebhookInvalid
 from hellojohn._limits import LARGEST_WEBHOOK, LONGEST_REVOKED_ID, MOST_DELIVERIES
 from hellojohn._secret import Secret
 from hellojohn._wire.reading import fields, json_object, moment
-from hellojohn.stores._fork import watch_forks
 from hellojohn.verify._claims import ReadOnlyDict
+from hellojohn.verify._forks import watch_forks
 from hellojohn.verify._revocation_list import Revocation
 
 _SIGNATURE = re.compile(r"sha256=([0-9a-fA-F]{64})")

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from hellojohn._limits import FETCH_THREADS, REMOTE_THREADS, WORKER_REST
-from hellojohn.stores._fork import watch_forks
+from hellojohn.verify._forks import watch_forks
 
 Job = Callable[[], None]
 """Work for a thread. It must not raise."""

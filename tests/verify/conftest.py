@@ -8,7 +8,7 @@ import pytest
 
 from hellojohn._clock import Timing
 from hellojohn._http._keys import KeyFetcher
-from hellojohn._wire import Answer, ApiRequest
+from hellojohn._wire import Answer, ApiRequest, make_dialect
 from hellojohn.verify import Verifier
 from tests.verify.keyserver import KeyServer, Signer
 
@@ -87,13 +87,22 @@ def make(server: KeyServer, clocks: Clocks) -> Callable[..., Verifier]:
             "api_url": server.url,
             "tenant_id": "tnt_1",
             "client_id": None,
-            "secret_key": None,
             "fetch": KeyFetcher(),
             "send": unreachable,
             "clock": clocks.wall,
             "timing": Timing(clocks.wall, clocks.monotonic, time.sleep),
         }
-        return Verifier(**{**usual, **settings})
+        secret_key = settings.pop("secret_key", None)
+        chosen = {**usual, **settings}
+        dialect = make_dialect(
+            chosen["api"],
+            base_url=chosen["api_url"],
+            tenant_id=chosen["tenant_id"],
+            client_id=chosen["client_id"],
+            publishable_key=None,
+            secret_key=secret_key,
+        )
+        return Verifier(**chosen, check_token=dialect.admin.check_token)
 
     return make
 

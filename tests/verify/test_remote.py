@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import trio
 
+from hellojohn._details import SessionInfo
 from hellojohn._errors import (
     ApiError,
     ConfigurationError,
@@ -17,7 +18,7 @@ from hellojohn._errors import (
 )
 from hellojohn._secret import Secret
 from hellojohn._wire import ApiResponse, Delivery, TransportFailure
-from hellojohn.verify import SessionInfo, Verification
+from hellojohn.verify import Verification
 from tests.verify.conftest import NOW
 
 SESSION = {

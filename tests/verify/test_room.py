@@ -154,7 +154,7 @@ def test_a_verifier_shows_no_secret(make):
         verifier.revocations,
         verifier.async_revocations,
         verifier._feed,
-        verifier._request,
+        verifier._ask,
         verifier._keys,
     ]
     for part in parts:
@@ -268,7 +268,7 @@ def test_exit_is_not_held_up_by_a_hanging_fetch(server):
 import threading, time
 from hellojohn._http._keys import KeyFetcher
 from hellojohn.verify import Verifier
-verifier = Verifier(api="v1", api_url={server.url!r}, tenant_id="t", client_id=None, secret_key=None,
+verifier = Verifier(api="v1", api_url={server.url!r}, tenant_id="t", client_id=None, check_token=None,
                     fetch=KeyFetcher(), send=None, clock=time.time)
 token = "eyJhbGciOiJFZERTQSIsImtpZCI6ImsifQ.e30.AA"
 threading.Thread(target=verifier.verify_token, args=(token,), daemon=True).start()

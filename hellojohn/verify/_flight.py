@@ -199,11 +199,12 @@ def on_worker(work: Callable[[], T]) -> Flow[T]:
 
 
 def _in_trio() -> bool:
-    trio: Any = sys.modules.get("trio")
-    if trio is None:
+    # Another thread may be importing trio at this moment, as httpcore does: then parts of it are missing.
+    current_task = getattr(getattr(sys.modules.get("trio"), "lowlevel", None), "current_task", None)
+    if current_task is None:
         return False
     try:
-        trio.lowlevel.current_task()
+        current_task()
     except RuntimeError:
         return False
     return True

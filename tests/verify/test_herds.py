@@ -1,8 +1,10 @@
 """Many callers at once, over threads, tasks and loops: they share one fetch, and the others never wait."""
 
 import asyncio
+import sys
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -162,3 +164,13 @@ def test_trio_waits_like_asyncio(make, server, token):
     trio.run(main)
     assert users == ["usr_1"] * 10
     assert server.fetches == [JWKS]
+
+
+def test_a_half_imported_trio_is_not_trio(make, token, monkeypatch):
+    """The HTTP library imports trio on the worker thread, while tasks of asyncio begin to wait."""
+    half = types.ModuleType("trio")
+    for number in range(2):
+        verifier = make(jwks_max_age=f"{number + 1}h")
+        monkeypatch.setitem(sys.modules, "trio", half)
+        assert asyncio.run(verifier.verify_token_async(token)).user_id == "usr_1"
+        half.lowlevel = types.ModuleType("trio.lowlevel")

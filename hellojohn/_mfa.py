@@ -5,7 +5,7 @@ from hellojohn._secret import Secret
 from hellojohn._session import calls
 from hellojohn._session.account import Account
 from hellojohn._session.flight import Flow, run, run_async
-from hellojohn._wire import SignedIn
+from hellojohn._wire import Conversation, SignedIn
 from hellojohn._wire.topics import SecondFactors
 
 __all__ = ["AsyncMfa", "Mfa"]
@@ -25,7 +25,7 @@ class _Flows:
     def enroll_totp(self, *, replace: bool) -> Flow[TotpEnrollment]:
         snapshot_name = self._account.name
 
-        def build(who: SignedIn) -> calls.Conversation[TotpEnrollment]:
+        def build(who: SignedIn) -> Conversation[TotpEnrollment]:
             snapshot = self._account.state.snapshot
             user = None if snapshot is None else snapshot.record.user
             label = (user and (user.email or user.username)) or snapshot_name
@@ -34,9 +34,7 @@ class _Flows:
         return calls.ask_as_user(self._account, build)
 
     def confirm_totp(self, enrollment: TotpEnrollment, code: Secret) -> Flow[tuple[str, ...]]:
-        return calls.ask_as_user(
-            self._account, lambda who: self._topic.confirm_totp(who, enrollment, code)
-        )
+        return calls.ask_as_user(self._account, lambda who: self._topic.confirm_totp(who, enrollment, code))
 
     def disable_totp(self, password: Secret, code: Secret) -> Flow[None]:
         return calls.ask_as_user(

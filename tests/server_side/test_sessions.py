@@ -96,17 +96,16 @@ def test_repeated_cursor_is_a_typed_error() -> None:
         page = {"data": [{"id": "ses_1"}], "pagination": {"has_more": True, "next_cursor": "same"}}
         return httpx.Response(200, content=json.dumps(page))
 
-    with HelloJohn(
-        tenant_id="t", secret_key="sk_test_1", transport=httpx.MockTransport(answer), store=MemoryStore()
-    ) as client:
-        with pytest.raises(ServiceUnavailable, match="repeats a page"):
-            list(client.sessions.list())
+    transport = httpx.MockTransport(answer)
+    client = HelloJohn(tenant_id="t", secret_key="sk_test_1", transport=transport, store=MemoryStore())
+    with client, pytest.raises(ServiceUnavailable, match="repeats a page"):
+        list(client.sessions.list())
 
 
 def test_secret_key_is_asked_for_by_name() -> None:
     """Without the secret key, the first call that needs it names the argument and the variable."""
     with HelloJohn(tenant_id="t", publishable_key="pk_test_1") as client:
-        for call in (lambda: client.sessions.list(), lambda: client.admin.config.get()):
+        for call in (client.sessions.list, client.admin.config.get):
             with pytest.raises(ConfigurationError, match="HELLOJOHN_SECRET_KEY"):
                 call()
 

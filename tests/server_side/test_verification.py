@@ -72,6 +72,6 @@ async def test_remote_check_needs_the_secret_key(emulator: Emulator) -> None:
     """Without the secret key, the remote check names the argument and the variable."""
     if emulator.api == "v2":
         return
-    with HelloJohn(**settings(emulator, secret_key=None)) as client:
-        with pytest.raises(ConfigurationError, match="HELLOJOHN_SECRET_KEY"):
-            client.verify_token_remote("x.y.z")
+    client = HelloJohn(**settings(emulator, secret_key=None))
+    with client, pytest.raises(ConfigurationError, match="HELLOJOHN_SECRET_KEY"):
+        client.verify_token_remote("x.y.z")

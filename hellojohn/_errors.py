@@ -284,7 +284,7 @@ class ServiceUnavailable(HelloJohnError):
 
 
 class KeysUnavailable(ServiceUnavailable):
-    """There are no usable keys to verify tokens with. Answer 503 with ``retry_after``: the token may be good."""
+    """No usable keys to verify tokens with. Answer 503 with ``retry_after``: the token may be good."""
 
 
 class StoreError(HelloJohnError, OSError):

@@ -242,7 +242,10 @@ class ChallengeExpired(ApiError):
 
 
 class EmailNotVerified(ApiError):
-    """The address is not verified. Call ``auth.send_email_verification(email)``: a mail asks the user for it."""
+    """The address is not verified.
+
+    Call ``auth.send_email_verification(email)``: a mail asks the user for it.
+    """
 
 
 class RateLimited(ApiError):
@@ -284,7 +287,10 @@ class ServiceUnavailable(HelloJohnError):
 
 
 class KeysUnavailable(ServiceUnavailable):
-    """No usable keys to verify tokens with. Answer 503 with ``retry_after``: the token may be good."""
+    """There are no usable keys to verify tokens with.
+
+    Answer 503 with ``retry_after``: the token may be good.
+    """
 
 
 class StoreError(HelloJohnError, OSError):

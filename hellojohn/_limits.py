@@ -92,6 +92,9 @@ EXIT_WAIT = REFRESH_DEADLINE
 
 # ---------------------------------------------------------------- records
 
+KEPT_DEVICE = 30 * 86_400.0
+"""How long a store that forgets keeps the token of a remembered device."""
+
 KEPT_AFTER_END = 86_400.0
 """How long a store that forgets may keep a record after its session's end."""
 

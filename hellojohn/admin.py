@@ -80,7 +80,7 @@ class SessionPolicy:
         session, token, idle = (_seconds(getattr(self, name)) for name in _DURATIONS)
         if token is not None and idle is not None and token >= idle:
             message = (
-                "access_token_ttl is not shorter than idle_timeout. The service counts refreshes as activity, so"
+                "access_token_ttl is not shorter than idle_timeout. The service counts refreshes as"
                 " activity, so users"
                 " who are active all the time are signed out as idle."
             )

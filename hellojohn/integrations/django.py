@@ -12,7 +12,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, JsonResponse  # type: ignore[import-untyped] # django has no types
 
 from hellojohn.integrations._rules import Checker, Demand, Refused, checked_names
 
@@ -64,7 +64,7 @@ class Guard:
                     claims = await self._checker.check_async(demand, *_parts(request))
                 except Refused as refused:
                     return _response(refused)
-                request.hellojohn = claims  # type: ignore[attr-defined]
+                request.hellojohn = claims
                 return await view(request, *args, **kwargs)
 
             return guarded_async  # type: ignore[return-value] # it is called like the view
@@ -75,7 +75,7 @@ class Guard:
                 claims = self._checker.check(demand, *_parts(request))
             except Refused as refused:
                 return _response(refused)
-            request.hellojohn = claims  # type: ignore[attr-defined]
+            request.hellojohn = claims
             return view(request, *args, **kwargs)
 
         return guarded  # type: ignore[return-value] # it is called like the view

@@ -13,7 +13,7 @@ Signed in as demo@example.com: the API answers with status 200
 Two hours later: the API answers with status 200; refreshes so far: 1
 The service is down: please try again in 60 s; you are still signed in
 It is back: the API answers with status 200
-A month later: please sign in again (the session is over: expired)
+A month later: please sign in again (the session has ended: expired)
 """
 
 ASYNC_APP = """\

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from hellojohn._events import Events
+from hellojohn._session.events import Events
 from hellojohn._models import AuthEvent, AuthEventType
 from tests.engine.rig import in_thread, until
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hellojohn._freshness import Freshness, Schedule
-from hellojohn._record import Record
+from hellojohn._session.freshness import Freshness, Schedule
+from hellojohn._session.record import SessionRecord
 from hellojohn._secret import Secret
-from hellojohn._timing import LAST_MOMENT, within_time
+from hellojohn._clock import LAST_MOMENT, within_time
 from tests.engine.rig import START, a_record
 
 HOUR = 3_600.0
@@ -101,7 +101,7 @@ def test_over_when_the_clients_own_deadline_has_passed(after, state):
 
 def test_the_servers_end_is_the_servers_word_alone():
     """A clock that runs ahead must not end a session that the server still honours."""
-    assert _state(DAY, ends_at=START + 500) is EXPIRING
+    assert _state(DAY, server_ends_at=START + 500) is EXPIRING
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_the_servers_end_is_the_servers_word_alone():
 )
 def test_notice_is_due_a_tenth_of_the_session_before_its_end_at_most_a_day(life, notice):
     """The user is told in time, and not at once."""
-    schedule = _schedule(ends_at=START + life)
+    schedule = _schedule(server_ends_at=START + life)
     assert schedule.notice_at - START == pytest.approx(notice, abs=1e-3)
     assert not schedule.ends_soon(math.nextafter(schedule.notice_at, 0))
     assert schedule.ends_soon(schedule.notice_at)
@@ -161,7 +161,7 @@ records = st.builds(
     refreshed_at=moments,
     ttl=lives,
     created_at=moments,
-    ends_at=st.none() | moments,
+    server_ends_at=st.none() | moments,
     deadline=st.none() | moments,
 )
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from hellojohn._grants import refreshed, signed_in
 from hellojohn._models import User
-from hellojohn._record import Record
+from hellojohn._session.record import SessionRecord
 from hellojohn._secret import Secret
-from hellojohn._timing import LAST_MOMENT
+from hellojohn._clock import LAST_MOMENT
 from hellojohn._wire import TokenResponse
 from tests.engine.rig import START, a_record
 
@@ -77,7 +77,7 @@ def test_the_client_keeps_the_promise_where_the_service_does_not(asked, session_
 
 def test_a_refresh_makes_the_next_generation_and_closes_what_was_open():
     """The session stays the same: who, since when, for how long."""
-    record = a_record(user=ADA, intent_at=START, retry_at=START, duration=DAY, remember_me=True)
+    record = a_record(user=ADA, refresh_started_at=START, refresh_not_before=START, duration=DAY, remember_me=True)
     later = refreshed(record, _grant(), now=START + 500)
     assert later == record.changed(
         generation=2,
@@ -85,8 +85,8 @@ def test_a_refresh_makes_the_next_generation_and_closes_what_was_open():
         refresh_token=Secret("rt_2"),
         refreshed_at=START + 500,
         ttl=600.0,
-        intent_at=None,
-        retry_at=None,
+        refresh_started_at=None,
+        refresh_not_before=None,
     )
 
 

@@ -13,7 +13,7 @@ from hellojohn._errors import StoreCorrupt
 from hellojohn._models import User
 from hellojohn._record import NewerRecord, Record
 from hellojohn._secret import Secret
-from hellojohn._timing import LAST_MOMENT
+from hellojohn._clock import LAST_MOMENT
 from tests.engine.rig import START, TTL, a_record
 
 USER = User(
@@ -31,8 +31,8 @@ FULL = a_record(
     duration=90.0,
     remember_me=False,
     user=USER,
-    intent_at=START + 1,
-    retry_at=START + 2,
+    refresh_started_at=START + 1,
+    refresh_not_before=START + 2,
 )
 
 moments = st.floats(0, LAST_MOMENT)
@@ -64,8 +64,8 @@ records = st.builds(
     remember_me=st.none() | st.booleans(),
     session_id=st.none() | texts,
     user=st.none() | users,
-    intent_at=st.none() | moments,
-    retry_at=st.none() | moments,
+    refresh_started_at=st.none() | moments,
+    refresh_not_before=st.none() | moments,
 )
 
 
@@ -96,7 +96,7 @@ REQUIRED = [
     *("refreshed_at", "ttl", "created_at"),
 ]
 OPTIONAL = [
-    *("ends_at", "deadline", "duration", "remember_me", "session_id", "user", "intent_at", "retry_at"),
+    *("ends_at", "deadline", "duration", "remember_me", "session_id", "user", "refresh_started_at", "refresh_not_before"),
 ]
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hellojohn._errors import ServiceUnavailable
-from hellojohn._retry import Attempts
+from hellojohn._session.retry import Attempts
 from hellojohn._wire import Outcome, OutcomeKind
 from tests.engine.rig import VirtualTime
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hellojohn._timing import LAST_MOMENT, as_moment, within_time
+from hellojohn._clock import LAST_MOMENT, as_moment, within_time
 
 
 @given(st.floats())

@@ -10,7 +10,7 @@ import pytest
 from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
 from hellojohn._record import SetAside
 from hellojohn._secret import Secret
-from hellojohn._timing import Timing
+from hellojohn._clock import Timing
 from hellojohn._vault import Vault
 from hellojohn.stores import MemoryStore
 from tests.engine.rig import API, KEY, START, TENANT, FlakyStore, VirtualTime, a_record

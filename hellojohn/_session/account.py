@@ -95,6 +95,7 @@ class Account:
             self._asked += 1
             order, snapshot = self._asked, self.state.snapshot
             self.state = self.state.after(Change.SIGN_OUT_ASKED, order=order)
+            self.flight = None  # it was overtaken: new callers must not wait for it
             record = None if snapshot is None else snapshot.record
             if record is not None:
                 self.emit(AuthEventType.SIGNED_OUT, record)
@@ -142,6 +143,8 @@ class Account:
             )
             if after is before:
                 return False
+            if change is Change.SIGNED_IN:
+                self.flight = None
             self.context.note_unsaved(self, unsaved=after.phase is Phase.UNSAVED)
             old = None if before.snapshot is None else before.snapshot.record
             if change is Change.UPDATED and record is not None and old is not None:

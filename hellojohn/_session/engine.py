@@ -92,6 +92,7 @@ class Engine:
         context.closes_at = ends_at = min(context.closes_at, time.monotonic() + context.storage.refresh_time)
         for flight in tuple(context.flights):
             if flight.must_finish:
+                flight.start(blocking=False)  # its caller may have been interrupted
                 flight.wait(max(ends_at - time.monotonic(), 0.0))
         for account in tuple(self._accounts.values()):
             if account in context.unsaved and (left := ends_at - time.monotonic()) > 0:

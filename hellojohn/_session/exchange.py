@@ -64,6 +64,7 @@ class Exchange:
         self.locked = locked
         self.turn = turn
         self.arrived_at = 0.0
+        self._ends_at = storage.timing.monotonic() + storage.refresh_time
         self.attempts = Attempts(self._attempt, left=self.left, wanted=self.wanted)
 
     def begin(self) -> bool:
@@ -87,8 +88,9 @@ class Exchange:
         return self._service.retrier.run(self.attempts)
 
     def left(self) -> float:
-        """Return the seconds that are left under the lock, and until the client or the program ends."""
-        return min(self.locked.time_left(), self._service.time_left())
+        """Return the seconds that are left for the refresh, under the lock, and until the program ends."""
+        left = self._ends_at - self._storage.timing.monotonic()
+        return min(left, self.locked.time_left(), self._service.time_left())
 
     def wanted(self) -> bool:
         """Return whether another attempt makes sense."""

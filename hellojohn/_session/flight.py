@@ -104,6 +104,7 @@ class Flight(Completion, Generic[T]):
         "_lane",
         "_operation",
         "_running",
+        "_submitted",
         "_workers",
         "forced",
         "kind",
@@ -136,6 +137,7 @@ class Flight(Completion, Generic[T]):
         self._workers = workers
         self._running = running
         self._claim = threading.Lock()
+        self._submitted = False
         self._lane = _LANES[kind] if lane is None else lane
         self.kind: Kind = kind
         self.must_finish: bool = kind in _MUST_FINISH or self._lane is Lane.SIGN_IN
@@ -152,14 +154,15 @@ class Flight(Completion, Generic[T]):
             blocking: Whether the caller may block. It then reads the store itself, and runs any operation
                 for which no thread can be started.
         """
-        if self in self._running or self.done:
+        if self._submitted:
             return
+        self._running[self] = None
         if blocking and self.kind == "load":
             self._run()
             return
         try:
             self._workers.submit(Job(self._run, self._lane, self.must_finish))
-            self._running[self] = None
+            self._submitted = True
         except NoThreadError:
             if blocking and not sys.is_finalizing():
                 self._run()
@@ -171,12 +174,13 @@ class Flight(Completion, Generic[T]):
         self.result = result
         self._running.pop(self, None)
         self.complete()
-        self._running.pop(self, None)  # a caller may have registered it in between
 
     def _run(self) -> None:
         if self._claim.acquire(blocking=False):
-            self._running[self] = None
+            self._submitted = True
             self._operation(self)
+        elif self.done:  # an interrupted caller's second submission, after the flight has landed
+            self._running.pop(self, None)
 
 
 class WaitFor:

@@ -223,13 +223,13 @@ class LockedSession:
         self._storage.delete(self._key)
 
     def time_left(self) -> float:
-        """Return the seconds that a refresh may still take under this lock.
+        """Return the seconds that a refresh may still take before it could outlive a lease.
 
         A lease goes on while this process is suspended. Some systems stop the monotonic clock then, so the
         wall clock is checked as well.
         """
         if not self._storage.leased:
-            return self._storage.refresh_time
+            return math.inf
         timing = self._storage.timing
         elapsed = timing.monotonic() - self._monotonic_start
         wall_elapsed = timing.clock() - self._wall_start

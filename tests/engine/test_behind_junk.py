@@ -39,16 +39,16 @@ from tests.engine.rig import (
     unsaved,
 )
 
-SPENT = {"ttl": 0.0, "intent_at": START + DEAD}
+SPENT = {"ttl": 0.0, "refresh_started_at": START + DEAD}
 SECOND = {"generation": 2, "refresh_token": Secret("rt_2")}
 
 
 class Aside(FlakyStore):
     """A store that sets junk aside by itself, and may fail at that."""
 
-    def set_aside(self, key: str) -> str | None:
+    def quarantine(self, key: str) -> str | None:
         """Set aside, or fail."""
-        where: str | None = self._use("set_aside", lambda: MemoryStore.set_aside(self, key))
+        where: str | None = self._use("quarantine", lambda: MemoryStore.quarantine(self, key))
         return where
 
 
@@ -92,7 +92,7 @@ def _deleted(bench: Bench, answer: Answer) -> Step:
 
 
 @pytest.mark.parametrize("answer", [granted(2), problem(401, "session_revoked")], ids=["granted", "refused"])
-def test_junk_that_came_during_a_refresh_is_set_aside_and_what_the_service_said_counts(answer):
+def test_junk_that_came_during_a_refresh_is_quarantine_and_what_the_service_said_counts(answer):
     """Nobody has replaced the record."""
     bench = dead()
     bench.script.steps.extend([_spoil(bench, answer), granted(3)])
@@ -151,7 +151,7 @@ def test_what_is_saved_as_spent_is_shown_as_spent():
     bench.token()
     bench.script.steps.extend([_spoil(bench, NOT_SENT), *[NOT_SENT] * 20])
     assert bench.at(STALE + 5).token() == "at_1"
-    kept(bench.settle(), ttl=0.0, intent_at=START)
+    kept(bench.settle(), ttl=0.0, refresh_started_at=START)
     with pytest.raises(ServiceUnavailable, match="kept"):
         bench.token()
 
@@ -227,10 +227,10 @@ def test_the_only_copy_outlives_a_store_that_has_set_junk_aside_and_cannot_save(
     assert stored.generation in (2, 3)
 
 
-def test_junk_that_was_set_aside_though_the_store_says_no_costs_nobody_the_session():
+def test_junk_that_was_quarantine_though_the_store_says_no_costs_nobody_the_session():
     """The answer to the rename was lost: the place is empty all the same, and not by a sign-out."""
     bench = dead(store=Aside())
-    failing = _spoil(bench, granted(2), OSError("answer lost"), method="set_aside", late=True)
+    failing = _spoil(bench, granted(2), OSError("answer lost"), method="quarantine", late=True)
     bench.script.steps.extend([failing, granted(3)])
     assert bench.token() == "at_3"
     assert not bench.script.tokens("/auth/sign-out")
@@ -240,7 +240,7 @@ def test_the_end_of_a_session_that_has_lost_its_place_to_junk_is_its_own_end():
     """Its deadline has passed: it is not over because of a sign-out that nobody has made."""
     store = FlakyStore()
     bench = Bench(granted(2), store=store)
-    bench.put(a_record(deadline=START + 1_500))
+    bench.put(a_record(client_ends_at=START + 1_500))
     store.fail("save", None, *[FULL] * 1_000)
     assert bench.at(DEAD).token() == "at_2"
     MemoryStore.save(store, KEY, "{")

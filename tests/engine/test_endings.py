@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hellojohn._owner import EXIT_WAIT
 
 from hellojohn import HelloJohn
-from hellojohn._owner import EXIT_WAIT
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from hellojohn.stores import FileStore
 from tests.engine.crowd import settings
@@ -116,12 +116,12 @@ def test_an_exit_is_not_held_up_by_a_service_that_does_not_answer(emulator, hj, 
         assert time.monotonic() - ended < 10
         assert emulator.calls("token/refresh") == 1
     assert child.returncode == 0
-    assert hj._engine.services.vault.load(hj._account.key).intent_at is not None
+    assert hj._engine.context.storage.load(hj._account.key).refresh_started_at is not None
 
 
 def test_the_exit_waits_no_longer_than_one_refresh_may_take(hj):
     """The promise of the documents, in the code's own numbers."""
-    assert hj._engine.services.vault.refresh_time >= EXIT_WAIT
+    assert hj._engine.context.storage.refresh_time >= EXIT_WAIT
 
 
 def test_a_fork_in_the_middle_of_a_refresh_hands_its_result_to_the_child(emulator, hj):

@@ -7,6 +7,7 @@ from functools import partial
 
 import httpx
 import pytest
+from hellojohn._owner import OWNER
 
 from hellojohn import (
     AsyncHelloJohn,
@@ -19,7 +20,6 @@ from hellojohn import (
     ServiceUnavailable,
     SessionExpired,
 )
-from hellojohn._owner import OWNER
 from tests.engine.clients import EMAIL, PASSWORD, Service, Watch, settle
 from tests.engine.rig import in_thread
 

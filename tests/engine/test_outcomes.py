@@ -67,7 +67,7 @@ def test_done_measures_the_life_from_the_arrival_of_the_answer():
 def test_done_closes_what_an_earlier_refresh_left_open():
     """The intent and the cooldown belong to the generation before."""
     bench = Bench(granted(2))
-    bench.put(a_record(intent_at=START, retry_at=START + 5))
+    bench.put(a_record(refresh_started_at=START, refresh_not_before=START + 5))
     assert bench.at(DEAD).token() == "at_2"
     kept(bench, generation=2, refresh_token=Secret("rt_2"))
 
@@ -82,7 +82,7 @@ def test_the_intent_is_in_the_store_while_the_service_is_asked():
 
     bench = dead(look)
     bench.token()
-    assert [(record.generation, record.intent_at) for record in seen] == [(1, START + DEAD)]
+    assert [(record.generation, record.refresh_started_at) for record in seen] == [(1, START + DEAD)]
 
 
 # not sent
@@ -126,7 +126,7 @@ def test_later_than_the_deadline_is_an_error_and_a_cooldown(status):
     with pytest.raises(ServiceUnavailable) as caught:
         bench.token()
     assert (caught.value.retry_after, caught.value.ambiguous) == (90.0, False)
-    kept(bench, retry_at=START + DEAD + 90)
+    kept(bench, refresh_not_before=START + DEAD + 90)
     assert bench.told() == []
 
 
@@ -136,7 +136,7 @@ def test_later_without_a_wait_backs_off_and_then_cools_down_a_little():
     with pytest.raises(ServiceUnavailable):
         bench.token()
     assert len(bench.time.slept) == 3
-    kept(bench, retry_at=bench.time.now + 5)
+    kept(bench, refresh_not_before=bench.time.now + 5)
 
 
 # unknown
@@ -168,7 +168,7 @@ def test_unknown_twice_keeps_everything_and_leaves_the_question_open(foggy):
     with pytest.raises(ServiceUnavailable, match="The session is kept") as caught:
         bench.token()
     assert caught.value.ambiguous
-    kept(bench, intent_at=START + DEAD)
+    kept(bench, refresh_started_at=START + DEAD)
     assert bench.told() == []
 
 
@@ -185,7 +185,7 @@ def test_unknown_and_then_refused_is_an_unknown_outcome(code):
 def test_an_intent_that_a_crash_left_open_explains_a_refusal():
     """The same, when the first request was another process's, which was killed."""
     bench = Bench(problem(401, "refresh_token_invalid"))
-    bench.put(a_record(intent_at=START + 900))
+    bench.put(a_record(refresh_started_at=START + 900))
     with pytest.raises(SessionExpired) as caught:
         bench.at(DEAD).token()
     assert caught.value.reason is ExpiryReason.REFRESH_OUTCOME_UNKNOWN
@@ -205,16 +205,16 @@ def test_a_doubt_stays_when_later_attempts_are_not_sent():
     with pytest.raises(ServiceUnavailable) as caught:
         bench.token()
     assert caught.value.ambiguous
-    kept(bench, intent_at=START + DEAD)
+    kept(bench, refresh_started_at=START + DEAD)
 
 
 def test_an_open_question_keeps_the_moment_of_the_first_doubt():
     """A second refresh with an unknown outcome does not make the first one younger."""
     bench = Bench(UNKNOWN, UNKNOWN)
-    bench.put(a_record(intent_at=START + 900))
+    bench.put(a_record(refresh_started_at=START + 900))
     with pytest.raises(ServiceUnavailable):
         bench.at(DEAD).token()
-    kept(bench, intent_at=START + 900)
+    kept(bench, refresh_started_at=START + 900)
 
 
 # over
@@ -264,7 +264,7 @@ def test_over_stays_over_with_the_same_reason_and_no_more_calls():
 def test_an_expired_session_was_idle_when_the_idle_deadline_explains_it(idle_timeout, ends_at, reason):
     """The user is told the one reason that helps."""
     bench = Bench(problem(401, "session_expired"), idle_timeout=idle_timeout)
-    bench.put(a_record(ends_at=ends_at))
+    bench.put(a_record(server_ends_at=ends_at))
     with pytest.raises(SessionExpired) as caught:
         bench.at(DEAD).token()
     assert caught.value.reason is reason

@@ -14,7 +14,6 @@ from hellojohn._errors import (
     ServiceUnavailable,
     SessionExpired,
 )
-from hellojohn._record import Record
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from hellojohn.stores import MemoryStore
 from tests.engine.crowd import settings
@@ -46,7 +45,7 @@ def hj(emulator) -> Iterator[HelloJohn]:
 
 
 def _stored(hj: HelloJohn) -> Record | None:
-    return hj._engine.services.vault.load(hj._account.key)
+    return hj._engine.context.storage.load(hj._account.key)
 
 
 def _goes_on(emulator: Emulator, hj: HelloJohn) -> None:
@@ -57,7 +56,7 @@ def _goes_on(emulator: Emulator, hj: HelloJohn) -> None:
     assert emulator.reuses == 0
     record = _stored(hj)
     assert record is not None
-    assert (record.generation, record.intent_at, record.retry_at) == (2, None, None)
+    assert (record.generation, record.refresh_started_at, record.refresh_not_before) == (2, None, None)
 
 
 def test_done(emulator, hj):
@@ -71,7 +70,7 @@ def test_not_sent(emulator, hj):
     emulator.stop()
     with pytest.raises(ServiceUnavailable) as caught:
         hj.auth.access_token()
-    assert (caught.value.ambiguous, _stored(hj).intent_at) == (False, None)
+    assert (caught.value.ambiguous, _stored(hj).refresh_started_at) == (False, None)
     emulator.start()
     _goes_on(emulator, hj)
 
@@ -138,7 +137,7 @@ def test_unknown_twice(emulator, hj, trouble):
     with pytest.raises(ServiceUnavailable) as caught:
         hj.auth.access_token()
     assert (caught.value.ambiguous, emulator.calls(REFRESH)) == (True, 2)
-    assert _stored(hj).intent_at is not None
+    assert _stored(hj).refresh_started_at is not None
     _goes_on(emulator, hj)
 
 
@@ -188,7 +187,7 @@ def test_whatever_is_not_the_services_no_keeps_the_session(emulator, hj, trouble
     emulator.fail(REFRESH, **trouble)
     with pytest.raises(kind):
         hj.auth.access_token()
-    assert (_stored(hj).intent_at, emulator.rotations) == (None, 0)
+    assert (_stored(hj).refresh_started_at, emulator.rotations) == (None, 0)
     _goes_on(emulator, hj)
 
 
@@ -269,5 +268,5 @@ def test_answers_that_are_not_understood_are_an_unknown_outcome(body):
         hj.auth.access_token()
     assert caught.value.ambiguous
     assert len(asked) == 3
-    assert (_stored(hj).refresh_token.reveal(), _stored(hj).intent_at) == ("rt_1", START + 61)
+    assert (_stored(hj).refresh_token.reveal(), _stored(hj).refresh_started_at) == ("rt_1", START + 61)
     hj.close()

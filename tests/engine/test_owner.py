@@ -3,6 +3,7 @@
 import weakref
 
 from hellojohn._owner import Owner
+
 from tests.engine.rig import until
 
 

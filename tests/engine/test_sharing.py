@@ -192,7 +192,7 @@ def test_retry_after_may_be_a_date_and_is_measured_by_the_services_clock():
     with pytest.raises(ServiceUnavailable) as caught:
         bench.token()
     assert caught.value.retry_after == 80.0
-    kept(bench, retry_at=START + DEAD + 80)
+    kept(bench, refresh_not_before=START + DEAD + 80)
 
 
 def test_retry_after_zero_means_at_once():
@@ -222,7 +222,7 @@ def test_retry_after_in_the_body_counts_as_well():
 def test_a_cooldown_that_is_nonsense_is_none():
     """A clock that was wrong when it was noted must not stop refreshes for a century."""
     bench = Bench(granted(2))
-    bench.put(a_record(retry_at=START + 1e9))
+    bench.put(a_record(refresh_not_before=START + 1e9))
     assert bench.at(DEAD).token() == "at_2"
 
 
@@ -249,7 +249,7 @@ def test_attempts_end_before_their_wait_would_pass_the_deadline():
     began = bench.time.now
     with pytest.raises(ServiceUnavailable):
         bench.token()
-    assert bench.time.now - began <= bench.engine.services.vault.refresh_time + 8
+    assert bench.time.now - began <= bench.engine.context.storage.refresh_time + 8
     assert len(bench.script.calls) == 3
 
 

@@ -65,7 +65,7 @@ def _gone(emulator: Emulator, hj: HelloJohn, session) -> None:
     assert hj.auth.session() is None
     with pytest.raises(SignInRequired):
         hj.auth.access_token()
-    assert hj._engine.services.vault.load(hj._account.key) is None
+    assert hj._engine.context.storage.load(hj._account.key) is None
     assert emulator._rules.session(session.id).status == "revoked"
     assert emulator.reuses == 0
 
@@ -169,7 +169,7 @@ def test_a_reader_that_was_faster_than_the_deletion_shows_nothing():
     bench = Bench(store=Slow())
     bench.put(a_record())
     assert bench.session() is None
-    assert bench.account.view is None
+    assert bench.account.state.snapshot is None
     assert bench.told() == ["SIGNED_OUT"]
 
 
@@ -299,8 +299,8 @@ def test_a_sign_out_without_a_service_is_a_sign_out(emulator, signed_in, store):
 def test_what_the_service_says_to_a_sign_out_matters_to_nobody(answer):
     """The session is gone here; there is nothing a caller could do."""
     bench = dead()
-    bench.engine.services.dialect.read_done(granted(1))
-    object.__setattr__(bench.engine.services, "send", lambda _call, _seconds: answer)
+    bench.engine.context.service.dialect.read_done(granted(1))
+    object.__setattr__(bench.engine.context, "send", lambda _call, _seconds: answer)
     bench.sign_out()
     assert (bench.stored(), bench.told()) == (None, ["SIGNED_OUT"])
 
@@ -311,7 +311,7 @@ def test_what_the_service_says_to_a_sign_out_matters_to_nobody(answer):
 def test_a_sign_out_everywhere_says_when_the_other_sessions_may_live_on(answer, error):
     """Here it is done; who wanted all devices gone must know that they are not."""
     bench = dead()
-    object.__setattr__(bench.engine.services, "send", lambda _call, _seconds: answer)
+    object.__setattr__(bench.engine.context, "send", lambda _call, _seconds: answer)
     with pytest.raises(error):
         bench.sign_out(everywhere=True)
     assert (bench.stored(), bench.told()) == (None, ["SIGNED_OUT"])
@@ -346,7 +346,7 @@ def test_a_store_that_will_not_delete_is_an_error_and_the_service_is_told_all_th
     store.fail("delete")
     with pytest.raises(StoreUnavailable):
         bench.sign_out(everywhere=True)
-    assert bench.account.view is None
+    assert bench.account.state.snapshot is None
     assert bench.script.tokens("/auth/sign-out") == ["rt_1"]
     assert bench.told() == ["SIGNED_OUT"]
 
@@ -356,7 +356,7 @@ def test_the_stores_failure_is_told_before_the_services():
     store = FlakyStore()
     bench = dead(store=store)
     store.fail("delete")
-    object.__setattr__(bench.engine.services, "send", lambda _call, _seconds: NOT_SENT)
+    object.__setattr__(bench.engine.context, "send", lambda _call, _seconds: NOT_SENT)
     with pytest.raises(StoreUnavailable):
         bench.sign_out(everywhere=True)
 
@@ -385,7 +385,7 @@ def test_a_stuck_lock_and_a_failing_delete_still_end_the_session_in_memory():
     store.fail("delete")
     with pytest.raises(StoreUnavailable):
         bench.sign_out()
-    assert bench.account.view is None
+    assert bench.account.state.snapshot is None
     assert bench.script.tokens("/auth/sign-out") == ["rt_1"]
 
 
@@ -426,7 +426,7 @@ def test_a_sign_in_during_a_refresh_wins(emulator, signed_in):
         until(lambda: emulator.calls("sign-in") > before)
     second = signing_in()
     assert isinstance(refreshing(), str)
-    stored = hj._engine.services.vault.load(hj._account.key)
+    stored = hj._engine.context.storage.load(hj._account.key)
     assert stored.session_id == second.id == hj.auth.session().id != first.id
     emulator.advance("2h")
     hj.auth.access_token()
@@ -508,11 +508,11 @@ def test_a_reader_that_begins_during_a_sign_out_shows_nothing_after_it():
 
     bench = Bench(store=Slow())
     bench.put(a_record())
-    waiting = next(bench.account.load())
+    waiting = next(load(bench.account))
     signing_out = [in_thread(bench.sign_out)]
     until(lambda: bench.account.epoch == 1)
     waiting.block()
-    assert bench.account.view is None
+    assert bench.account.state.snapshot is None
     assert bench.session() is None
 
 

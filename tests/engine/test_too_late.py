@@ -73,7 +73,7 @@ def test_a_refresh_that_gets_the_lock_when_the_client_is_nearly_closed_is_not_be
     with bench.store.lock(KEY, 1):
         refreshing = in_thread(bench.token)
         until(lambda: bench.account._flight is not None)
-        bench.engine.services.closes_at = time.monotonic() + 9.0
+        bench.engine.context.closes_at = time.monotonic() + 9.0
     assert isinstance(refreshing(), ServiceUnavailable)
     assert bench.script.calls == []
     kept(bench)
@@ -106,7 +106,7 @@ def test_closing_waits_no_longer_than_one_refresh_for_many_unsaved_sessions(monk
     """Each has its last chance to be saved while there is time, and a dead store takes no more than that."""
     store = FlakyStore()
     bench = Bench(store=store)
-    monkeypatch.setattr(bench.engine.services.vault, "refresh_time", 0.05)
+    monkeypatch.setattr(bench.engine.context.storage, "refresh_time", 0.05)
     tried = []
 
     class Unsaved:
@@ -115,7 +115,7 @@ def test_closing_waits_no_longer_than_one_refresh_for_many_unsaved_sessions(monk
             tried.append(self)
             time.sleep(0.06)
 
-    bench.engine.services.unsaved.update({Unsaved(): None for _ in range(100)})
+    bench.engine.context.unsaved.update({Unsaved(): None for _ in range(100)})
     bench.engine.close()
     assert len(tried) == 1
 
@@ -130,7 +130,7 @@ def test_closing_waits_for_no_lock_longer_than_for_a_refresh(monkeypatch):
         return lock(key, 0)
 
     monkeypatch.setattr(bench.store, "lock", noted)
-    monkeypatch.setattr(bench.engine.services.vault, "refresh_time", 3.0)
+    monkeypatch.setattr(bench.engine.context.storage, "refresh_time", 3.0)
     bench.account.show(a_record(), unsaved=True)
     bench.engine.close()
     assert len(waits) == 1
@@ -149,7 +149,7 @@ def test_closing_while_accounts_come_and_go_raises_nothing():
 
     coming = in_thread(come_and_go)
     for _ in range(200):
-        bench.engine.services.closes_at = float("inf")
+        bench.engine.context.closes_at = float("inf")
         bench.engine.close()
     done.set()
     assert coming() is None

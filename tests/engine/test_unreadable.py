@@ -58,10 +58,10 @@ def test_a_refresh_that_could_not_be_saved_does_not_overwrite_what_another_key_w
     assert bench.token() == "at_2"
     inner.refuses = False
     theirs = a_record(session_id="ses_2", access_token=Secret("at_theirs"))
-    _encrypted(inner, KEYS[1], KEYS[0]).save(KEY, theirs.dumps())
+    _encrypted(inner, KEYS[1], KEYS[0]).save(KEY, dump(theirs).reveal())
     assert bench.token() == "at_2"
     bench.settle()
-    assert _encrypted(inner, KEYS[1]).load(KEY) == theirs.dumps()
+    assert _encrypted(inner, KEYS[1]).load(KEY) == dump(theirs).reveal()
 
 
 @pytest.mark.parametrize("text", ["junk", '{"v": 99}'])
@@ -78,7 +78,7 @@ def test_a_sign_out_behind_a_stuck_lock_says_that_it_left_what_it_cannot_read():
     """A record of a newer version stays, and so the session: that must not look like success."""
     bench = Bench()
     MemoryStore.save(bench.store, KEY, '{"v": 99}')
-    bench.engine.services.vault.lock_wait = 0.0
+    bench.engine.context.storage.lock_wait = 0.0
     with bench.store.lock(KEY, 1), pytest.raises(StoreError, match="upgrade"):
         bench.sign_out()
     assert MemoryStore.load(bench.store, KEY) == '{"v": 99}'

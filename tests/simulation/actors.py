@@ -154,7 +154,7 @@ class Callers:
         *,
         on_flight: Callable[[Flight], None] | None = None,
     ) -> T:
-        """Carry out steps as ``drive`` does, on a thread, or as ``drive_async`` does, in an event loop."""
+        """Carry out steps as ``drive`` does, on a thread, or as ``run_async`` does, in an event loop."""
         blocking = self._chance.happens(0.5)
         while True:
             try:

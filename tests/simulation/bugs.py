@@ -8,8 +8,8 @@ from hellojohn import _account, _refresh, _retry, _sign, _vault
 from hellojohn._account import Account
 from hellojohn._errors import ExpiryReason, StoreCorrupt
 from hellojohn._flight import Flight, Landing
-from hellojohn._freshness import Freshness, Schedule
-from hellojohn._record import Record, SetAside
+from hellojohn._session.freshness import Freshness, Schedule
+from hellojohn._session.record import SessionRecord, SetAside
 from hellojohn._refresh import Refresher, Result
 from hellojohn._vault import Held, Vault
 from hellojohn._view import View
@@ -89,7 +89,7 @@ def _unsaved_is_dropped() -> None:
 
     def dropping(self: Account, *arguments: Any, **options: Any) -> bool:
         shown = show(self, *arguments, **options)
-        self.services.unsaved.clear()
+        self.context.unsaved.clear()
         return shown
 
     Account.show = dropping
@@ -203,7 +203,7 @@ def _a_dead_token_ends_the_session() -> None:
 def _no_intent() -> None:
     """Begin a refresh without a note of it, and lie about its end after a crash."""
     save = Vault.save
-    Vault.save = lambda self, key, record: save(self, key, record.changed(intent_at=None))
+    Vault.save = lambda self, key, record: save(self, key, record.changed(refresh_started_at=None))
 
 
 @_breaks("3:")
@@ -226,17 +226,17 @@ def _sign_out_fails_silently() -> None:
 def _junk_is_dropped() -> None:
     """Delete what is corrupt."""
 
-    def set_aside(self: Vault, key: str, problem: StoreCorrupt) -> SetAside:
+    def quarantine(self: Vault, key: str, problem: StoreCorrupt) -> SetAside:
         self.delete(key)
         return SetAside(str(problem))
 
-    Vault.set_aside = set_aside
+    Vault.quarantine = quarantine
 
 
 @_breaks("6:")
 def _junk_is_overwritten() -> None:
     """Say that it was set aside, and leave it for the next save to replace."""
-    Vault.set_aside = lambda _self, _key, problem: SetAside(str(problem))
+    Vault.quarantine = lambda _self, _key, problem: SetAside(str(problem))
 
 
 # ---------------------------------------------------------------------- invariant 7, and liveness
@@ -277,15 +277,15 @@ def _a_timer_goes_on() -> None:
     settle = Account._settle
 
     def settling(self: Account, *arguments: Any) -> Landing:
-        self.services.owner.run(lambda: _tick(self))
+        self.context.owner.run(lambda: _tick(self))
         return settle(self, *arguments)
 
     Account._settle = settling
 
 
 def _tick(account: Account) -> None:
-    while not account.services.closed:
-        account.services.refresher.timing.sleep(60.0)
+    while not account.context.closed:
+        account.context.refresher.timing.sleep(60.0)
 
 
 @_breaks("use: a refused")

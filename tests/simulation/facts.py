@@ -193,7 +193,7 @@ class Facts:
         """Judge a save (invariant 3), and note it."""
         record: dict[str, Any] = json.loads(text)
         new, old = self.pairs[record["refresh_token"]], self.records.get(key)
-        self.scheduler.note("saves", (new, "intent" if record["intent_at"] is not None else ""))
+        self.scheduler.note("saves", (new, "intent" if record["refresh_started_at"] is not None else ""))
         self._judge_save(new, record, old)
         if new.saved_at is None:
             new.saved_at = self.scheduler.turns
@@ -211,7 +211,7 @@ class Facts:
         self.records[key] = record
         self._last[key] = new.session
         opened = self._open.get(self.scheduler.current)
-        if opened is not None and (opened is new.parent or record["intent_at"] is None):
+        if opened is not None and (opened is new.parent or record["refresh_started_at"] is None):
             del self._open[self.scheduler.current]
 
     def _judge_save(self, new: Pair, record: dict[str, Any], old: dict[str, Any] | None) -> None:
@@ -317,5 +317,5 @@ class Facts:
 
     def _cut_off(self, key: str) -> None:
         record = self.records.get(key)
-        if record is not None and record["intent_at"] is not None:
+        if record is not None and record["refresh_started_at"] is not None:
             self.pair_of(record).cut_off = True

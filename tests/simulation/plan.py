@@ -51,7 +51,7 @@ class Plan:
         processes: How many processes share the store.
         accounts: How many sessions the store has room for.
         lease: Seconds a lock lasts at most; ``None`` if it dies with its holder.
-        keeps_aside: Whether the store has a ``set_aside`` of its own.
+        keeps_aside: Whether the store has a ``quarantine`` of its own.
         losable: Whether a living holder may lose its lock.
         grace: For how long the server takes a rotated token again.
         ttl: The access token's life.

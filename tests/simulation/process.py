@@ -15,11 +15,11 @@ from hellojohn._account import Account
 from hellojohn._config import Settings, read_settings
 from hellojohn._engine import Engine
 from hellojohn._flight import Flight
-from hellojohn._freshness import Freshness, Schedule
+from hellojohn._session.freshness import Freshness, Schedule
 from hellojohn._models import AuthEvent
 from hellojohn._owner import Owner
-from hellojohn._record import Record
-from hellojohn._timing import Timing
+from hellojohn._session.record import SessionRecord
+from hellojohn._clock import Timing
 from hellojohn._view import View
 from hellojohn._wire import Answer, ApiRequest
 from hellojohn._wire.v1 import V1
@@ -162,13 +162,13 @@ class Process:
 
     def close(self) -> bool:
         """Shut the client down in good order, as a task of the process; return whether that ended."""
-        self.engine.services.closes_at = sys.maxsize  # nobody here goes by the real time that is left
-        for flight in tuple(self.engine.services.flights):
+        self.engine.context.closes_at = sys.maxsize  # nobody here goes by the real time that is left
+        for flight in tuple(self.engine.context.flights):
             wake = self._scheduler.waker()
             flight.start(blocking=False)
             flight.landed.add_done_callback(lambda _, wake=wake: wake())
             self._scheduler.park(self._scheduler.now + 20.0)
-        if self.engine.services.flights:
+        if self.engine.context.flights:
             return False
         self.engine.close()
         return True
@@ -207,7 +207,7 @@ class Process:
     def state(self, record: Mapping[str, Any]) -> Freshness:
         """Return how this process sees a record now."""
         found = Record.loads(json.dumps(record))
-        return Schedule.of(found, idle_timeout=self.engine.services.idle_timeout).state(self.wall())
+        return Schedule.of(found, idle_timeout=self.engine.context.idle_timeout).state(self.wall())
 
     def _own(self, work: Callable[[], object]) -> None:
         flight = getattr(work, "__self__", None)

@@ -113,7 +113,7 @@ class Schedule:
     def _check_nothing_is_left(self) -> None:
         world = self._world
         for home in world.processes:
-            if home.engine.services.flights:
+            if home.engine.context.flights:
                 world.facts.wrong(f"7: {home} has a flight that never landed")
         if any(not hold.dead for hold in world.store.holds.values()):
             world.facts.wrong("7: a lock is held, and nobody runs")

@@ -52,7 +52,7 @@ class VirtualStore:
         reason_to_remove: Tells why the present task may remove the record of a key, if it may.
     """
 
-    set_aside: Callable[[str], str | None] | None
+    quarantine: Callable[[str], str | None] | None
 
     def __init__(self, scheduler: Scheduler, chance: Chance, facts: Facts, plan: Plan) -> None:
         self._scheduler = scheduler
@@ -68,7 +68,7 @@ class VirtualStore:
         self.faults = plan.store
         self.mood = plan.mood
         self.reason_to_remove: Callable[[str], str | None] = lambda _: None
-        self.set_aside = self._set_aside if plan.keeps_aside else None
+        self.quarantine = self._quarantine if plan.keeps_aside else None
 
     # ------------------------------------------------------------------ what an engine calls
 
@@ -192,7 +192,7 @@ class VirtualStore:
             self._forgive(key)
         self.texts.pop(key, None)
 
-    def _set_aside(self, key: str) -> str | None:
+    def _quarantine(self, key: str) -> str | None:
         late = self._reach("set aside", key, writes=True)
         if key in self._facts.records:
             self._facts.wrong("6: a good record is set aside")

@@ -169,8 +169,8 @@ class World:
             yield arrived + ttl - min(ttl / 5, 300.0) + slack
             yield arrived + ttl - min(ttl / 10, 30.0) + slack
             yield arrived + ttl + slack
-            if record["retry_at"] is not None:
-                yield record["retry_at"] + slack
+            if record["refresh_not_before"] is not None:
+                yield record["refresh_not_before"] + slack
             if idle is not None:
                 yield arrived + (idle if ends else idle / 2) + slack
             for end in (record["deadline"], record["ends_at"]):

@@ -2,12 +2,15 @@
 
     HelloJohnError                       never raised itself
     ├ ConfigurationError (ValueError)    the code or the settings are wrong: fix them
+    │ └ NotSupported                     this server cannot do it; nothing was sent
+    ├ SignInSuperseded                   a later sign-in or sign-out came first
     ├ SignInRequired                     no usable session: send the user to sign-in
     │ ├ NotSignedIn                      nobody has signed in on this account
     │ └ SessionExpired                   there was a session and it is over; see ``reason``
     ├ ApiError                           the API answered, and the answer is no
     │ ├ InvalidCredentials  ├ MfaRequired  ├ AccountLocked  ├ AccountDisabled
     │ ├ PermissionDenied    ├ NotFound     ├ Conflict       ├ ValidationFailed
+    │ ├ ChallengeExpired    ├ EmailNotVerified
     │ └ RateLimited                      wait ``retry_after`` seconds
     ├ ServiceUnavailable                 no usable answer: try again later, the session is kept
     ├ StoreError (OSError)               the token store failed
@@ -82,11 +85,14 @@ class ConfigurationError(HelloJohnError, ValueError):
 
 
 class NotSupported(ConfigurationError):
-    """This server cannot do it. The message names what to use instead."""
+    """This server cannot do it. Nothing was sent. The message says which server, and what to use instead."""
 
 
 class SignInSuperseded(HelloJohnError):
-    """A later sign-in or sign-out was asked for while this sign-in was under way. Its session was ended."""
+    """A later sign-in or sign-out was asked for before this sign-in was complete. The later one counts.
+
+    The session that this sign-in brought was signed out at the service.
+    """
 
 
 class SignInRequired(HelloJohnError):
@@ -197,11 +203,11 @@ class ValidationFailed(ApiError):
 
 
 class ChallengeExpired(ApiError):
-    """x."""
+    """A second-factor challenge, or the token of a mailed link, was used or has expired. Start over."""
 
 
 class EmailNotVerified(ApiError):
-    """x."""
+    """The address is not verified. Call ``auth.send_email_verification(email)``: a mail asks the user for it."""
 
 
 class RateLimited(ApiError):

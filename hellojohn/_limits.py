@@ -106,3 +106,41 @@ REFUSAL_READ_TIME = 2.0
 REPEATS = 2
 """How often a refused request is repeated: once with a token that another process has brought, and once with
 the result of a refresh."""
+
+# ---------------------------------------------------------------- the wire: what is sent, in characters
+
+LONGEST_EMAIL = 320
+LONGEST_PASSWORD = 4_096
+LONGEST_NAME = 1_024
+"""Of a user's name, of a user name, and of an id that an app passes in."""
+
+LONGEST_CODE = 256
+"""Of a second factor's code with the spaces that a person types."""
+
+LONGEST_CAPTCHA = 16_384
+LONGEST_LINK = 16_384
+"""Of a link from a mail or a browser, and of the token in it."""
+
+LONGEST_CHALLENGE = 16_384
+LONGEST_METADATA = 65_536
+LONGEST_USER_AGENT = 512
+"""Of a browser's name that a back end passes on. The rest is cut off."""
+
+# ---------------------------------------------------------------- the wire: what is read
+
+LONGEST_MESSAGE = 300
+"""What an error quotes of the service's words."""
+
+LONGEST_RETRY_AFTER = 86_400.0
+LONGEST_LIFE = 100 * 365 * 86_400.0
+"""A longer life of a token or a session is read as this, so that a date can be computed from it."""
+
+DOCUMENTED_TOKEN_LIFE = 3_600.0
+"""The life of an access token whose answer names none. Dropping the answer would lose the session. A token
+that expires earlier is refused with a 401, and refreshed."""
+
+SHORTEST_TOKEN_LIFE = 1.0
+"""The life of an access token that expires on arrival, as far as the answer says."""
+
+DEEPEST_JSON = 16
+"""Of the parts of an answer that are kept as they come."""

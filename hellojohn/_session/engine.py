@@ -105,6 +105,7 @@ class Engine:
     def reset_after_fork(self) -> None:
         """Forget, in a forked child, what only the parent's threads can finish."""
         self._lock = threading.Lock()
+        self.context.workers.reset()
         self.events.reset()
         self.context.flights.clear()
         for account in tuple(self._accounts.values()):
@@ -112,7 +113,6 @@ class Engine:
 
 
 def _reset_after_fork() -> None:
-    WORKERS.reset()
     for engine in tuple(_ENGINES):
         engine.reset_after_fork()
 

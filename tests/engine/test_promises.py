@@ -112,7 +112,7 @@ def test_a_session_in_use_never_idles_out_with_or_without_background_refresh(emu
             emulator.advance("7m")
             hj.auth.access_token()
             assert hj._engine.context.owner.wait(10)
-        assert emulator._rules.session(session.id).status == "active"
+        assert emulator.session(session.id).status == "active"
         assert emulator.rotations >= 7
 
 

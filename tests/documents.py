@@ -8,11 +8,13 @@ that they name must exist.
 """
 
 import asyncio
+import gc
 import io
 import os
 import re
 import shlex
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import metadata
@@ -89,8 +91,10 @@ class Surroundings:
             self._stack = stack.pop_all()
 
     def close(self) -> None:
-        """Put everything back."""
+        """Put everything back, and free the clients that a failed block has left open."""
         self._stack.close()
+        with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+            gc.collect()
 
     def _forget_modules(self) -> None:
         for name, module in tuple(sys.modules.items()):
@@ -183,6 +187,7 @@ def _accepted(arguments: list[str]) -> bool:
 
 def _leave(namespace: dict[str, Any]) -> None:
     if surroundings := namespace.pop(_STATE, None):
+        namespace.clear()
         surroundings.close()
 
 

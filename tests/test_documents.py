@@ -28,9 +28,9 @@ def _evaluate(folder, text):
     try:
         for example in document.examples():
             example.evaluate()
+        return dict(document.namespace)
     finally:
         blocks.teardown(document.namespace)
-    return document.namespace
 
 
 def _run(*command, page, folder, **options):
@@ -58,7 +58,7 @@ def test_visible_blocks_run_alone(page, tmp_path):
     """A reader who pastes the blocks of a page in order sees no error."""
     ended = _run("-W", "error", "-m", "tests.pasting", str(page), page=page, folder=tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert "Traceback" not in ended.stderr, ended.stderr
 
 
 @pytest.mark.parametrize("page", PLAIN_PAGES, ids=_name)
@@ -79,7 +79,7 @@ def test_visible_blocks_are_those_outside_comments(tmp_path):
         "```python\nsecond = 2\n```\n",
         encoding="utf-8",
     )
-    assert visible(page) == [("first = 1\n", "a.py", 8), ("second = 2\n", None, 13)]
+    assert visible(page) == [("first = 1\n", "a.py", 8), ("second = 2\n", None, 12)]
 
 
 # ---------------------------------------------------------------- the site

@@ -12,6 +12,7 @@ from sybil.example import SybilFailure
 
 from tests.documents import PAGES, ROOT, blocks, prerequisites
 from tests.pasting import visible
+from tests.proof_report import main
 
 PYTHON_PAGES = [page for page in PAGES if visible(page)]
 PLAIN_PAGES = [ROOT / "README.md", ROOT / "docs/index.md", ROOT / "docs/tutorial.md"]
@@ -192,3 +193,25 @@ def test_commands_that_do_not_exist_fail(tmp_path, line, complaint):
     """A renamed script, command, option or extra breaks the pages that still name it."""
     with pytest.raises(SybilFailure, match=complaint):
         _evaluate(tmp_path, f"```bash\n{line}\n```\n")
+
+
+# ---------------------------------------------------------------- the proof's report
+
+
+def test_report_of_a_proof_becomes_tables(tmp_path):
+    """The page keeps its text, and shows the new report instead of the old one."""
+    report, page = tmp_path / "report", tmp_path / "page.md"
+    report.write_text(
+        "- 5 kills, file store: 4 sessions survived\n"
+        "- simulation: the planted bug no-lock is caught: 6: a | b\n"
+        "- simulation: 10 schedules from seed 0: no violation\n",
+        encoding="utf-8",
+    )
+    page.write_text("# Proof\n\nText.\n\n## The last report\n\nAn old one.\n", encoding="utf-8")
+    main(report, page)
+    text = page.read_text("utf-8")
+    assert text.startswith("# Proof\n\nText.\n\n## The last report\n\n")
+    assert "| 5 kills, file store | 4 sessions survived |" in text
+    assert "| simulation: 10 schedules from seed 0 | no violation |" in text
+    assert "| `no-lock` | 6: a \\| b |" in text
+    assert "old" not in text

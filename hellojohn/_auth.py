@@ -13,7 +13,7 @@ from hellojohn._session import operations
 from hellojohn._session.account import Account
 from hellojohn._session.flight import Flow, run, run_async
 from hellojohn._session.operations import SignInRequest
-from hellojohn._wire import Dialect
+from hellojohn._wire import ApiRequest, Dialect
 
 __all__ = ["AsyncAuth", "Auth"]
 
@@ -83,7 +83,12 @@ class _Flows:
     def access_token(self, refused: Secret | None) -> Flow[Secret]:
         return operations.access_token(self.account, refused=refused)
 
-    def _sign_in(self, request: Any, duration: Duration | None, remember_me: bool | None) -> Flow[Session]:
+    def _sign_in(
+        self,
+        request: ApiRequest,
+        duration: Duration | None,
+        remember_me: bool | None,  # noqa: FBT001
+    ) -> Flow[Session]:
         asked = None if duration is None else parse_duration(duration, name="challenge.duration")
         return operations.sign_in(self.account, SignInRequest(request, asked, remember_me))
 

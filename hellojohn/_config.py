@@ -1,4 +1,7 @@
-"""The settings of a client: an argument, else its environment variable, else the default. Checked once, here."""
+"""The settings of a client: an argument, else its environment variable, else the default.
+
+Checked once, here.
+"""
 
 import ipaddress
 import os

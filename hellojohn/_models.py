@@ -146,7 +146,7 @@ class Session(_Clocked):
         clock: Clock = getattr(self, "_clock", time.time)
         return max(self.expires_at - as_moment(clock()), timedelta(0))
 
-    def _with_clock(self, clock: Clock) -> "Session":
+    def counted_by(self, clock: Clock) -> "Session":
         """Set the clock of ``time_left``. Called once, by the client that makes the session."""
         object.__setattr__(self, "_clock", clock)
         return self

@@ -147,9 +147,8 @@ class Account:
                 self.flight = None
             self.context.note_unsaved(self, unsaved=after.phase is Phase.UNSAVED)
             old = None if before.snapshot is None else before.snapshot.record
-            if change is Change.UPDATED and record is not None and old is not None:
-                if not record.is_same_session(old):
-                    self.emit(AuthEventType.SESSION_REPLACED, record)
+            if change is Change.UPDATED and record and old and not record.is_same_session(old):
+                self.emit(AuthEventType.SESSION_REPLACED, record)
             if event is not None:
                 self.emit(event, record or old, expired)
             return True

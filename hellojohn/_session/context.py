@@ -78,7 +78,10 @@ class EngineContext:
         return f"No user is signed in as {name!r} (tenant {self.tenant_id} at {self.api_url}). Call sign_in."
 
     def revoke(self, record: SessionRecord | None) -> None:
-        """Sign a session out at the service that the client has dropped. Nothing waits for it but ``close``."""
+        """Sign a session out at the service that the client has dropped.
+
+        Nothing waits for it but ``close``.
+        """
         if record is None:
             return
         request = self.service.dialect.sign_out(record.refresh_token, record.access_token, everywhere=False)

@@ -11,13 +11,15 @@ from hellojohn._clock import Timing
 from hellojohn._config import Settings, check_account
 from hellojohn._errors import ConfigurationError, StoreError
 from hellojohn._session.account import CLOSED, Account
-from hellojohn._session.acquire import save_unsaved
 from hellojohn._session.context import EngineContext
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
+from hellojohn._session.freshness import TokenSnapshot
+from hellojohn._session.record import SessionRecord
 from hellojohn._session.refresh import Refresher
 from hellojohn._session.retry import Retrier
 from hellojohn._session.storage import SessionStorage
+from hellojohn._session.tasks import save_unsaved
 from hellojohn._session.workers import WORKERS, WorkerPool
 from hellojohn._wire import Answer, ApiRequest, Dialect
 from hellojohn.stores._protocol import TokenStore
@@ -50,7 +52,7 @@ class Engine:
         """
         timing = timing or Timing(clock=settings.clock)
         storage = SessionStorage(store, api_url=settings.api_url, tenant_id=settings.tenant_id, timing=timing)
-        service = Service(dialect, send, load, Retrier(timing), lambda: self.context.time_left())
+        service = Service(dialect, send, load, Retrier(timing), self._time_left)
         idle = None if settings.idle_timeout is None else settings.idle_timeout.total_seconds()
         self._place = settings.place
         self._lock = threading.Lock()
@@ -61,7 +63,7 @@ class Engine:
             tenant_id=settings.tenant_id,
             storage=storage,
             service=service,
-            refresher=Refresher(service, storage, lambda record: self.context.snapshot(record), idle),
+            refresher=Refresher(service, storage, self._snapshot, idle),
             events=self.events,
             workers=workers,
             clock=settings.clock,
@@ -101,6 +103,12 @@ class Engine:
         for account in tuple(self._accounts.values()):
             account.close()
         context.workers.retire()
+
+    def _time_left(self) -> float:
+        return self.context.time_left()
+
+    def _snapshot(self, record: SessionRecord) -> TokenSnapshot:
+        return self.context.snapshot(record)
 
     def reset_after_fork(self) -> None:
         """Forget, in a forked child, what only the parent's threads can finish."""

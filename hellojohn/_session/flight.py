@@ -8,6 +8,7 @@ any time: the operation runs on a worker thread and goes on.
 import sys
 import threading
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from hellojohn._errors import ServiceUnavailable
@@ -257,10 +258,8 @@ async def _await_in_asyncio(wait: WaitFor) -> None:
             future.set_result(None)
 
     def release_from_thread() -> None:
-        try:
+        with suppress(RuntimeError):  # the loop is closed, and its caller gone
             loop.call_soon_threadsafe(release)
-        except RuntimeError:
-            pass  # the loop is closed, and its caller gone
 
     timer = None if wait.timeout is None else loop.call_later(wait.timeout, release)
     wait.completion.when_done(release_from_thread)
@@ -277,10 +276,8 @@ async def _await_in_trio(wait: WaitFor) -> None:
     token, event = trio.lowlevel.current_trio_token(), trio.Event()
 
     def release_from_thread() -> None:
-        try:
+        with suppress(trio.RunFinishedError):  # the run is over, and its caller gone
             token.run_sync_soon(event.set)
-        except trio.RunFinishedError:
-            pass  # the run is over, and its caller gone
 
     wait.completion.when_done(release_from_thread)
     try:

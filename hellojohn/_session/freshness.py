@@ -3,11 +3,11 @@
     state     when                                                     what the engine does
     --------  -------------------------------------------------------  --------------------------------------
     FRESH     more than the stale window is left                       uses it
-    STALE     less than min(ttl / 5, 5 min) is left, with a jitter,    uses it, and refreshes in the background
+    STALE     less than min(ttl / 5, 5 min) is left, with a jitter,    uses it, refreshes in the background
               or half of a known idle timeout has passed,
               or the clock was set back before the token's arrival
-    EXPIRING  less than min(ttl / 10, 30 s) is left, or, without       waits for a refresh; if it fails, uses the
-              background refresh, half of the idle timeout has passed  token while it lives
+    EXPIRING  less than min(ttl / 10, 30 s) is left, or, without       waits for a refresh; if it fails, uses
+              background refresh, half of the idle timeout has passed  the token while it lives
     OVER      the end that the client keeps for the session has passed ends the session
 
 A token's life runs from the arrival of its answer, by this machine's clock, so a wrong clock does no harm. A

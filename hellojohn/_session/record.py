@@ -209,7 +209,7 @@ def to_session(record: SessionRecord, *, idle_timeout: float | None, clock: Cloc
         duration=None if record.duration is None else timedelta(seconds=record.duration),
         remember_me=record.remember_me,
         idle_expires_at=None if idle_timeout is None else as_moment(record.refreshed_at + idle_timeout),
-    )._with_clock(clock)
+    ).counted_by(clock)
 
 
 def _with_end(record: SessionRecord, tokens: TokenResponse, now: float) -> SessionRecord:

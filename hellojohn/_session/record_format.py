@@ -1,7 +1,7 @@
 """The JSON text of a record. Pure.
 
-Other programs may have changed what a store holds, so every field is checked when it is read. No error message
-shows a value, because it may be a token.
+Other programs may have changed what a store holds, so every field is checked when it is read. No error
+message shows a value, because it may be a token.
 """
 
 import json

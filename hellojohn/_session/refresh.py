@@ -111,23 +111,25 @@ class Refresher(NamedTuple):
             return Refreshed(stored, error=try_later(wait))
         exchange = Exchange(self.service, self.storage, locked, stored, turn)
         if not exchange.begin():
-            return self._keep(locked, stored, turn, NOT_ENOUGH_TIME)
-        outcome = exchange.run()
+            return self._keep(exchange, NOT_ENOUGH_TIME)
+        return self._conclude(exchange, exchange.run(), after_refusal=after_refusal)
+
+    def _conclude(self, exchange: Exchange, outcome: Outcome, *, after_refusal: bool) -> Refreshed:
+        """Do what the table says for an outcome."""
         match outcome.kind:
             case OutcomeKind.SUCCESS:
                 assert outcome.tokens is not None  # noqa: S101 - as SUCCESS means
-                new = next_generation(
-                    stored, outcome.tokens, now=exchange.arrived_at, after_refusal=after_refusal
-                )
+                now = exchange.arrived_at
+                new = next_generation(exchange.record, outcome.tokens, now=now, after_refusal=after_refusal)
                 return self._save(exchange, new)
             case OutcomeKind.SESSION_ENDED:
                 return self._ended(exchange, outcome)
             case OutcomeKind.RETRY_LATER:
                 wait = random_cooldown() if outcome.retry_after is None else outcome.retry_after
-                return self._keep(locked, exchange.kept, turn, try_later(wait), wait)
+                return self._keep(exchange, try_later(wait), wait)
             case _:
                 error = no_answer(outcome, ambiguous=exchange.attempts.ambiguous)
-                return self._keep(locked, exchange.kept, turn, error, random_cooldown())
+                return self._keep(exchange, error, random_cooldown())
 
     def _now(self) -> float:
         return self.storage.timing.clock()
@@ -193,26 +195,20 @@ class Refresher(NamedTuple):
             return ExpiryReason.IDLE
         return reason
 
-    def _keep(
-        self,
-        locked: LockedSession,
-        record: SessionRecord,
-        turn: Turn,
-        error: HelloJohnError,
-        wait: float | None = None,
-    ) -> Refreshed:
+    def _keep(self, exchange: Exchange, error: HelloJohnError, wait: float | None = None) -> Refreshed:
         """Note a failed refresh in the record. If that fails, the attempt stays open, which is safe."""
+        record, locked = exchange.kept, exchange.locked
         until = record.cooldown_until
         if wait is not None:
             until = within_time(self._now() + min(wait, LONGEST_COOLDOWN))
         noted = record.changed(cooldown_until=until, refresh_not_before=None)
         try:
-            with turn.writing():
+            with exchange.turn.writing():
                 stored = locked.load()
-                if not (stored is None and locked.damaged) and (
-                    not isinstance(stored, SessionRecord) or stored.is_newer_than(record)
-                ):
+                if not isinstance(stored, SessionRecord) and not (stored is None and locked.damaged):
                     return _replaced(record, stored, None)
+                if isinstance(stored, SessionRecord) and stored.is_newer_than(record):
+                    return Refreshed(stored)
                 locked.save(noted, last=True)
         except Overtaken:
             return Refreshed(error=error)

@@ -246,8 +246,8 @@ def guarded(method: str, call: Callable[[], T]) -> T:
         failure = _without_token(error)
     except Exception as error:  # noqa: BLE001 - a store is a plug-in
         failure = StoreUnavailable(
-            f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)}). It must raise a"
-            " StoreError."
+            f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)}). It must"
+            " raise a StoreError."
         )
     failure.__cause__ = failure.__context__ = failure.__traceback__ = None
     raise failure

@@ -1,9 +1,11 @@
 """Pastes the Python blocks that a reader of a page sees, in order: ``python -m tests.pasting PAGE``.
 
-A block with a title, as in ``python title="app.py"``, is added to the file of that name. All other blocks run in
-one namespace, with ``await`` at the top level, as in ``python -m asyncio``. At the end, the files that no block
-has imported are imported, and pytest runs those named ``test_*.py``. HTML comments are not read: they hold the
-blocks that a reader does not see.
+A block with a title, as in ``python title="app.py"``, is added to the file of that name. All other blocks run
+in one namespace, with ``await`` at the top level, as in ``python -m asyncio``. At the end, the files that no
+block has imported are imported, and pytest runs those named ``test_*.py``. HTML comments are not read: they
+hold the blocks that a reader does not see.
+
+``python -m tests.pasting --print PAGE`` prints the blocks, for a type checker.
 """
 
 import ast
@@ -18,7 +20,7 @@ from textwrap import dedent
 from typing import Any, NamedTuple
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_BLOCK = re.compile(r'^ *```python(?: title="(?P<title>.+?)")?\n(?P<source>.*?)^ *```$', re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r'(?ms)^ *```python(?: title="(?P<title>.+?)")?\n(?P<source>.*?)^ *```$')
 
 
 class Block(NamedTuple):
@@ -76,4 +78,7 @@ def paste(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    paste(Path(sys.argv[1]))
+    if sys.argv[1] == "--print":
+        sys.stdout.write("\n".join(block.source for block in visible(Path(sys.argv[2]))))
+    else:
+        paste(Path(sys.argv[1]))

@@ -39,7 +39,7 @@ _STATE = "__surroundings__"
 
 @contextmanager
 def prerequisites(text: str) -> "Iterator[tuple[Emulator, dict[str, str]]]":
-    """Provide what the how-to tells a reader to start: an emulator, and Redis for a page that names it.
+    """Start the services that the how-to names: an emulator, and Redis for a page that uses it.
 
     Returns:
         The emulator, and the environment variables for a program that runs the page's blocks.

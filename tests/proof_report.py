@@ -17,7 +17,7 @@ def table(first: str, second: str, rows: list[tuple[str, str]]) -> str:
 
 
 def rendered(report: str) -> str:
-    """Return the tables for a report, whose lines are ``- what was done: what came out``."""
+    """Return the tables for a report, whose lines are ``- test: result``."""
     lines = [line.removeprefix("- ") for line in report.splitlines() if line.startswith("- ")]
     bugs = [(f"`{found[1]}`", found[2]) for line in lines if (found := _BUG.fullmatch(line))]
     runs = [line.rpartition(": ") for line in lines if not _BUG.fullmatch(line)]

@@ -235,7 +235,8 @@ def in_trio() -> bool:
         return False
     try:
         trio.lowlevel.current_task()
-    except RuntimeError:
+    except (AttributeError, RuntimeError):
+        # The first means that a thread is importing it, as httpcore does.
         return False
     return True
 

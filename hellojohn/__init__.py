@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hellojohn._version import __version__
 
 if TYPE_CHECKING:
+    from hellojohn._async_auth import *  # noqa: F403
     from hellojohn._auth import *  # noqa: F403
     from hellojohn._client import *  # noqa: F403
     from hellojohn._doctor import *  # noqa: F403
@@ -69,7 +70,7 @@ __all__ = [
 ]
 
 # Where the names are, in the order in which they are looked for: what costs more to load comes later.
-_MODULES = ("_errors", "_models", "_client", "_auth", "_doctor", "stores")
+_MODULES = ("_errors", "_models", "_client", "_auth", "_async_auth", "_doctor", "stores")
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""``hj.auth``: sign-in, sign-out and the session, for callers that block and callers that await."""
+"""``hj.auth`` of a ``HelloJohn``, and the part that it shares with the one of an ``AsyncHelloJohn``."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,18 +11,18 @@ from hellojohn._models import Session, SessionOptions, User
 from hellojohn._secret import Secret
 from hellojohn._session import operations
 from hellojohn._session.account import Account
-from hellojohn._session.flight import Flow, run, run_async
+from hellojohn._session.flight import Flow, run
 from hellojohn._session.operations import SignInRequest
 from hellojohn._wire import ApiRequest, Dialect
 
-__all__ = ["AsyncAuth", "Auth"]
+__all__ = ["Auth"]
 
 Options = SessionOptions | Mapping[str, Any]
 Duration = str | timedelta
 
 
-class _Flows:
-    """What both faces ask of an account: the arguments are checked here, and the secrets masked."""
+class AuthFlows:
+    """The calls of both faces. It checks the arguments; the faces mask the secrets."""
 
     def __init__(self, account: Account, settings: Settings) -> None:
         self.account = account
@@ -115,8 +115,8 @@ class Auth:
     """Signs one account in and out; ``hj.auth``. Safe to share between threads."""
 
     def __init__(self, account: Account, settings: Settings) -> None:
-        """Made by ``HelloJohn``."""
-        self._flows = _Flows(account, settings)
+        """Take the account. ``HelloJohn`` creates the instances."""
+        self._flows = AuthFlows(account, settings)
 
     def sign_in(
         self,
@@ -143,13 +143,15 @@ class Auth:
         Raises:
             InvalidCredentials: The email or the password is wrong.
             MfaRequired: A second factor is due: see ``verify_mfa``.
+            ValidationFailed: The email or the password is empty or too long.
             AccountLocked: Too many failed attempts.
             AccountDisabled: The account is disabled.
             RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
             ServiceUnavailable: No usable answer; an existing session is kept.
+            SignInSuperseded: A later sign-in or sign-out was asked for. This session was signed out again.
             ConfigurationError: An argument or a key is wrong.
-            StoreError: The session could not be stored; it was signed out again,
-                unless the store may have it all the same.
+            StoreError: The session could not be stored. It was signed out again, unless the store may
+                have it.
         """
         hidden = Secret(password)
         captcha = None if captcha_token is None else Secret(captcha_token)
@@ -192,8 +194,9 @@ class Auth:
             RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
             ServiceUnavailable: No usable answer; the user may have been created if ``ambiguous`` is true.
             ConfigurationError: An argument or a key is wrong.
-            StoreError: The session could not be stored; it was signed out again,
-                unless the store may have it all the same.
+            SignInSuperseded: As in ``sign_in``.
+            StoreError: The session could not be stored. It was signed out again, unless the store may
+                have it.
         """
         hidden = Secret(password)
         del password
@@ -213,26 +216,29 @@ class Auth:
         """Answer a second-factor challenge and keep the session that it grants.
 
         Args:
-            challenge: The ``challenge`` of the ``MfaRequired`` error. What was asked at sign-in still holds.
+            challenge: The ``challenge`` of the ``MfaRequired`` error. The duration that was asked for at
+                sign-in still holds.
             code: The code that the user typed.
             factor: Which factor it belongs to; the first one listed if not given.
 
         Raises:
-            InvalidCredentials: The code is wrong.
-            ApiError: The challenge is over: sign in again.
+            InvalidCredentials: The code is wrong. The challenge still works.
+            ValidationFailed: The code is empty or too long.
+            ChallengeExpired: The challenge has ended: sign in again.
             ServiceUnavailable: No usable answer.
             ConfigurationError: An argument is wrong.
-            StoreError: The session could not be stored; it was signed out again,
-                unless the store may have it all the same.
+            SignInSuperseded: As in ``sign_in``.
+            StoreError: The session could not be stored. It was signed out again, unless the store may
+                have it.
         """
         hidden = Secret(code)
         del code
         return run(self._flows.verify_mfa(challenge, hidden, factor))
 
     def sign_out(self, *, everywhere: bool = False) -> bool:
-        """End the session: here at once and for good, and at the service.
+        """End the session, on this machine and at the service.
 
-        The session is gone here even when the service cannot be reached, and no operation that was begun
+        The session is gone here even if the service cannot be reached, and no operation that was asked for
         before brings it back. Without a session, this does nothing.
 
         Args:
@@ -244,14 +250,14 @@ class Auth:
         Raises:
             ServiceUnavailable: With ``everywhere`` only: the other sessions may live on.
             ApiError: With ``everywhere`` only: the service refused.
-            StoreError: The store did not remove the session. The service was asked to end it all the same.
+            StoreError: The store did not remove the session. The service was asked to end it anyway.
         """
         return run(self._flows.sign_out(everywhere=everywhere))
 
     def session(self) -> Session | None:
-        """Return the session, ``None`` when there is none or it is over.
+        """Return the session, or ``None`` if there is none or it has ended.
 
-        It asks the store once, and the service never.
+        The store is read the first time. The service is not called.
 
         Raises:
             StoreError: The store failed.
@@ -279,7 +285,7 @@ class Auth:
         """Refresh now, or join the refresh that is in flight.
 
         Raises:
-            SignInRequired: Nobody is signed in, or the session is over.
+            SignInRequired: No user is signed in, or the session has ended.
             ServiceUnavailable: No usable answer; the session is kept.
             ApiError: The settings are wrong; the session is kept.
             StoreError: The store failed.
@@ -287,100 +293,12 @@ class Auth:
         return run(operations.refresh(self._flows.account))
 
     def user(self) -> User:
-        """Ask the service who is signed in.
+        """Ask the service for the signed-in user.
 
         Raises:
-            SignInRequired: Nobody is signed in, or the session is over.
+            SignInRequired: No user is signed in, or the session has ended.
             ServiceUnavailable: No usable answer; the session is kept.
             ApiError: The service refused.
             StoreError: The store failed.
         """
         return run(operations.user(self._flows.account))
-
-
-class AsyncAuth:
-    """Signs one account in and out; ``hj.auth`` of ``AsyncHelloJohn``. Safe to share between tasks and loops.
-
-    Cancelling a call never loses a session: what was begun is finished and stored by a thread of the SDK's.
-    """
-
-    def __init__(self, account: Account, settings: Settings) -> None:
-        """Made by ``AsyncHelloJohn``."""
-        self._flows = _Flows(account, settings)
-
-    async def sign_in(
-        self,
-        email: str,
-        password: str,
-        *,
-        remember_me: bool | None = None,
-        session_options: Options | None = None,
-        captcha_token: str | None = None,
-    ) -> Session:
-        """Sign a user in and keep the session in the store: see ``Auth.sign_in``."""
-        hidden = Secret(password)
-        captcha = None if captcha_token is None else Secret(captcha_token)
-        del password, captcha_token
-        return await run_async(
-            self._flows.sign_in(
-                email,
-                hidden,
-                remember_me=remember_me,
-                session_options=session_options,
-                captcha_token=captcha,
-            )
-        )
-
-    async def sign_up(
-        self,
-        email: str,
-        password: str,
-        *,
-        name: str | None = None,
-        username: str | None = None,
-        metadata: Mapping[str, Any] | None = None,
-        remember_me: bool | None = None,
-        session_options: Options | None = None,
-    ) -> Session:
-        """Create a user and sign them in: see ``Auth.sign_up``."""
-        hidden = Secret(password)
-        del password
-        return await run_async(
-            self._flows.sign_up(
-                email,
-                hidden,
-                name=name,
-                username=username,
-                metadata=metadata,
-                remember_me=remember_me,
-                session_options=session_options,
-            )
-        )
-
-    async def verify_mfa(self, challenge: MfaChallenge, code: str, *, factor: str | None = None) -> Session:
-        """Answer a second-factor challenge: see ``Auth.verify_mfa``."""
-        hidden = Secret(code)
-        del code
-        return await run_async(self._flows.verify_mfa(challenge, hidden, factor))
-
-    async def sign_out(self, *, everywhere: bool = False) -> bool:
-        """End the session, here and at the service: see ``Auth.sign_out``."""
-        return await run_async(self._flows.sign_out(everywhere=everywhere))
-
-    async def session(self) -> Session | None:
-        """Return the session, ``None`` when there is none or it is over: see ``Auth.session``."""
-        return await run_async(operations.session(self._flows.account))
-
-    async def access_token(self, *, refused: str | None = None) -> str:
-        """Return an access token that is valid now: see ``Auth.access_token``."""
-        hidden = None if refused is None else Secret(refused)
-        del refused
-        return (await run_async(self._flows.access_token(hidden))).reveal()
-
-    async def refresh(self) -> Session:
-        """Refresh now, or join the refresh that is in flight: see ``Auth.refresh``."""
-        return await run_async(operations.refresh(self._flows.account))
-
-    async def user(self) -> User:
-        """Ask the service who is signed in: see ``Auth.user``."""
-        return await run_async(operations.user(self._flows.account))

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import httpx2
 
     from hellojohn._assembly import Parts
-    from hellojohn._auth import AsyncAuth, Auth
+    from hellojohn._async_auth import AsyncAuth
+    from hellojohn._auth import Auth
     from hellojohn._clock import Clock
     from hellojohn._doctor import Diagnosis
     from hellojohn._http import Proxy, Timeout, Transport, Verify
@@ -281,7 +282,7 @@ class AsyncHelloJohn(_Client):
         return self._auth
 
     def _bind(self, account: str) -> Self:
-        from hellojohn._auth import AsyncAuth  # noqa: PLC0415 - as in the constructor
+        from hellojohn._async_auth import AsyncAuth  # noqa: PLC0415 - as in the constructor
 
         super()._bind(account)
         self._auth = AsyncAuth(self._account, self._parts.settings)

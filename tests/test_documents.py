@@ -1,5 +1,6 @@
 """The documents' blocks are tests that can fail, and a reader can paste the visible ones."""
 
+import inspect
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from sybil.example import SybilFailure
 
+from hellojohn import AsyncAuth, Auth
 from tests.documents import PAGES, ROOT, blocks, prerequisites
 from tests.pasting import visible
 from tests.proof_report import main
@@ -114,6 +116,14 @@ def test_links_of_the_front_pages_lead_somewhere():
     for page in ROOT.glob("*.md"):
         for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text("utf-8")):
             assert (ROOT / link).exists(), f"{page.name}: {link}"
+
+
+def test_async_calls_are_documented_as_fully_as_sync_ones():
+    """A reader of ``AsyncAuth``, in an editor or on the site, is not sent to another class."""
+    calls = [name for name in vars(Auth) if not name.startswith("_")]
+    assert len(calls) >= 8
+    for name in calls:
+        assert inspect.getdoc(getattr(AsyncAuth, name)) == inspect.getdoc(getattr(Auth, name))
 
 
 # ---------------------------------------------------------------- the tests of the blocks

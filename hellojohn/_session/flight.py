@@ -235,8 +235,7 @@ def in_trio() -> bool:
         return False
     try:
         trio.lowlevel.current_task()
-    except (AttributeError, RuntimeError):
-        # The first means that a thread is importing it, as httpcore does.
+    except RuntimeError:
         return False
     return True
 

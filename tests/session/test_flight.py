@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import sys
 import threading
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -100,18 +98,6 @@ def test_trio_caller_gets_the_value() -> None:
         return None
 
     assert trio.run(main) == "value"
-
-
-def test_half_imported_trio_is_not_a_running_trio(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An asyncio task does not fail while another thread imports trio."""
-    monkeypatch.setitem(sys.modules, "trio", ModuleType("trio"))
-    operation = Operation()
-
-    async def main() -> str | None:
-        asyncio.get_running_loop().call_soon(operation.end)
-        return await run_async(operation.waiting())
-
-    assert asyncio.run(main()) == "value"
 
 
 async def asyncio_free_end(operation: Operation) -> None:

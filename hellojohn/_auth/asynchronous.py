@@ -177,9 +177,8 @@ class AsyncAuth:
 
         Args:
             email: The address.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query and
-            waits
-                for a click before it calls ``verify_magic_link``, because mail scanners open links as well.
+            redirect_to: The page of the app that the link leads to. It takes the ``token`` of the query, and
+                waits for a click before it calls ``verify_magic_link``: mail scanners open links as well.
 
         Raises:
             NotSupported: The server has no magic links.

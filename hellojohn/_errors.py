@@ -221,7 +221,7 @@ class ChallengeExpired(ApiError):
 
 
 class EmailNotVerified(ApiError):
-    """The address is not verified. Call ``auth.send_email_verification(email)``: a mail asks the user for it."""
+    """The email address is not verified. Call ``auth.send_email_verification(email)`` and tell the user."""
 
 
 class RateLimited(ApiError):

@@ -11,7 +11,13 @@ from hellojohn._details import Device
 from hellojohn._errors import ApiError, MfaChallenge, NotSupported
 from hellojohn._models import User
 from hellojohn._secret import Secret
-from hellojohn._wire.arguments import checked_challenge, checked_email, checked_metadata, checked_password
+from hellojohn._wire.arguments import (
+    checked_captcha,
+    checked_challenge,
+    checked_email,
+    checked_metadata,
+    checked_password,
+)
 from hellojohn._wire.errors import check_done, refusal
 from hellojohn._wire.failures import read_failure
 from hellojohn._wire.outcome import outcome
@@ -72,9 +78,9 @@ class V2:
         device_token: Secret | None = None,
     ) -> ApiRequest:
         """Build a sign-in."""
-        if captcha_token is not None:
-            raise NotSupported("captcha_token: the open-source server (v2) has no captcha. Leave it out.")
-        body = {"email": checked_email(email), "password": checked_password(password)}
+        body: dict[str, object] = {"email": checked_email(email), "password": checked_password(password)}
+        if captcha_token is not None:  # the server's only captcha is Turnstile
+            body["turnstile_token"] = checked_captcha(captcha_token)
         request = self._requests.client("/v2/auth/login", body, device=device)
         if device_token is None:
             return request

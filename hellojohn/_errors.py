@@ -52,7 +52,7 @@ class ExpiryReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MfaChallenge:
-    """What a second factor must answer: pass it to ``auth.verify_mfa``.
+    """The challenge that a second factor answers: pass it to ``auth.verify_mfa``.
 
     Its repr hides the id. Serialised, it carries the id, so that a web back end can keep it between two
     requests: keep it on the server.
@@ -79,7 +79,7 @@ class MfaChallenge:
         remember_me: bool | None,  # noqa: FBT001 - the pair as it is kept
         expires_at: datetime | None = None,
     ) -> "MfaChallenge":
-        """Return the challenge with what was asked for at sign-in, and with its end."""
+        """Return the challenge with the choices made at sign-in, and with its end."""
         return replace(self, duration=duration, remember_me=remember_me, expires_at=expires_at)
 
 
@@ -147,7 +147,7 @@ class ApiError(HelloJohnError):
     Attributes:
         status: The HTTP status.
         code: The API's error code, or ``None`` when it named none. Branch on this.
-        message: The API's own words.
+        message: A sentence for the developer or the user.
         request_id: What to quote to support.
     """
 
@@ -175,7 +175,7 @@ class MfaRequired(ApiError):
     """The password was right and a second factor is due: call ``auth.verify_mfa(error.challenge, code)``.
 
     Attributes:
-        challenge: What the second factor must answer.
+        challenge: The challenge that the second factor answers.
     """
 
     def __init__(

@@ -74,7 +74,7 @@ def checked_code(value: Secret) -> Secret:
 
 
 def checked_captcha(value: Secret) -> Secret:
-    """Return what a captcha in a form has returned."""
+    """Return the token from the captcha in a form."""
     return checked_secret(value, name="captcha_token", longest=LONGEST_CAPTCHA)
 
 
@@ -197,7 +197,7 @@ def _is_address(text: str) -> bool:
 
 
 def _token_of_link(value: Secret) -> Secret | None:
-    """Return the token; ``None`` when there is none. It does not raise: its frame holds the plain text."""
+    """Return the token, if there is one. It does not raise, because its frame holds the plain text."""
     text = value.reveal().strip()
     if "://" not in text:
         return Secret(text)

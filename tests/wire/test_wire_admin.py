@@ -79,7 +79,7 @@ OTHER = {"client_id": "other", "access_token_ttl": 1}
     ],
 )
 def test_v1_lists_sessions(wanted, path):
-    """Only what is asked for goes into the query."""
+    """The query has the filters that are given."""
     options = {"user_id": None, "status": None, "limit": 20, "cursor": None, **wanted}
     body = {"data": [SESSION, {"user_id": "without an id"}, 7], "pagination": {"next_cursor": "c2"}}
     (request,), page = talk(v1.admin.list_sessions(**options), reply(200, body))

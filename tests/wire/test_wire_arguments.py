@@ -1,4 +1,4 @@
-"""What is checked before a request is sent, and which error a bad value gets."""
+"""The checks before a request is sent, and the error for each kind of bad value."""
 
 import pickle
 from dataclasses import asdict

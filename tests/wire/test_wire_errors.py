@@ -30,7 +30,7 @@ from tests.wire.v2_samples import refused, v2
 
 
 def raised(answer: Answer, dialect=v1) -> Exception:
-    """Return what the reader of a sign-in raises."""
+    """Return the error that the reader of a sign-in raises."""
     with pytest.raises((ApiError, ServiceUnavailable)) as caught:
         dialect.read_tokens(answer)
     return caught.value
@@ -102,7 +102,7 @@ V2_CODES = [
 
 @pytest.mark.parametrize(("answer", "kind"), V2_CODES)
 def test_each_v2_code_has_its_error(answer, kind):
-    """The server tells many causes apart by the detail only."""
+    """Many causes differ in the detail only."""
     assert type(raised(answer, v2)) is kind
 
 
@@ -138,7 +138,7 @@ def test_known_code_has_its_own_sentence(secret):
 
 
 def test_rules_of_the_service_are_quoted():
-    """The user has to know what is wrong with the password."""
+    """The user has to know the rule that the password breaks."""
     error = raised(problem(422, "password_too_weak", message="Use 12 characters."))
     assert str(error) == "The password is too weak. The service says: Use 12 characters."
 
@@ -222,7 +222,7 @@ def test_v1_tells_a_refused_token(answer, refused_token):
     "body", [{"id": "usr_1", "email": "a@b.c"}, {"user": {"id": "usr_1", "email": "a@b.c"}}]
 )
 def test_me_is_the_user_or_holds_it(body):
-    """Both spellings are read, and there is no second place to ask."""
+    """Both spellings are read. v1 has one place to ask."""
     assert v1.read_user(reply(200, body)) == User("usr_1", "a@b.c")
     assert v1.me_after(problem(401, "invalid_token"), None) is None
 
@@ -280,7 +280,7 @@ def test_foreign_page_is_not_a_verdict(status, raw):
 
 
 def test_rate_limit_of_a_gateway_counts():
-    """Any gateway may limit the rate, whatever its page says."""
+    """Any gateway may limit the rate with a page that is not HelloJohn's."""
     error = raised(reply(429, raw=b"<html>", headers={"retry-after": "3", "x-request-id": "req_7"}))
     assert isinstance(error, RateLimited)
     assert (error.retry_after, error.request_id, error.status) == (3.0, "req_7", 429)

@@ -86,7 +86,7 @@ def test_v1_signs_in_with_a_magic_link():
 
 
 def test_v1_sets_a_new_password_with_a_link():
-    """It signs nobody in."""
+    """The answer has no tokens."""
     (request,), result = talk(v1.links.confirm_password_reset(LINK, NEW), DONE)
     assert (request.path, request.bearer, result) == ("/v1/auth/password/reset", KEY, None)
     assert sent(request) == {"token": "lnk_1", "new_password": "new horse"}
@@ -163,7 +163,7 @@ def test_v1_unpublished_paths_are_named(conversation, path):
 
 
 def test_v1_publishes_no_password_policy():
-    """The service's message on a weak password is what an app can show."""
+    """An app can show the service's message on a weak password."""
     with pytest.raises(NotSupported, match="password_policy: the cloud API"):
         v1.links.password_policy()
 
@@ -292,6 +292,6 @@ def test_v2_needs_the_address_to_verify():
     ],
 )
 def test_typed_values_of_links_are_checked(dialect, call, named):
-    """What a person typed or followed raises an error that an app can show."""
+    """A value that a person typed or a link that they followed raises an error for the person."""
     with pytest.raises(ValidationFailed, match=named):
         call(dialect.links)

@@ -121,7 +121,7 @@ def test_v1_refuses_a_hostile_provider(provider):
 
 
 def test_v1_publishes_no_service_tokens():
-    """The message says what a back end uses."""
+    """The message names the back end's own key."""
     with pytest.raises(NotSupported, match=r"service tokens: .*secret_key"):
         v1.oauth.service_token(Secret("s"), scopes=())
 
@@ -146,7 +146,7 @@ def test_v2_browser_begins_at_the_server():
 
 
 def test_v2_exchanges_a_code():
-    """OAuth takes a form. The code is sent once: a second try helps nobody."""
+    """OAuth takes a form. The code is sent once, because it works once."""
     answer = reply(200, {**SIGNED_IN, "id_token": token(nonce="nn"), "scope": "openid"})
     conversation = v2.oauth.exchange_code(code(), duration="30d", device=None)
     (request,), tokens = talk(conversation, answer)
@@ -163,7 +163,7 @@ def test_v2_exchanges_a_code():
 
 @pytest.mark.parametrize("nonce", ["other", "", None, 7, "\ud800"])
 def test_v2_id_token_of_another_sign_in_is_refused(nonce):
-    """Somebody may have slipped in a code of their own."""
+    """An attacker may have put in the code of another account."""
     answer = reply(200, {**SIGNED_IN, "id_token": token(nonce=nonce)})
     with pytest.raises(ApiError, match="another sign-in") as caught:
         talk(v2.oauth.exchange_code(code(), duration=None, device=None), answer)

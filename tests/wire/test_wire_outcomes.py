@@ -70,7 +70,7 @@ def test_unreadable_success_is_unknown_and_not_asked_again(dialect, status, raw)
 @pytest.mark.parametrize("code", [None, "rate_limit_exceeded", *ENDINGS])
 @pytest.mark.parametrize("status", [429, 503])
 def test_later_whatever_the_body_says(dialect, status, code):
-    """A rate limit during a refresh is not an error of the app's own call."""
+    """A rate limit during a refresh is not the app's error."""
     answer = reply(status, raw=HTML) if code is None else problem(status, code)
     outcome = dialect.outcome(reply(status, raw=answer.body, headers={"retry-after": "12"}))
     assert_kept(outcome, OutcomeKind.RETRY_LATER)
@@ -101,7 +101,7 @@ def test_a_wait_of_zero_has_a_floor_on_v2():
     ],
 )
 def test_failing_service_is_unknown(dialect, status, again, code):
-    """A 5xx ends no session, whatever its body says. Behind a 504 the service is still at work."""
+    """A 5xx ends no session. Its body is not looked at. Behind a 504 the service is still at work."""
     answer = reply(status, raw=HTML) if code is None else problem(status, code)
     assert_kept(dialect.outcome(answer), OutcomeKind.UNKNOWN, ambiguous=True, ask_again=again)
 
@@ -199,7 +199,7 @@ def test_v2_says_expired_during_an_outage_too():
 
 
 def test_v1_ends_are_never_doubtful():
-    """The documented service tells its own failures from the end of a session."""
+    """The documented service has other answers for its failures."""
     outcomes = [v1.outcome(problem(401, code)) for code in (*ENDINGS, "SESSION_EXPIRED")]
     assert OutcomeKind.DOUBTFUL_END not in {outcome.kind for outcome in outcomes}
 

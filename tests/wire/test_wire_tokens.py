@@ -1,4 +1,4 @@
-"""What a sign-in and a refresh bring: both answer shapes, lives by the server's own time, and junk."""
+"""The tokens of a sign-in and a refresh: both answer shapes, lives by the server's time, and junk."""
 
 import json
 from datetime import UTC, datetime

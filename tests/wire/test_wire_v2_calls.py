@@ -151,6 +151,13 @@ def test_unknown_factor_is_refused(factor):
         v2.verify_mfa(CHALLENGE, Secret("123456"), factor=factor)
 
 
+def test_probe_carries_no_credential():
+    """The server refuses it in its own words, and nothing changes."""
+    request = v2.probe()
+    assert (request.method, request.path, request.bearer, request.body) == ("GET", "/v2/me", None, None)
+    assert v2.is_own_answer(refused("TOKEN_MISSING"))
+
+
 def test_v2_needs_a_client_id():
     """An empty client would be taken for an administrator's sign-in."""
     settings = {"base_url": "http://localhost:8080", "tenant_id": "acme", "publishable_key": None}

@@ -1,4 +1,4 @@
-"""The values of the wire: what they send, and what they do not show."""
+"""The values of the wire: the requests that they make, and the secrets that they hide."""
 
 import json
 from types import MappingProxyType

@@ -168,7 +168,7 @@ class V1:
         check_done(answer, CODES, assumed_path=UNPUBLISHED["sign_out"])
 
     def outcome(self, answer: Answer) -> Outcome:
-        """Return what the answer to a refresh means."""
+        """Return the meaning of an answer to a refresh."""
         return outcome(answer, read_tokens(answer), codes=CODES, endings=ENDINGS)
 
     def is_token_refused(self, answer: Answer) -> bool:

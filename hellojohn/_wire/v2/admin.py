@@ -43,15 +43,15 @@ class V2Admin:
     def list_sessions(
         self, *, user_id: str | None, status: str | None, limit: int, cursor: str | None
     ) -> Conversation[SessionPage]:
-        """Refuse: there is no list."""
+        """Refuse: the server keeps no list."""
         raise NotSupported(_NO_LIST.format("sessions.list"))
 
     def get_session(self, session_id: str) -> Conversation[SessionInfo]:
-        """Refuse: there is no list."""
+        """Refuse: the server keeps no list."""
         raise NotSupported(_NO_LIST.format("sessions.get"))
 
     def revoke_session(self, session_id: str) -> Conversation[None]:
-        """Refuse: there is no list."""
+        """Refuse: the server keeps no list."""
         raise NotSupported(_NO_LIST.format("sessions.revoke"))
 
     def revoke_all(self, user_id: str) -> Conversation[None]:

@@ -117,7 +117,7 @@ class V2:
     def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
         """Build a sign-out of this session, or of all sessions of the user.
 
-        The server asks for a CSRF token when there is no bearer. It does not check the bearer.
+        Without a bearer, the server asks for a CSRF token. It accepts any bearer.
         """
         if not everywhere:
             body = {"refresh_token": refresh_token}
@@ -198,7 +198,7 @@ class V2:
         check_done(answer, CODES)
 
     def outcome(self, answer: Answer) -> Outcome:
-        """Return what the answer to a refresh means."""
+        """Return the meaning of an answer to a refresh."""
         return outcome(answer, read_tokens(answer), codes=CODES, endings=ENDINGS)
 
     def is_token_refused(self, answer: Answer) -> bool:

@@ -66,7 +66,7 @@ class Mails:
 
         Args:
             email: The address.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query.
+            redirect_to: The page of the app that the link leads to. It takes the ``token`` of the query.
 
         Raises:
             RateLimited: Too many mails were sent.
@@ -125,7 +125,7 @@ class Mails:
 
         Args:
             email: The address; the signed-in user's if not given.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query.
+            redirect_to: The page of the app that the link leads to. It takes the ``token`` of the query.
 
         Raises:
             SignInRequired: No address was given, and no user is signed in.
@@ -205,7 +205,7 @@ class AsyncMails:
 
         Args:
             email: The address.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query.
+            redirect_to: The page of the app that the link leads to. It takes the ``token`` of the query.
 
         Raises:
             RateLimited: Too many mails were sent.
@@ -266,7 +266,7 @@ class AsyncMails:
 
         Args:
             email: The address; the signed-in user's if not given.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query.
+            redirect_to: The page of the app that the link leads to. It takes the ``token`` of the query.
 
         Raises:
             SignInRequired: No address was given, and no user is signed in.

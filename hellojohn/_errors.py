@@ -22,9 +22,9 @@ Constructors take a message and keyword-only fields with defaults, so that every
 copies. No error carries a token, a password or a key. This module imports nothing of the package.
 """
 
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
 
 
 class ExpiryReason(StrEnum):
@@ -50,23 +50,37 @@ class ExpiryReason(StrEnum):
     """The server refused the refresh token for any other reason."""
 
 
-class MfaChallenge(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MfaChallenge:
     """What a second factor must answer: pass it to ``auth.verify_mfa``.
 
+    Its repr hides the id. Serialised, it carries the id, so that a web back end can keep it between two
+    requests: keep it on the server.
+
     Attributes:
-        id: The challenge's id. It is single-use and worthless without the factor's code.
-        factors: The ids of the factors that can answer it, as the server lists them.
+        id: The id or token of the challenge. It is single-use and worthless without the factor's code.
+        factors: The factors that can answer it, as the server names them.
         duration: The session's duration that was asked for at sign-in, which still holds.
-        remember_me: What was asked for at sign-in.
+        remember_me: The choice made at sign-in.
+        preferred_factor: The factor that the server asks for first, where it says so.
+        expires_at: When the challenge ends, by this machine's clock (UTC); ``None`` when unknown.
     """
 
-    id: str
+    id: str = field(repr=False)
     factors: tuple[str, ...] = ()
     duration: timedelta | None = None
     remember_me: bool | None = None
+    preferred_factor: str | None = None
+    expires_at: datetime | None = None
 
-    def asking(self, duration: timedelta | None, remember_me: bool | None) -> "MfaChallenge":
-        return self._replace(duration=duration, remember_me=remember_me)
+    def asking(
+        self,
+        duration: timedelta | None,
+        remember_me: bool | None,  # noqa: FBT001 - the pair as it is kept
+        expires_at: datetime | None = None,
+    ) -> "MfaChallenge":
+        """Return the challenge with what was asked for at sign-in, and with its end."""
+        return replace(self, duration=duration, remember_me=remember_me, expires_at=expires_at)
 
 
 _NO_CHALLENGE = MfaChallenge("")

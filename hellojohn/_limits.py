@@ -107,13 +107,38 @@ REPEATS = 2
 """How often a refused request is repeated: once with a token that another process has brought, and once with
 the result of a refresh."""
 
+# ---------------------------------------------------------------- the sender
+
+LARGEST_BODY = 1_048_576
+LARGEST_HEAD = 131_072
+
+OVERTIME = 0.5
+"""After a deadline, bytes that have already arrived are read for so long. A store's lease leaves more."""
+
+GLANCE = 0.001
+"""The wait of a read after the deadline: without any, a socket does not look for bytes."""
+
+SETTLING = 1.0
+"""The wait for the end of a message whose JSON is complete: some servers forget to send it."""
+
+CONNECTIONS = NETWORK_THREADS
+IDLE_CONNECTIONS = CONNECTIONS // 2
+CONNECTION_REST = 5.0
+"""The time that a kept connection may be idle. After a long time it may be half closed."""
+
+SUSPENSION = 5.0
+"""When the wall clock gains more than this on the monotonic one, the machine slept or its clock was set."""
+
+LONGEST_TIMEOUT = 86_400.0
+
 # ---------------------------------------------------------------- the wire: what is sent, in characters
 
 LONGEST_EMAIL = 320
 LONGEST_PASSWORD = 4_096
 LONGEST_NAME = 1_024
-"""Of a user's name, of a user name, and of an id that an app passes in."""
+"""Of a display name and of a user name."""
 
+LONGEST_ID = 256
 LONGEST_CODE = 256
 """Of a second factor's code with the spaces that a person types."""
 
@@ -122,6 +147,7 @@ LONGEST_LINK = 16_384
 """Of a link from a mail or a browser, and of the token in it."""
 
 LONGEST_CHALLENGE = 16_384
+LONGEST_CURSOR = 4_096
 LONGEST_METADATA = 65_536
 LONGEST_USER_AGENT = 512
 """Of a browser's name that a back end passes on. The rest is cut off."""

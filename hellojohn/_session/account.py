@@ -147,7 +147,8 @@ class Account:
                 self.flight = None
             self.context.note_unsaved(self, unsaved=after.phase is Phase.UNSAVED)
             old = None if before.snapshot is None else before.snapshot.record
-            if change is Change.UPDATED and record and old and not record.is_same_session(old):
+            replaced = record is not None and before.shown not in (None, record.sign_in_id)
+            if replaced and change is not Change.SIGNED_IN:
                 self.emit(AuthEventType.SESSION_REPLACED, record)
             if event is not None:
                 self.emit(event, record or old, expired)

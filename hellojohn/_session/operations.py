@@ -71,7 +71,11 @@ def sign_out(account: Account, *, everywhere: bool) -> Flow[bool]:
     def operation() -> bool:
         return _sign_out(account, turn, shown, everywhere=everywhere)
 
-    return (yield from account.perform(operation, Lane.SIGN_IN))
+    try:
+        return (yield from account.perform(operation, Lane.SIGN_IN))
+    except HelloJohnError:
+        account.apply(Change.SIGNED_OUT, turn)  # if no thread could be started, nothing was signed out
+        raise
 
 
 def session(account: Account) -> Flow[Session | None]:

@@ -100,6 +100,8 @@ class Refresher(NamedTuple):
             stored = known  # the copy in memory is the only one now
         if not isinstance(stored, SessionRecord):
             return Refreshed(expired=ended_elsewhere(known, stored))
+        if stored.is_same_session(known) and known.is_newer_than(stored):
+            stored = known  # the store has lost a write: its refresh token was replaced since
         now = self._now()
         state = self.snapshot(stored).freshness(now)
         if state is Freshness.OVER:

@@ -37,6 +37,7 @@ __all__ = [
     "HelloJohnError",
     "InvalidCredentials",
     "KeyringStore",
+    "LockedValue",
     "MemoryStore",
     "MfaChallenge",
     "MfaRequired",

@@ -13,6 +13,7 @@ from hellojohn._config import Settings, check_account
 from hellojohn._errors import ConfigurationError, HelloJohnError
 from hellojohn._session.account import CLOSED, Account
 from hellojohn._session.context import EngineContext
+from hellojohn._session.devices import RememberedDevices
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
 from hellojohn._session.flight import Flight
@@ -64,6 +65,7 @@ class Engine:
             api_url=settings.api_url,
             tenant_id=settings.tenant_id,
             storage=storage,
+            devices=RememberedDevices(store),
             service=service,
             refresher=Refresher(service, storage, self._snapshot, idle),
             events=self.events,

@@ -230,11 +230,12 @@ async def run_async(flow: Flow[T]) -> T:
 
 def in_trio() -> bool:
     """Return whether this code runs in a trio task."""
-    trio: Any = sys.modules.get("trio")
-    if trio is None:
+    # While another thread is importing trio, the module is there without its parts.
+    lowlevel: Any = getattr(sys.modules.get("trio"), "lowlevel", None)
+    if not hasattr(lowlevel, "current_task"):
         return False
     try:
-        trio.lowlevel.current_task()
+        lowlevel.current_task()
     except RuntimeError:
         return False
     return True

@@ -244,7 +244,7 @@ def test_whole_object_from_any_transport_counts(pieces, whole):
 
 def test_object_in_tiny_pieces_is_read():
     """A body that grows byte by byte is not parsed each time."""
-    body = b'{"a": "' + b"}" * 20_000 + b'"}'
+    body = b'{"a": "' + b"}" * 150_000 + b'"}'
 
     class Tiny(httpx.SyncByteStream):
         def __iter__(self):

@@ -7,6 +7,7 @@ from typing import Any
 
 from hellojohn._clock import Clock
 from hellojohn._limits import REVOKE_DEADLINE
+from hellojohn._session.devices import RememberedDevices
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
 from hellojohn._session.flight import Flight, Result
@@ -25,6 +26,7 @@ class EngineContext:
         api_url: The service.
         tenant_id: The tenant.
         storage: The sessions.
+        devices: The tokens of remembered devices.
         service: The auth service.
         refresher: What a refresh needs.
         events: The queue of events.
@@ -40,6 +42,7 @@ class EngineContext:
     api_url: str
     tenant_id: str
     storage: SessionStorage
+    devices: RememberedDevices
     service: Service
     refresher: Refresher
     events: Events
@@ -63,7 +66,11 @@ class EngineContext:
     def snapshot(self, record: SessionRecord, *, watched: bool = False) -> TokenSnapshot:
         """Compute when the state of a record changes."""
         return TokenSnapshot(
-            record, idle_timeout=self.idle_timeout, background=self.background_refresh, watched=watched
+            record,
+            idle_timeout=self.idle_timeout,
+            background=self.background_refresh,
+            ends_idle=not self.service.dialect.ends_idle_sessions,
+            watched=watched,
         )
 
     def note_unsaved(self, account: object, *, unsaved: bool) -> None:

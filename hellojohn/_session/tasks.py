@@ -33,6 +33,8 @@ def save_unsaved(account: Account, wait: float = math.inf) -> None:
     try:
         with account.locked(wait) as locked:
             _save_copy(account, locked, turn)
+    except Overtaken:
+        return
     except StoreError:
         snapshot = account.state.snapshot
         if account.state.phase is Phase.UNSAVED and snapshot is not None:

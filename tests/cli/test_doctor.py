@@ -32,7 +32,7 @@ def emulator(hellojohn_emulator, monkeypatch, tmp_path):
 @pytest.fixture
 def desktop(monkeypatch):
     """Provide a keyring."""
-    monkeypatch.setattr(keyring.core, "_keyring_backend", backends.SecretService())
+    monkeypatch.setattr(keyring.core, "_keyring_backend", backends.vault())
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_a_missing_keyring_is_a_finding(run):
 
 def test_a_keyring_that_is_locked_is_said_to_be(run, monkeypatch):
     """There is nothing to look at until it is unlocked, and no traceback either."""
-    locked = backends.Failing(keyring.errors.KeyringLocked("no"))
+    locked = backends.failing(keyring.errors.KeyringLocked("no"))
     monkeypatch.setattr(keyring.core, "_keyring_backend", locked)
     result = run("doctor")
     assert result.exit_code == 1

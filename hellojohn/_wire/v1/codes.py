@@ -13,14 +13,14 @@ from hellojohn._errors import (
     RateLimited,
     ValidationFailed,
 )
-from hellojohn._wire.errors import Codes, Meaning
+from hellojohn._wire.failures import Codes, Meaning
 from hellojohn._wire.outcome import Ending, Endings
 
 _KEYS = "publishable_key (HELLOJOHN_PUBLISHABLE_KEY) and secret_key (HELLOJOHN_SECRET_KEY)"
 _SIGN_IN_AGAIN = "The session has ended. Send the user to sign-in."
 _DISABLED = Meaning(AccountDisabled, "The account is disabled.")
 
-CODES: Codes = {
+_MEANINGS = {
     "invalid_credentials": Meaning(InvalidCredentials, "The email or the password is wrong."),
     "invalid_mfa_code": Meaning(InvalidCredentials, "The second factor's code is wrong."),
     "mfa_required": Meaning(
@@ -57,8 +57,11 @@ CODES: Codes = {
     "email_already_exists": Meaning(Conflict, "There is an account with this email address already."),
     "password_too_weak": Meaning(ValidationFailed, "The password is too weak.", quotes=True),
     "invalid_email": Meaning(ValidationFailed, "The email address is not valid.", quotes=True),
+    "link_expired": Meaning(ChallengeExpired, "The link was used or has expired. Ask for a new one."),
     "rate_limit_exceeded": Meaning(RateLimited, "Too many requests: wait before trying again."),
 }
+
+CODES = Codes(_MEANINGS)
 
 ENDINGS: Endings = {
     "refresh_token_expired": Ending(ExpiryReason.EXPIRED),

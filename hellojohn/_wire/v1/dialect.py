@@ -1,56 +1,60 @@
-"""v1, the documented cloud API."""
+"""v1, the documented cloud API: the requests and answers of a session."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
+from hellojohn._details import Device
 from hellojohn._errors import MfaChallenge
-from hellojohn._limits import (
-    LONGEST_CAPTCHA,
-    LONGEST_CHALLENGE,
-    LONGEST_NAME,
-)
-from hellojohn._models import Device, User
+from hellojohn._limits import LONGEST_CAPTCHA, LONGEST_NAME
+from hellojohn._models import User
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import (
     checked,
+    checked_challenge,
     checked_code,
     checked_email,
     checked_metadata,
     checked_password,
     checked_secret,
-    device_headers,
-    required_key,
 )
-from hellojohn._wire.errors import read_failure, refusal
+from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.failures import read_failure
 from hellojohn._wire.outcome import outcome
 from hellojohn._wire.reading import fields
-from hellojohn._wire.tokens import read_tokens, success, user, user_of_token
-from hellojohn._wire.v1_codes import CODES, ENDINGS, TOKEN_REFUSED
+from hellojohn._wire.tokens import read_tokens, success, user
+from hellojohn._wire.v1.admin import V1Admin
+from hellojohn._wire.v1.codes import CODES, ENDINGS, TOKEN_REFUSED
+from hellojohn._wire.v1.links import V1Links
+from hellojohn._wire.v1.oauth import V1OAuth
+from hellojohn._wire.v1.paths import UNPUBLISHED
+from hellojohn._wire.v1.requests import Requests
+from hellojohn._wire.v1.second_factors import V1SecondFactors, factor_for
+from hellojohn._wire.v1.tokens import signed_in
 from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, TokenResponse
 
-_UNPUBLISHED = {
-    "sign_out": "/v1/auth/sign-out",
-}
-"""Paths that no document of the service names: they are assumptions of the SDK."""
 
-
-@dataclass(frozen=True, slots=True)
 class V1:
-    """Builds v1's requests and reads its answers. It implements ``Dialect``.
+    """Builds v1's requests and reads its answers. It implements ``Dialect``."""
 
-    Attributes:
-        tenant_id: The tenant, named in every request.
-        publishable_key: The key of public requests: sign-in, sign-up, the second factor.
-        secret_key: The key of server-side requests.
-    """
+    name = "v1"
+    ends_sessions = True
+    ends_idle_sessions = True
+    challenge_ttl: float | None = None
 
-    tenant_id: str
-    publishable_key: Secret | None = None
-    secret_key: Secret | None = None
-    name: str = field(default="v1", init=False)
-    ends_sessions: bool = field(default=True, init=False)
-    ends_idle_sessions: bool = field(default=True, init=False)
-    challenge_ttl: float | None = field(default=None, init=False)
+    def __init__(
+        self,
+        tenant_id: str,
+        publishable_key: Secret | None = None,
+        secret_key: Secret | None = None,
+        *,
+        base_url: str = "https://api.hellojohn.dev",
+    ) -> None:
+        """Speak for one tenant, with the keys that the client has."""
+        self._requests = requests = Requests(base_url, tenant_id, publishable_key, secret_key)
+        self.second_factors = V1SecondFactors(requests)
+        self.links = V1Links(requests)
+        self.oauth = V1OAuth(requests)
+        self.admin = V1Admin(requests)
 
     # ---------------------------------------------------------------- requests
 
@@ -70,7 +74,9 @@ class V1:
             body["captcha_token"] = checked_secret(
                 captcha_token, name="captcha_token", longest=LONGEST_CAPTCHA
             )
-        return self._public("/v1/auth/sign-in", body, call="sign_in", device=device)
+        if device_token is not None:
+            body["device_token"] = device_token
+        return self._requests.public("/v1/auth/sign-in", body, call="auth.sign_in", device=device)
 
     def sign_up(
         self,
@@ -91,11 +97,11 @@ class V1:
             body["username"] = checked(username, name="username", longest=LONGEST_NAME)
         if metadata is not None:
             body["metadata"] = checked_metadata(metadata)
-        return self._public("/v1/auth/sign-up", body, call="sign_up", device=device)
+        return self._requests.public("/v1/auth/sign-up", body, call="auth.sign_up", device=device)
 
     def refresh(self, refresh_token: Secret) -> ApiRequest:
         """Build a refresh. It carries no ``Authorization``: the refresh token is the credential."""
-        request = self._request("POST", "/v1/auth/token/refresh", {"refresh_token": refresh_token})
+        request = self._requests.bare("POST", "/v1/auth/token/refresh", {"refresh_token": refresh_token})
         return replace(request, reads_until_deadline=True)
 
     def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
@@ -103,12 +109,16 @@ class V1:
         body: dict[str, object] = {"refresh_token": refresh_token}
         if everywhere:
             body["everywhere"] = True
-        request = self._request("POST", _UNPUBLISHED["sign_out"], body, bearer=access_token)
-        return replace(request, idempotent=True)
+        path = UNPUBLISHED["sign_out"]
+        return self._requests.bare("POST", path, body, bearer=access_token, idempotent=True)
 
     def me(self, access_token: Secret) -> ApiRequest:
         """Build the question who is signed in."""
-        return replace(self._request("GET", "/v1/auth/me", bearer=access_token), idempotent=True)
+        return self._requests.bare("GET", "/v1/auth/me", bearer=access_token, idempotent=True)
+
+    def me_after(self, answer: Answer, access_token: Secret) -> ApiRequest | None:
+        """Return no request: v1 has one way to ask."""
+        return None
 
     def verify_mfa(
         self,
@@ -119,20 +129,19 @@ class V1:
         remember_device: bool = False,
         device: Device | None = None,
     ) -> ApiRequest:
-        """Build the answer to a second-factor challenge; without ``factor``, for the first one listed."""
-        body: dict[str, object] = {
-            "challenge_id": checked(challenge.id, name="challenge.id", longest=LONGEST_CHALLENGE),
-            "code": checked_code(code),
-        }
-        if factor is not None:
-            body["factor_id"] = checked(factor, name="factor", longest=LONGEST_NAME)
-        elif challenge.factors:
-            body["factor_id"] = checked(challenge.factors[0], name="challenge.factors", longest=LONGEST_NAME)
-        return self._public("/v1/mfa/verify", body, call="verify_mfa", device=device)
+        """Build the answer to a second-factor challenge."""
+        code = checked_code(code)
+        body: dict[str, object] = {"challenge_id": checked_challenge(challenge), "code": code}
+        chosen = factor_for(challenge, code, factor)
+        if chosen is not None:
+            body["factor_id"] = chosen
+        if remember_device:
+            body["remember_device"] = True
+        return self._requests.public("/v1/mfa/verify", body, call="auth.verify_mfa", device=device)
 
     def probe(self) -> ApiRequest:
         """Build a question for the user without a token, which HelloJohn refuses in its own words."""
-        return replace(self._request("GET", "/v1/auth/me"), idempotent=True)
+        return self._requests.bare("GET", "/v1/auth/me", idempotent=True)
 
     def second_look(self, access_token: Secret | None) -> ApiRequest:
         """Build a harmless request. v1 has no doubtful refusals."""
@@ -141,15 +150,12 @@ class V1:
     # ---------------------------------------------------------------- answers
 
     def read_tokens(self, answer: Answer) -> TokenResponse:
-        """Read the answer to a sign-in, a sign-up or a second factor."""
-        tokens = read_tokens(answer)
-        if tokens is None or tokens.refresh_token is None:
-            raise refusal(answer, CODES)
-        return replace(tokens, user=tokens.user or user_of_token(tokens))
+        """Read the answer to a sign-in or a second factor."""
+        return signed_in(answer)
 
-    def read_sign_up(self, answer: Answer) -> TokenResponse:
-        """Read the answer to a sign-up."""
-        return self.read_tokens(answer)
+    def read_sign_up(self, answer: Answer) -> TokenResponse | None:
+        """Read the answer to a sign-up, which signs in."""
+        return signed_in(answer)
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me``: a user, or an object that holds one."""
@@ -161,8 +167,7 @@ class V1:
 
     def read_done(self, answer: Answer) -> None:
         """Read the answer to a sign-out: any success."""
-        if not (isinstance(answer, ApiResponse) and answer.is_success):
-            raise refusal(answer, CODES, assumed_path=_UNPUBLISHED["sign_out"])
+        check_done(answer, CODES, assumed_path=UNPUBLISHED["sign_out"])
 
     def outcome(self, answer: Answer) -> Outcome:
         """Return what the answer to a refresh means."""
@@ -184,25 +189,6 @@ class V1:
     def is_serving(self, answer: Answer) -> bool:
         """Return whether HelloJohn answered."""
         return self.is_own_answer(answer)
-
-    # ---------------------------------------------------------------- parts
-
-    def _public(
-        self, path: str, body: Mapping[str, object], *, call: str, device: Device | None = None
-    ) -> ApiRequest:
-        key = required_key(self.publishable_key, name="publishable_key", call=f"auth.{call}")
-        request = self._request("POST", path, body, bearer=key)
-        return replace(request, headers={**request.headers, **device_headers(device)})
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, object] | None = None,
-        *,
-        bearer: Secret | None = None,
-    ) -> ApiRequest:
-        return ApiRequest(method, path, body, bearer, {"X-Tenant-ID": self.tenant_id})
 
 
 def _credentials(email: str, password: Secret, duration: str | None) -> dict[str, object]:

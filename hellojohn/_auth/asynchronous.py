@@ -1,0 +1,376 @@
+"""``hj.auth`` for callers that await. Each method masks the secrets and awaits a flow."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hellojohn._auth.flows import Flows, Options
+from hellojohn._config import Settings
+from hellojohn._details import Device, PasswordPolicy
+from hellojohn._errors import MfaChallenge
+from hellojohn._models import Session, User
+from hellojohn._secret import Secret
+from hellojohn._session.account import Account
+from hellojohn._session.flight import run_async
+
+
+class AsyncAuth:
+    """Signs one account in and out; ``hj.auth`` of ``AsyncHelloJohn``. Safe to share between tasks and loops.
+
+    Cancelling a call never loses a session: a worker thread finishes and stores what was begun.
+    """
+
+    def __init__(self, account: Account, settings: Settings) -> None:
+        """Made by ``AsyncHelloJohn``."""
+        self._flows = Flows(account, settings)
+
+    async def sign_in(
+        self,
+        email: str,
+        password: str,
+        *,
+        remember_me: bool | None = None,
+        session_options: Options | None = None,
+        captcha_token: str | None = None,
+        device: Device | None = None,
+    ) -> Session:
+        """Sign a user in and keep the session in the store.
+
+        Args:
+            email: The user's email address.
+            password: The password. It is masked at once and held no longer than the call.
+            remember_me: The box under the form: ``True`` asks for the client's ``remember_me_duration``,
+                ``False`` for its ``session_duration``, ``None`` for the tenant's default.
+            session_options: Asks for exactly this: ``{"duration": "8h"}``, or ``SessionOptions``.
+            captcha_token: The answer of a captcha, if the tenant demands one.
+            device: The browser for which a back end signs the user in.
+
+        Returns:
+            The session. If the service grants a longer one than asked for, the client ends it in time.
+
+        Raises:
+            InvalidCredentials: The email or the password is wrong.
+            MfaRequired: A second factor is needed: see ``verify_mfa``.
+            AccountLocked: Too many attempts failed.
+            AccountDisabled: The account is disabled.
+            EmailNotVerified: The address is not verified yet.
+            RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
+            ValidationFailed: The email or the password is empty or too long.
+            ServiceUnavailable: There is no usable answer; an existing session is kept.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            ConfigurationError: An argument has the wrong type, or a key is missing.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        hidden = Secret(password)
+        captcha = None if captcha_token is None else Secret(captcha_token)
+        del password, captcha_token
+        return await run_async(
+            self._flows.sign_in(
+                email,
+                hidden,
+                remember_me=remember_me,
+                session_options=session_options,
+                captcha_token=captcha,
+                device=device,
+            )
+        )
+
+    async def sign_up(
+        self,
+        email: str,
+        password: str,
+        *,
+        name: str | None = None,
+        username: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        remember_me: bool | None = None,
+        session_options: Options | None = None,
+        device: Device | None = None,
+    ) -> Session:
+        """Create a user and sign them in.
+
+        Args:
+            email: The user's email address.
+            password: The password, by the rules of the tenant: see ``password_policy``.
+            name: The display name.
+            username: The user name.
+            metadata: Any JSON object.
+            remember_me: As in ``sign_in``.
+            session_options: As in ``sign_in``.
+            device: As in ``sign_in``.
+
+        Raises:
+            Conflict: The email address is taken.
+            ValidationFailed: The service refused a value, such as a weak password.
+            RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
+            ServiceUnavailable: There is no usable answer. The user may exist if ``ambiguous`` is true.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            ConfigurationError: An argument has the wrong type, or a key is missing.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        hidden = Secret(password)
+        del password
+        return await run_async(
+            self._flows.sign_up(
+                email,
+                hidden,
+                name=name,
+                username=username,
+                metadata=metadata,
+                remember_me=remember_me,
+                session_options=session_options,
+                device=device,
+            )
+        )
+
+    async def verify_mfa(
+        self,
+        challenge: MfaChallenge,
+        code: str,
+        *,
+        factor: str | None = None,
+        remember_device: bool = False,
+        device: Device | None = None,
+    ) -> Session:
+        """Answer a second-factor challenge and keep the session that it brings.
+
+        Args:
+            challenge: The ``challenge`` of the ``MfaRequired`` error. What was asked at sign-in still holds.
+            code: The code that the user typed: of the factor, or a recovery code.
+            factor: Which factor the code belongs to; the one that fits the code if not given.
+            remember_device: Whether the next sign-in on this device needs no second factor.
+            device: As in ``sign_in``.
+
+        Raises:
+            InvalidCredentials: The code is wrong. The same challenge can be answered again.
+            ChallengeExpired: The challenge has ended: sign in again.
+            ValidationFailed: The code is empty or too long.
+            ServiceUnavailable: There is no usable answer.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            ConfigurationError: An argument has the wrong type.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        hidden = Secret(code)
+        del code
+        return await run_async(
+            self._flows.verify_mfa(
+                challenge, hidden, factor=factor, remember_device=remember_device, device=device
+            )
+        )
+
+    async def send_mfa_code(self, challenge: MfaChallenge, *, factor: str | None = None) -> None:
+        """Have the code of a second factor sent, by text message or mail.
+
+        Args:
+            challenge: The ``challenge`` of the ``MfaRequired`` error.
+            factor: Which factor; the first one whose codes are sent if not given.
+
+        Raises:
+            ChallengeExpired: The challenge has ended: sign in again.
+            RateLimited: Too many codes were sent.
+            ServiceUnavailable: There is no usable answer.
+            ConfigurationError: No factor of the challenge can be sent.
+        """
+        await run_async(self._flows.send_mfa_code(challenge, factor))
+
+    async def send_magic_link(self, email: str, *, redirect_to: str | None = None) -> None:
+        """Mail a link that signs in. The answer does not say whether the address has an account.
+
+        Args:
+            email: The address.
+            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query and
+            waits
+                for a click before it calls ``verify_magic_link``, because mail scanners open links as well.
+
+        Raises:
+            NotSupported: The server has no magic links.
+            RateLimited: Too many mails were sent.
+            ValidationFailed: The address is empty or too long.
+            ServiceUnavailable: There is no usable answer.
+        """
+        await run_async(self._flows.send_magic_link(email, redirect_to))
+
+    async def verify_magic_link(
+        self,
+        token_or_url: str,
+        *,
+        remember_me: bool | None = None,
+        session_options: Options | None = None,
+        device: Device | None = None,
+    ) -> Session:
+        """Sign in with a magic link, or with the token in it.
+
+        Args:
+            token_or_url: The link that was opened, or its token.
+            remember_me: As in ``sign_in``.
+            session_options: As in ``sign_in``.
+            device: As in ``sign_in``.
+
+        Raises:
+            ChallengeExpired: The link is used, unknown or too old: send another one.
+            MfaRequired: A second factor is needed: see ``verify_mfa``.
+            NotSupported: The server has no magic links.
+            ServiceUnavailable: There is no usable answer.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        hidden = Secret(token_or_url)
+        del token_or_url
+        return await run_async(
+            self._flows.verify_magic_link(
+                hidden, remember_me=remember_me, session_options=session_options, device=device
+            )
+        )
+
+    async def send_password_reset(self, email: str, *, redirect_to: str | None = None) -> None:
+        """Mail a link that sets a new password. The answer does not say whether the address has an account.
+
+        Args:
+            email: The address.
+            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query.
+
+        Raises:
+            RateLimited: Too many mails were sent.
+            ValidationFailed: The address is empty or too long.
+            ServiceUnavailable: There is no usable answer.
+        """
+        await run_async(self._flows.send_password_reset(email, redirect_to))
+
+    async def confirm_password_reset(self, token_or_url: str, new_password: str) -> None:
+        """Set a new password with a mailed link. It signs nobody in.
+
+        The reset ends the user's sessions at the service.
+
+        Args:
+            token_or_url: The link that was opened, or its token.
+            new_password: The new password.
+
+        Raises:
+            ChallengeExpired: The link is used, unknown or too old: send another one.
+            ValidationFailed: The password breaks the tenant's rules. The link stays good.
+            ServiceUnavailable: There is no usable answer.
+        """
+        hidden, password = Secret(token_or_url), Secret(new_password)
+        del token_or_url, new_password
+        await run_async(self._flows.confirm_password_reset(hidden, password))
+
+    async def change_password(self, current: str, new: str) -> None:
+        """Change the password of the signed-in user.
+
+        Args:
+            current: The present password.
+            new: The new password.
+
+        Raises:
+            InvalidCredentials: The present password is wrong.
+            ValidationFailed: The new password breaks the tenant's rules.
+            NotSupported: The server cannot do it: send a password reset.
+            SignInRequired: No user is signed in, or the session has ended.
+            ServiceUnavailable: There is no usable answer.
+        """
+        before, after = Secret(current), Secret(new)
+        del current, new
+        await run_async(self._flows.change_password(before, after))
+
+    async def password_policy(self) -> PasswordPolicy:
+        """Return the tenant's rules for new passwords, so that an app can show them.
+
+        Raises:
+            NotSupported: The server does not publish them.
+            ServiceUnavailable: There is no usable answer.
+        """
+        return await run_async(self._flows.password_policy())
+
+    async def send_email_verification(
+        self, email: str | None = None, *, redirect_to: str | None = None
+    ) -> None:
+        """Mail a link that verifies an address.
+
+        Args:
+            email: The address; the signed-in user's if not given.
+            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query.
+
+        Raises:
+            SignInRequired: No address was given, and no user is signed in.
+            RateLimited: Too many mails were sent.
+            ServiceUnavailable: There is no usable answer.
+        """
+        await run_async(self._flows.send_email_verification(email, redirect_to))
+
+    async def verify_email(self, token_or_url: str) -> None:
+        """Verify an address with a mailed link, or with the token in it.
+
+        Raises:
+            ChallengeExpired: The link is used, unknown or too old: send another one.
+            ServiceUnavailable: There is no usable answer.
+        """
+        hidden = Secret(token_or_url)
+        del token_or_url
+        await run_async(self._flows.verify_email(hidden))
+
+    async def sign_out(self, *, everywhere: bool = False) -> bool:
+        """End the session: here at once and for good, and at the service.
+
+        The session is gone here even when the service cannot be reached, and no operation that was begun
+        before brings it back. Without a session, this does nothing.
+
+        Args:
+            everywhere: End all sessions of the user, and forget that this device needs no second factor.
+
+        Returns:
+            Whether the service confirmed it. Without a session there is nothing to confirm: ``True``.
+
+        Raises:
+            ServiceUnavailable: With ``everywhere`` only: the other sessions may live on.
+            ApiError: With ``everywhere`` only: the service refused.
+            StoreError: The store did not remove the session. The service was asked to end it all the same.
+        """
+        return await run_async(self._flows.sign_out(everywhere=everywhere))
+
+    async def session(self) -> Session | None:
+        """Return the session; ``None`` when there is none or it has ended.
+
+        It reads the store the first time, and never asks the service.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        return await run_async(self._flows.session())
+
+    async def access_token(self, *, refused: str | None = None) -> str:
+        """Return an access token that is valid now, for a transport other than HTTP. It refreshes when due.
+
+        Args:
+            refused: The token that the other transport was refused with. A newer one comes back, with one
+                refresh for any number of callers.
+
+        Raises:
+            SignInRequired: No user is signed in, or the session has ended.
+            ServiceUnavailable: A refresh was due and got no usable answer, or the refused token is itself
+                the result of a refusal a moment ago. The session is kept.
+            StoreError: The store failed.
+        """
+        hidden = None if refused is None else Secret(refused)
+        del refused
+        return (await run_async(self._flows.access_token(hidden))).reveal()
+
+    async def refresh(self) -> Session:
+        """Refresh now, or join the refresh that is under way.
+
+        Raises:
+            SignInRequired: No user is signed in, or the session has ended.
+            ServiceUnavailable: There is no usable answer; the session is kept.
+            ApiError: The settings are wrong; the session is kept.
+            StoreError: The store failed.
+        """
+        return await run_async(self._flows.refresh())
+
+    async def user(self) -> User:
+        """Ask the service who is signed in.
+
+        Raises:
+            SignInRequired: No user is signed in, or the session has ended.
+            ServiceUnavailable: There is no usable answer; the session is kept.
+            ApiError: The service refused.
+            StoreError: The store failed.
+        """
+        return await run_async(self._flows.user())

@@ -19,7 +19,7 @@ from tests.http.senders import (
     sent_through,
     sent_to,
 )
-from tests.loopback import Peer, read_request, reset
+from tests.loopback import Peer, answer, read_request, reset
 
 JSON = b'{"access_token": "a", "user": {"name": "Jos\xc3\xa9"}}'
 CUT = JSON[:-1]
@@ -133,6 +133,21 @@ def test_object_that_goes_on_behind_its_message_counts(misframed):
         for _ in range(3):
             assert sender.send(REFRESH, deadline=LATE).body == JSON
         assert peer.connections == 3  # the rest of one answer would spoil the next on the same connection
+
+
+class Bare(httpx.HTTPTransport):
+    """Makes a new answer of the old one, and forgets its extensions."""
+
+    def handle_request(self, request):
+        """Pass the request on."""
+        response = super().handle_request(request)
+        return httpx.Response(response.status_code, headers=response.headers, stream=response.stream)
+
+
+def test_object_behind_its_message_counts_without_its_connection():
+    """The connection cannot be closed then, and the answer is more important."""
+    handler = answer(MISFRAMED["length in characters"])
+    assert sent_to(handler, REFRESH, deadline=LATE, transport=Bare).body == JSON
 
 
 @pytest.mark.parametrize(

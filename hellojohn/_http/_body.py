@@ -5,7 +5,7 @@ its framing, its coding or its connection is damaged.
 """
 
 import contextlib
-from typing import Any, cast
+from typing import cast
 
 import httpx
 
@@ -80,6 +80,6 @@ def _misframed(response: httpx.Response, length: int, coding: str, exchange: Exc
     body = _whole(following, coding) if len(following) > length else b""
     if body:
         # The rest would be taken for the beginning of the next answer on this connection.
-        stream: Any = response.extensions.get("network_stream")
-        stream.close()
+        with contextlib.suppress(Exception):
+            response.extensions["network_stream"].close()
     return body

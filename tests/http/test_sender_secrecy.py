@@ -12,7 +12,7 @@ import pytest
 
 from hellojohn._http import Sender
 from hellojohn._secret import Secret
-from hellojohn._wire import ApiResponse, Delivery, TransportFailure
+from hellojohn._wire import ApiRequest, ApiResponse, Delivery, TransportFailure
 from tests.http.senders import (
     GET,
     LATE,
@@ -27,6 +27,8 @@ from tests.http.senders import (
     trickle,
 )
 from tests.loopback import Peer, answer, http
+
+LINK = ApiRequest("GET", "/magic", headers={"X-Key": Secret(MARK)}, secret_query={"token": Secret(MARK)})
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def test_debug_logs_show_no_secret(caplog):
     granted = json.dumps({"access_token": MARK, "refresh_token": MARK, "expires_in": 60}).encode()
     for handler in (answer(http(granted)), reset_after_reading, close_within_the_body):
         with Peer(handler) as peer, sending(peer) as sender:
-            for request in (POST, REFRESH, GET):
+            for request in (POST, REFRESH, GET, LINK):
                 sender.send(request)
     assert "send_request_body" in caplog.text
     assert MARK not in caplog.text

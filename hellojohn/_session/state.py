@@ -72,6 +72,7 @@ class AccountState(NamedTuple):
         order: The number of the sign-in or sign-out that made it.
         snapshot: The session, for ACTIVE and UNSAVED.
         ended: Why the last session ended, for EMPTY.
+        shown: The id of the sign-in that was last used here, also after its end.
         damaged: For UNSAVED: the store holds nothing because its text was damaged and quarantined.
         announced: For SIGNING_OUT: whether ``SIGNED_OUT`` was emitted, by this sign-out or an earlier one.
     """
@@ -80,6 +81,7 @@ class AccountState(NamedTuple):
     order: int = 0
     snapshot: TokenSnapshot | None = None
     ended: SessionExpired | None = None
+    shown: str | None = None
     damaged: bool = False
     announced: bool = False
 
@@ -98,4 +100,5 @@ class AccountState(NamedTuple):
         if phase is None:
             return self
         order = self.order if order is None else order
-        return AccountState(phase, order, snapshot, ended, damaged, announced)
+        shown = self.shown if snapshot is None else snapshot.record.sign_in_id
+        return AccountState(phase, order, snapshot, ended, shown, damaged, announced)

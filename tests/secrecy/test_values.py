@@ -25,8 +25,8 @@ from tests.secrecy.walk import exposed, reachable
 
 NAMES = [name for name in hellojohn.__all__ if inspect.isclass(getattr(hellojohn, name))]
 CLASSES = {name: getattr(hellojohn, name) for name in NAMES}
-ABSTRACT = {"TokenStore"}
-"""A protocol has no objects."""
+ABSTRACT = {"LockedValue", "TokenStore"}
+"""Protocols, which have no objects."""
 
 
 def errors():

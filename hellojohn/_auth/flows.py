@@ -295,6 +295,8 @@ def _check_challenge(challenge: object) -> None:
         raise ConfigurationError("challenge must be the MfaChallenge of an MfaRequired error.")
     if challenge.remember_me is not None:
         check_flag(challenge.remember_me, "challenge.remember_me")
+    if challenge.duration is not None:
+        parse_duration(challenge.duration, name="challenge.duration")
 
 
 def _as_text(duration: Duration | None) -> str | None:

@@ -5,7 +5,7 @@ A value that is missing is an empty text, as in the server. It knows no session 
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Final, cast
+from typing import Final, NoReturn, cast
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -85,7 +85,7 @@ def read_json(request: Request, *, known: Collection[str] | None = None) -> Valu
     """
     text = body(request).decode(errors="replace").lstrip(" \t\r\n")
     try:
-        value, end = json.JSONDecoder().raw_decode(text)
+        value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         raise V2Problem("INVALID_JSON") from None
     if not isinstance(value, dict):
@@ -171,6 +171,14 @@ def need_tenant(request: Request, directory: Directory, *, otherwise: str = "") 
     if tenant is None:
         raise V2Problem("TENANT_NOT_FOUND", named)
     return tenant
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse ``NaN`` and the infinities, which ``json`` accepts although JSON has none."""
+    raise ValueError(name)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _media_type(request: Request) -> str:

@@ -20,7 +20,7 @@ class TestServiceTokens:
         assert app.service_token("worker", secret, scope="a c").json()["error"] == "invalid_scope"
 
     def test_it_is_the_client_s_own(self, app, secret):
-        """There is no refresh token, and the subject is the client."""
+        """The answer has no refresh token, and the subject is the client."""
         answer = app.service_token("worker", secret).json()
         assert set(answer) == {"access_token", "token_type", "expires_in", "scope"}
         assert claims(answer["access_token"])["sub"] == "worker"

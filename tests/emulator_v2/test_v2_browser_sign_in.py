@@ -51,7 +51,7 @@ class TestLoginPage:
         "return_to", ["", "https://evil.example/", "//evil.example/oauth2/authorize", "javascript:alert(1)"]
     )
     def test_it_leads_nowhere_else(self, app, return_to):
-        """Only the server's own authorisation address is followed."""
+        """Only the server's own authorization address is followed."""
         answer = app.http.post("/login", data={**DEMO, "return_to": return_to})
         assert answer.status_code == 400
         assert "Location" not in answer.headers

@@ -57,7 +57,7 @@ def test_any_json_gets_an_answer(shared, path, body):
     "body", [b"", b"[]", b"null", b'"x"', b"{", b"\xff\xfe", b"[" * 100_000, b'{"email": NaN}', b"x" * 70_000]
 )
 def test_a_body_that_is_no_object_is_refused(shared, path, body):
-    """Empty, cut, foreign or deep: the server says that it is no JSON."""
+    """A body that is empty, cut, foreign or deep is called invalid JSON."""
     headers = {"Content-Type": "application/json", "X-Tenant-ID": "local"}
     response = shared.http.post(f"/v2/{path}", content=body, headers=headers)
     assert response.status_code in {400, 403}
@@ -84,7 +84,7 @@ def test_bad_basic_credentials_are_refused(shared, credentials):
 
 @pytest.mark.parametrize("token", ["a.b.c", "a" * 100_000, "..", "\x7f", "eyJhbGciOiJub25lIn0.e30."])
 def test_a_bad_access_token_is_refused(shared, token):
-    """Junk is no token."""
+    """The server refuses junk like any bad token."""
     for path in ("/v2/me", "/userinfo", "/resource", "/v2/mfa/factors"):
         response = shared.http.get(path, headers={"Authorization": f"Bearer {token}", "X-Tenant-ID": "local"})
         assert response.status_code == 401

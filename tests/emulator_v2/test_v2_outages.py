@@ -25,13 +25,13 @@ def test_a_refresh_looks_like_an_end_and_is_none(app, emulator, session):
 
 
 def test_two_calls_tell_an_outage_from_an_end(app, emulator, session):
-    """The factors of a signed-in user, and the end of nobody's sessions, fail while it is away."""
+    """Reading a user's factors, and a sign-out of an unknown user, fail while it is away."""
     token = session["access_token"]
 
     def looks():
         factors = app.get("/v2/mfa/factors", token)
-        nobody = app.post("/v2/auth/logout-all", {"user_id": NIL}, X_Tenant_ID="local")
-        return factors.status_code, nobody.status_code
+        unknown = app.post("/v2/auth/logout-all", {"user_id": NIL}, X_Tenant_ID="local")
+        return factors.status_code, unknown.status_code
 
     assert looks() == (200, 204)
     with emulator.database_away():
@@ -40,7 +40,7 @@ def test_two_calls_tell_an_outage_from_an_end(app, emulator, session):
 
 
 def test_a_deleted_user_is_told_from_an_outage(app, emulator, session):
-    """The database answers that there is no such user."""
+    """The database answers that the user is unknown."""
     emulator.delete_user(DEMO_EMAIL)
     assert refusal(app.get("/v2/mfa/factors", session["access_token"]))[:2] == (404, "user_not_found")
 

@@ -108,7 +108,7 @@ class TestChallenge:
 
 class TestRecoveryCodes:
     def test_each_counts_once(self, app, enrolled):
-        """There are ten of ten characters; they go in a field of their own."""
+        """The ten codes have ten characters each, and are sent in the field ``recovery``."""
         assert [len(code) for code in enrolled] == [10] * 10
         token = begin(app)
         assert refusal(app.mfa("totp/challenge", mfa_token=token, code=enrolled[0])) == WRONG

@@ -23,7 +23,7 @@ def refresh(app, token):
 
 class TestRotation:
     def test_a_rotated_token_is_dead_at_once(self, app):
-        """There is no grace window: the second use is refused, and the new token works."""
+        """The second use is refused at once, and the new token works."""
         first = app.sign_in()["refresh_token"]
         second = refresh(app, first)
         assert refusal(app.refresh(first)) == REVOKED
@@ -43,7 +43,7 @@ class TestRotation:
         assert refusal(app.refresh(token)) == EXPIRED
 
     def test_two_tokens_of_one_second_are_one_text(self, app):
-        """A token has no id, so that tokens issued alike in one second cannot be told apart."""
+        """Access tokens have no id, so two that are issued in one second are equal."""
         answers = [app.refresh(app.sign_in()["refresh_token"]).json() for _ in range(2)]
         assert answers[0]["access_token"] == answers[1]["access_token"]
         assert answers[0]["refresh_token"] != answers[1]["refresh_token"]
@@ -88,7 +88,7 @@ class TestReuseDetection:
 
 class TestLives:
     def test_a_client_s_lives_count_from_the_first_refresh(self, app, emulator):
-        """The first pair lives 900 s and 30 days, whatever the client asks for."""
+        """The first pair lives 900 s and 30 days, also where the client has shorter lives."""
         emulator.configure(access_token_ttl="60s", session_duration="1h")
         first = app.sign_in()
         emulator.advance("2h")

@@ -15,7 +15,7 @@ _LIVES: Final = {"reset": 3_600.0, "verification": 86_400.0}
 
 
 class LinkKind(StrEnum):
-    """What a link is for."""
+    """The purpose of a link."""
 
     RESET = "reset"
     VERIFICATION = "verification"

@@ -8,7 +8,7 @@ from hellojohn._secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """What a new password needs.
+    """The rules for new passwords.
 
     Attributes:
         min_length: The fewest characters.

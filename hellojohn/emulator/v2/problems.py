@@ -72,7 +72,7 @@ class V2Problem(ApiProblem):
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Look up the status and the sentence. ``detail`` is what the server adds for developers."""
+        """Look up the status and the sentence. ``detail`` is the server's hint for developers."""
         usual, sentence = _PROBLEMS.get(code, (400, "The request was refused."))
         details = {} if detail is None else {"detail": detail}
         super().__init__(code, sentence, status=usual if status is None else status, **details)

@@ -163,7 +163,7 @@ def need_tenant(request: Request, directory: Directory, *, otherwise: str = "") 
     A request that names none is taken to name the first part of its host: ``127`` on ``127.0.0.1``.
 
     Raises:
-        V2Problem: There is no such tenant.
+        V2Problem: The tenant is unknown.
     """
     host = (request.url.hostname or "").partition(".")[0]
     named = named_tenant(request) or otherwise or host

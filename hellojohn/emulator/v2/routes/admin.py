@@ -1,4 +1,4 @@
-"""What a back end does with an API key: a tenant's clients, and the end of a user's sessions."""
+"""The calls of a back end with an API key: a tenant's clients, and the end of a user's sessions."""
 
 from dataclasses import replace
 from typing import Final

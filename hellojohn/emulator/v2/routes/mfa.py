@@ -1,4 +1,4 @@
-"""Second factors: answering a challenge, and what a signed-in user does with factors.
+"""Second factors: answering a challenge, and changing the factors of a signed-in user.
 
 Every call needs the tenant in a header or in the query; in the body it is not looked for.
 """
@@ -68,7 +68,7 @@ class MfaRoutes:
 
         return handler
 
-    # What a signed-in user does
+    # The factors of a signed-in user
 
     def factors(self, request: Request) -> Response:
         """Return the factors that the user can give. While the database is away, this says so."""

@@ -94,7 +94,7 @@ class OAuthRoutes:
         """Do the browser's part of a sign-in, and return the address that it ends on.
 
         Raises:
-            V2Problem: The address is not one that the server accepts, or there is no such user.
+            V2Problem: The server refuses the address, or the user is unknown.
         """
         asked = self._asked(url)
         user = asked.tenant.data.accounts.find(email)
@@ -184,7 +184,7 @@ class OAuthRoutes:
         return self._server.directory.with_client(client_id)
 
     def _asked(self, url: str) -> Asked:
-        """Return what an authorisation address asks for."""
+        """Check the authorization request in an address."""
         parts = urlsplit(url)
         here = urlsplit(self._server.issuer.url)
         if (parts.scheme, parts.netloc, parts.path) != (here.scheme, here.netloc, AUTHORIZE):

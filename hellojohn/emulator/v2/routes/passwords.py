@@ -45,7 +45,7 @@ class PasswordRoutes:
         return answer({"status": "ok"})
 
     def reset(self, request: Request) -> Response:
-        """Set a new password. It signs nobody in, and ends the user's sessions with this client only."""
+        """Set a new password. The user is not signed in, and loses the sessions with this client only."""
         tenant, fields = self._read(request)
         _need(fields, "client_id", "token", "new_password")
         token, password = fields.secret("token"), fields.secret("new_password")

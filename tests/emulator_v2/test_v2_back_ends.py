@@ -60,6 +60,23 @@ class TestClients:
         app.admin("PUT", "clients/worker", {**worker, "access_token_ttl": 60})
         assert app.service_token("worker", secret).json()["expires_in"] == 59
 
+    @pytest.mark.parametrize(
+        "field",
+        [
+            {"scopes": "a b"},
+            {"scopes": [1]},
+            {"access_token_ttl": "60"},
+            {"access_token_ttl": True},
+            {"require_email_verification": "yes"},
+            {"name": 5},
+        ],
+    )
+    def test_a_field_of_the_wrong_type_is_refused(self, app, field):
+        """The client stays as it was."""
+        before = app.admin("GET", "clients").json()
+        assert refusal(app.admin("PUT", "clients/app", field)) == (400, "INVALID_JSON", None)
+        assert app.admin("GET", "clients").json() == before
+
     def test_an_unknown_client_cannot_be_replaced(self, app):
         """Nothing is created by mistake."""
         assert app.admin("PUT", "clients/nobody", {}).status_code == 404
@@ -84,6 +101,13 @@ class TestRevocation:
         assert app.admin("POST", path, body, key=tenant).status_code == 200
         elsewhere = app.http.get("/v2/admin/tenants/other/clients", headers={"X-API-Key": tenant})
         assert refusal(elsewhere)[:2] == (403, "FORBIDDEN")
+
+    def test_the_tenant_and_a_key_have_to_be_there(self, app, emulator):
+        """The tenant is looked at after the key."""
+        unknown = app.http.get("/v2/admin/tenants/nosuch/clients", headers={"X-API-Key": emulator.secret_key})
+        assert refusal(unknown) == (404, "TENANT_NOT_FOUND", "nosuch")
+        without = app.http.get("/v2/admin/tenants/nosuch/clients")
+        assert refusal(without)[2] == "authorization header required"
 
     @pytest.mark.parametrize("key", ["hj_admin_wrong", "", "sk_test_local"])
     def test_a_wrong_key_opens_nothing(self, app, key):

@@ -99,6 +99,20 @@ class TestChallenge:
         emulator.advance("1h")
         assert app.mfa("email/send", mfa_token=begin(app)).status_code == 202
 
+    def test_a_deleted_user_s_challenge_is_over(self, app, emulator, enrolled):
+        """Neither can a code be sent."""
+        token = begin(app)
+        emulator.delete_user(DEMO_EMAIL)
+        assert refusal(app.mfa("totp/challenge", mfa_token=token, recovery=enrolled[0])) == OVER
+        assert refusal(app.mfa("email/send", mfa_token=token))[1] == "store_error"
+
+    def test_a_mailed_code_lives_five_minutes(self, app, emulator, enrolled):
+        """A code that was sent before another challenge can answer that one, but not for long."""
+        app.mfa("email/send", mfa_token=begin(app))
+        emulator.advance("5m")
+        answer = app.mfa("email/challenge", mfa_token=begin(app), code=emulator.inbox[-1].code)
+        assert refusal(answer) == WRONG
+
     def test_two_challenges_are_open_at_once(self, app, emulator, enrolled):
         """A second sign-in does not end the first one's challenge."""
         first, _ = begin(app), begin(app)

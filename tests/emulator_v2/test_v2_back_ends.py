@@ -1,5 +1,7 @@
 """What back ends do at the emulated open-source server: service tokens, a client's settings, revocation."""
 
+import uuid
+
 import pytest
 
 from hellojohn import ConfigurationError
@@ -26,6 +28,16 @@ class TestServiceTokens:
         assert claims(answer["access_token"])["sub"] == "worker"
         assert app.get("/resource", answer["access_token"]).status_code == 200
 
+    def test_it_names_the_tenant_as_the_request_does(self, app, emulator, secret):
+        """By slug under the server's issuer, or by id under the tenant's."""
+        tenant_id = app.get("/v2/auth/password-policy", tenant_id="local").json()["tenant_id"]
+        for named, issuer in (("local", emulator.url), (tenant_id, f"{emulator.url}/t/local")):
+            form = {"grant_type": "client_credentials"}
+            headers = {"X-Tenant-ID": named}
+            answer = app.http.post("/oauth2/token", data=form, headers=headers, auth=("worker", secret))
+            read = claims(answer.json()["access_token"])
+            assert (read["tid"], read["iss"]) == (named, issuer)
+
     def test_a_wrong_secret_is_final(self, app, secret):
         """So is an unknown client, and a client without a secret may not ask."""
         assert app.service_token("worker", "wrong").status_code == 401
@@ -41,9 +53,10 @@ class TestClients:
         answer = app.refresh(token).json()
         assert answer["expires_in"] == 59
         assert claims(answer["access_token"])["scp"] == ""
-        (client,) = app.admin("GET", "clients").json()
+        client = app.admin("GET", "clients/app").json()
         assert "scopes" not in client
         assert "providers" not in client
+        assert len(client["redirect_uris"]) == 3
 
     def test_a_client_that_is_written_whole_keeps_everything(self, app):
         """Read it, change it, write it, read it back."""
@@ -53,10 +66,11 @@ class TestClients:
         assert app.admin("GET", "clients").json() == [changed]
 
     def test_a_replaced_client_keeps_its_secret(self, app, emulator):
-        """The secret is not among the fields that are read and written."""
+        """What is read has a hash of the secret, which is not to be shown either."""
         secret = emulator.add_client("worker", scopes=["a"], confidential=True)
         (worker,) = [c for c in app.admin("GET", "clients").json() if c["client_id"] == "worker"]
         assert secret not in str(worker)
+        assert len(worker["secret_hash"]) == 64
         app.admin("PUT", "clients/worker", {**worker, "access_token_ttl": 60})
         assert app.service_token("worker", secret).json()["expires_in"] == 59
 
@@ -77,9 +91,16 @@ class TestClients:
         assert refusal(app.admin("PUT", "clients/app", field)) == (400, "INVALID_JSON", None)
         assert app.admin("GET", "clients").json() == before
 
-    def test_an_unknown_client_cannot_be_replaced(self, app):
+    @pytest.mark.parametrize("uri", ["http://app.example/cb", "app:/cb", "http://127.0.0.1:*/cb", ""])
+    def test_a_redirect_address_is_https_or_loopback(self, app, uri):
+        """Private schemes, plain http elsewhere and patterns are refused."""
+        answer = app.admin("PUT", "clients/app", {"redirect_uris": [uri]})
+        assert refusal(answer)[2] == f"control plane: bad input: invalid redirect uri: {uri}"
+
+    @pytest.mark.parametrize("method", ["GET", "PUT"])
+    def test_an_unknown_client_is_not_found(self, app, method):
         """Nothing is created by mistake."""
-        assert app.admin("PUT", "clients/nobody", {}).status_code == 404
+        assert app.admin(method, "clients/nobody", {}).status_code == 404
 
 
 class TestRevocation:
@@ -93,11 +114,13 @@ class TestRevocation:
 
     def test_narrow_keys_do_less(self, app, emulator):
         """A key for reading changes nothing, and a tenant's key works on its own tenant."""
-        body = {"user_id": "unknown"}
+        body = {"user_id": str(uuid.UUID(int=0))}
         readonly, tenant = emulator.api_key(readonly=True), emulator.api_key()
         path = "tokens/revoke-by-user"
         assert refusal(app.admin("POST", path, body, key=readonly))[1] == "FORBIDDEN"
         assert app.admin("GET", "clients", key=readonly).status_code == 200
+        unknown = app.admin("POST", path, {"user_id": "not a uuid"})
+        assert refusal(unknown)[1] == "INTERNAL_SERVER_ERROR"
         assert app.admin("POST", path, body, key=tenant).status_code == 200
         elsewhere = app.http.get("/v2/admin/tenants/other/clients", headers={"X-API-Key": tenant})
         assert refusal(elsewhere)[:2] == (403, "FORBIDDEN")

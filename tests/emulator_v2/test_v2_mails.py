@@ -41,6 +41,16 @@ class TestReset:
         assert refusal(reset(app, token, "short"))[2] == "password does not meet policy"
         assert reset(app, token).status_code == 204
 
+    def test_a_password_with_the_address_in_it_is_refused(self, app, token):
+        """The first part of the address counts from three letters on, in any case."""
+        assert refusal(reset(app, token, "A-Demonstration-9"))[2] == "password does not meet policy"
+
+    def test_two_tenants_in_one_request_are_refused(self, app, token):
+        """The header counts, and the body must not name another."""
+        body = {"tenant_id": "other", "token": token, "new_password": NEW}
+        answer = app.post("/v2/auth/reset", body, X_Tenant_ID="local")
+        assert refusal(answer)[2] == "tenant_id does not match resolved tenant"
+
     def test_a_newer_link_replaces_it(self, app, token):
         """Only the last mail counts."""
         app.post("/v2/auth/forgot", {"email": DEMO_EMAIL})
@@ -73,12 +83,40 @@ class TestVerification:
         assert [app.http.get(link).status_code for _ in range(2)] == [200, 400]
         assert app.post("/v2/auth/login", ada).status_code == 200
 
-    def test_the_link_leads_on_to_any_address(self, app, emulator):
-        """The server checks no redirect_uri here."""
+    @pytest.mark.parametrize("uri", ["javascript:alert(1)", "/relative", "http://app.example/"])
+    def test_a_hostile_address_is_a_server_error(self, app, emulator, uri):
+        """A link leads on to https or loopback only; the server answers 500 otherwise."""
+        body = {"email": DEMO_EMAIL, "redirect_uri": uri}
+        assert app.post("/v2/auth/verify-email/start", body).status_code == 500
+        assert len(emulator.inbox) == 0
+
+    def test_a_changed_link_leads_nowhere(self, app, emulator):
+        """A hostile address that was put into the link later is not followed."""
+        app.post("/v2/auth/verify-email/start", {"email": DEMO_EMAIL})
+        answer = app.http.get(emulator.inbox[-1].link + "&redirect_uri=javascript:alert(1)")
+        assert answer.json() == {"status": "verified"}
+
+    def test_a_link_for_another_tenant_is_refused(self, app, emulator):
+        """Header and query must name the same tenant."""
+        answer = app.http.get("/v2/auth/verify-email?tenant_id=x&token=x", headers={"X-Tenant-ID": "local"})
+        assert refusal(answer)[2] == "tenant_id does not match resolved tenant"
+
+    def test_the_link_leads_on_to_any_https_address(self, app, emulator):
+        """The address need not be registered."""
         body = {"email": DEMO_EMAIL, "redirect_uri": "https://app.example.com/done"}
         app.post("/v2/auth/verify-email/start", body)
         answer = app.http.get(emulator.inbox[-1].link)
         assert answer.headers["Location"] == "https://app.example.com/done?status=verified"
+
+
+def test_the_policy_call_knows_the_tenant(app):
+    """It gives the tenant's UUID; an unknown tenant is not found, and without one the default is shown."""
+    known = app.get("/v2/auth/password-policy", tenant_id="local").json()
+    assert known["configured"] is True
+    assert known["tenant_id"] != "local"
+    unknown = app.get("/v2/auth/password-policy", tenant_id="nosuch")
+    assert refusal(unknown) == (404, "NOT_FOUND", "tenant not found")
+    assert app.get("/v2/auth/password-policy").json()["source"] == "default"
 
 
 def test_the_inbox_page_shows_mails(app, emulator, token):

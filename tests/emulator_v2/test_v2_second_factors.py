@@ -113,6 +113,20 @@ class TestChallenge:
         answer = app.mfa("email/challenge", mfa_token=begin(app), code=emulator.inbox[-1].code)
         assert refusal(answer) == WRONG
 
+    def test_a_missing_value_is_named(self, app, emulator, enrolled):
+        """The server says which of them it needs."""
+        recovered = app.mfa("totp/challenge", mfa_token=begin(app), recovery=enrolled[0]).json()
+        headers = {"Authorization": f"Bearer {recovered['access_token']}", "X-Tenant-ID": "local"}
+        preference = app.http.put("/v2/mfa/factors/preference", json={}, headers=headers)
+        assert refusal(preference)[2] == "factor is required"
+        assert refusal(app.mfa("email/send"))[2] == "mfa_token and code are required"
+
+    def test_a_user_without_factors_has_no_preferred_one(self, app, emulator):
+        """The list is empty, and the other field is missing."""
+        emulator.add_user(ADA, PASSWORD, verified=False)
+        token = app.sign_in(ADA, PASSWORD)["access_token"]
+        assert app.get("/v2/mfa/factors", token).json() == {"available_factors": []}
+
     def test_two_challenges_are_open_at_once(self, app, emulator, enrolled):
         """A second sign-in does not end the first one's challenge."""
         first, _ = begin(app), begin(app)

@@ -48,6 +48,13 @@ class TestRotation:
         assert answers[0]["access_token"] == answers[1]["access_token"]
         assert answers[0]["refresh_token"] != answers[1]["refresh_token"]
 
+    def test_space_around_names_and_tokens_is_ignored(self, app):
+        """Only a password is taken as it was typed."""
+        token = app.sign_in(email=f" {DEMO_EMAIL} ")["refresh_token"]
+        body = {"tenant_id": " local ", "client_id": " app ", "refresh_token": f" {token} "}
+        assert app.post("/v2/auth/refresh", body).status_code == 200
+        assert "access_token" not in app.sign_in(password=f"{DEMO_PASSWORD} ")
+
     def test_a_lost_answer_leaves_a_dead_token(self, app, emulator):
         """A server that hangs and hangs up has rotated the token, and says so to the next attempt."""
         token = app.sign_in()["refresh_token"]
@@ -124,8 +131,18 @@ class TestSignOut:
         assert app.refresh(other).status_code == 200
 
     def test_204_proves_nothing(self, app):
-        """An unknown token is 204 as well."""
+        """An unknown token is 204, and so is a body that cannot be read."""
         assert app.sign_out("unknown").status_code == 204
+        junk = app.http.post("/v2/auth/logout", content=b"x", headers={"Authorization": "Bearer x"})
+        assert junk.status_code == 204
+
+    def test_the_tenant_in_the_header_counts(self, app):
+        """The one in the body is not looked at then."""
+        session = app.sign_in()
+        body = {"tenant_id": "other", "refresh_token": session["refresh_token"]}
+        headers = {"X_Tenant_ID": "local", "Authorization": "Bearer x"}
+        assert app.post("/v2/auth/logout", body, **headers).status_code == 204
+        assert refusal(app.refresh(session["refresh_token"])) == REVOKED
 
     def test_anyone_can_end_all_sessions_of_a_user(self, app):
         """The call needs no authentication, only the user's id."""

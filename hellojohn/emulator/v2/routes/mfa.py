@@ -40,7 +40,7 @@ class MfaRoutes:
         def handler(request: Request) -> Response:
             tenant = need_tenant(request, self._server.directory)
             fields = read_json(request)
-            token = fields.secret("mfa_token")
+            token = fields.token("mfa_token")
             code, recovery = _codes(fields)
             if not token.reveal() or (code is None and recovery is None):
                 raise V2Problem("MISSING_FIELDS", _PASSWORD_AND_CODE)
@@ -57,7 +57,10 @@ class MfaRoutes:
 
         def handler(request: Request) -> Response:
             tenant = need_tenant(request, self._server.directory)
-            challenge = self._server.challenges.get(tenant, read_json(request).secret("mfa_token"))
+            token = read_json(request).token("mfa_token")
+            if not token.reveal():
+                raise V2Problem("MISSING_FIELDS", "mfa_token and code are required")
+            challenge = self._server.challenges.get(tenant, token)
             user = tenant.user(challenge.user_id)
             if user is None:
                 raise V2Problem("store_error")
@@ -74,13 +77,16 @@ class MfaRoutes:
         """Return the factors that the user can give. While the database is away, this says so."""
         tenant, user = self._need_user(request)
         factors = tenant.data.factors
-        available, preferred = factors.available(user), factors.preferred(user)
-        return answer({"available_factors": available, "preferred_factor": preferred})
+        preferred = factors.preferred(user)
+        shown: dict[str, object] = {"available_factors": factors.available(user)}
+        return answer({**shown, "preferred_factor": preferred} if preferred else shown)
 
     def prefer(self, request: Request) -> Response:
         """Change the factor that sign-in asks for first."""
         tenant, user = self._need_user(request)
         kind = read_json(request).text("factor")
+        if not kind:
+            raise V2Problem("MISSING_FIELDS", "factor is required")
         if kind not in KINDS:
             raise V2Problem("invalid_mfa_factor")
         if kind not in tenant.data.factors.available(user):

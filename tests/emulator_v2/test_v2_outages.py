@@ -45,6 +45,19 @@ def test_a_deleted_user_is_told_from_an_outage(app, emulator, session):
     assert refusal(app.get("/v2/mfa/factors", session["access_token"]))[:2] == (404, "user_not_found")
 
 
+def test_other_calls_about_factors_tell_nothing(app, emulator, session):
+    """Only the reading call names the outage: the others say that a user or an app is missing."""
+    token, proof = session["access_token"], {"password": DEMO_PASSWORD, "code": "000000"}
+    with emulator.database_away():
+        codes = [
+            refusal(app.mfa("totp/enroll", token))[1],
+            refusal(app.mfa("totp/verify", token, code="000000"))[1],
+            refusal(app.mfa("totp/disable", token, **proof))[1],
+            refusal(app.mfa("recovery/rotate", token, **proof))[1],
+        ]
+    assert codes == ["crypto_failed", "mfa_not_initialized", "user_not_found", "user_not_found"]
+
+
 def test_sign_in_and_links_are_refused_as_if_wrong(app, emulator):
     """Right passwords and good links are refused, and work afterwards."""
     app.post("/v2/auth/forgot", {"email": DEMO_EMAIL})

@@ -96,8 +96,9 @@ class MfaRoutes:
 
     def enroll(self, request: Request) -> Response:
         """Give the user a new authenticator app. An old one stops working at once."""
-        tenant, user = self._need_user(request)
-        if not self._server.rules.switches.mended:
+        mended = self._server.rules.switches.mended
+        tenant, user = self._need_user(request, away="store_error" if mended else "crypto_failed")
+        if not mended:
             raise V2Problem("crypto_failed")
         secret = tenant.data.factors.enroll(user.id).reveal()
         query = f"algorithm=SHA1&digits=6&issuer=HelloJohn&period=30&secret={secret}"
@@ -105,7 +106,7 @@ class MfaRoutes:
 
     def confirm(self, request: Request) -> Response:
         """Confirm the app with a code. The first time, the answer has recovery codes."""
-        tenant, user = self._need_user(request)
+        tenant, user = self._need_user(request, away="mfa_not_initialized")
         code = read_json(request).secret("code")
         if not code.reveal():
             raise V2Problem("MISSING_FIELDS", "code is required")
@@ -123,11 +124,12 @@ class MfaRoutes:
         tenant, user = self._need_proof(request)
         return answer({"rotated": True, **_shown(tenant.data.factors.new_recovery_codes(user.id))})
 
-    def _need_user(self, request: Request) -> tuple[Tenant, User]:
+    def _need_user(self, request: Request, *, away: str = "store_error") -> tuple[Tenant, User]:
+        """Return the user of the access token; ``away`` is the refusal while the database is away."""
         tenant = need_tenant(request, self._server.directory)
         claims = self._account.need_user(request).claims
         if tenant.database is not Database.READY:
-            raise V2Problem("store_error")
+            raise V2Problem(away)
         user = tenant.user(str(claims["sub"]))
         if user is None:
             raise V2Problem("user_not_found")
@@ -135,7 +137,7 @@ class MfaRoutes:
 
     def _need_proof(self, request: Request) -> tuple[Tenant, User]:
         """Return the user after a look at the password and a second factor."""
-        tenant, user = self._need_user(request)
+        tenant, user = self._need_user(request, away="user_not_found")
         fields = read_json(request)
         password, (code, recovery) = fields.secret("password"), _codes(fields)
         if not password.reveal() or (code is None and recovery is None):

@@ -1,4 +1,4 @@
-"""The public values: users, sessions, sign-in options, events. Frozen, and free of secrets."""
+"""The public values of a sign-in: users, sessions, options, events. Frozen, and free of secrets."""
 
 import time
 from collections.abc import Mapping
@@ -123,7 +123,7 @@ class Session(_Clocked):
         clock: Clock = getattr(self, "_clock", time.time)
         return max(self.expires_at - as_moment(clock()), timedelta(0))
 
-    def _with_clock(self, clock: Clock) -> "Session":
+    def counted_by(self, clock: Clock) -> "Session":
         """Set the clock of ``time_left``. Called once, by the client that makes the session."""
         object.__setattr__(self, "_clock", clock)
         return self

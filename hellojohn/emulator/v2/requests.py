@@ -111,7 +111,7 @@ def read_json_with_tenant(request: Request, directory: Directory) -> tuple[Tenan
     The tenant is looked for first, and in a body that is nothing but one object.
 
     Raises:
-        V2Problem: The tenant is unknown, the two name different tenants, or the body is malformed.
+        V2Problem: The tenant is unknown, or the body is malformed.
     """
     try:
         whole: object = json.loads(body(request))

@@ -4,38 +4,36 @@ import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Literal, NoReturn, Self, TypeVar
 
 import httpx
 
-from hellojohn._auth import AsyncAuth, Auth
-from hellojohn._clock import Clock
-from hellojohn._config import Settings, read_settings
-from hellojohn._doctor import Diagnosis, diagnose
-from hellojohn._errors import ConfigurationError
-from hellojohn._http import Proxy, Sender, Timeout, Transport, Verify
-from hellojohn._models import AuthEvent
 from hellojohn._secret import Secret
-from hellojohn._session.account import Account
-from hellojohn._session.engine import Engine
-from hellojohn._session.flight import Completion, WaitFor, run, run_async
-from hellojohn._session.workers import Lane
-from hellojohn._transport.clients import AsyncClientOptions, ClientOptions, library_of, session_auth2
-from hellojohn._transport.httpx import SessionAuth
-from hellojohn._transport.origins import Origins
-from hellojohn._wire import make_dialect, prepare
-from hellojohn.stores import MemoryStore, TokenStore
-from hellojohn.stores._checks import check_store
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     import httpx2
 
+    from hellojohn._assembly import Parts
+    from hellojohn._auth import AsyncAuth, Auth
+    from hellojohn._clock import Clock
+    from hellojohn._doctor import Diagnosis
+    from hellojohn._http import Proxy, Timeout, Transport, Verify
+    from hellojohn._mfa import AsyncMfa, Mfa
+    from hellojohn._models import AuthEvent
+    from hellojohn._session.account import Account
+    from hellojohn._session.flight import Flow
+    from hellojohn._transport.clients import AsyncClientOptions, ClientOptions
+    from hellojohn._transport.httpx import SessionAuth
     from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
+    from hellojohn.admin import Admin, AsyncAdmin, AsyncSessions, Sessions
+    from hellojohn.stores import TokenStore
+    from hellojohn.verify import AsyncRevocations, Revocations, TokenClaims, Verification
 
 __all__ = ["AsyncHelloJohn", "HelloJohn"]
 
 AnyOrigins = Iterable[str] | Literal["*"]
-AnyClient = TypeVar("AnyClient")
 SyncClient = TypeVar("SyncClient", bound="httpx.Client | httpx2.Client")
 AsyncClient = TypeVar("AsyncClient", bound="httpx.AsyncClient | httpx2.AsyncClient")
 
@@ -43,10 +41,8 @@ AsyncClient = TypeVar("AsyncClient", bound="httpx.AsyncClient | httpx2.AsyncClie
 class _Client:
     """What both clients share."""
 
-    _settings: Settings
-    _sender: Sender
-    _engine: Engine
-    _account: Account
+    _parts: "Parts"
+    _account: "Account"
     _root: bool
 
     def __init__(
@@ -58,17 +54,21 @@ class _Client:
         client_id: str | None = None,
         api_url: str | None = None,
         api: Literal["v1", "v2"] = "v1",
-        store: TokenStore | None = None,
+        store: "TokenStore | None" = None,
         account: str = "default",
         remember_me_duration: str | timedelta = "30d",
         session_duration: str | timedelta = "24h",
         idle_timeout: str | timedelta | None = None,
         background_refresh: bool = True,
-        timeout: Timeout = 10.0,
-        verify: Verify = True,
-        proxy: Proxy = None,
-        transport: Transport = None,
-        clock: Clock | None = None,
+        timeout: "Timeout" = 10.0,
+        verify: "Verify" = True,
+        proxy: "Proxy" = None,
+        transport: "Transport" = None,
+        webhook_secret: str | None = None,
+        jwks_max_age: str | timedelta = "24h",
+        jwks_cache: "TokenStore | None" = None,
+        access_token_ttl: str | timedelta = "24h",  # noqa: S107 - a duration
+        clock: "Clock | None" = None,
     ) -> None:
         """Read the settings. Nothing is read from the store or sent before the first use.
 
@@ -94,6 +94,10 @@ class _Client:
             proxy: For the SDK's own calls, in httpx's meaning.
             transport: For the SDK's own calls: a function that returns an ``httpx.BaseTransport``, or a
                 transport, which then serves only the process that made it. Also for the async client.
+            webhook_secret: The secret that the service signs webhooks with; ``HELLOJOHN_WEBHOOK_SECRET``.
+            jwks_max_age: How long published keys verify tokens while they cannot be fetched again.
+            jwks_cache: A store that keeps the last good keys, for a start during an outage.
+            access_token_ttl: The longest life of an access token: how long a revocation is remembered.
             clock: Returns seconds since the epoch; inject one in tests.
 
         Raises:
@@ -101,8 +105,15 @@ class _Client:
         """
         public = None if publishable_key is None else Secret(publishable_key)
         secret = None if secret_key is None else Secret(secret_key)
-        del publishable_key, secret_key
-        self._settings = settings = read_settings(
+        webhooks = None if webhook_secret is None else Secret(webhook_secret)
+        del publishable_key, secret_key, webhook_secret
+        # The engine is loaded here, so that importing the package stays cheap.
+        from hellojohn._assembly import Parts  # noqa: PLC0415
+        from hellojohn._config import read_settings  # noqa: PLC0415
+        from hellojohn._http import Sender  # noqa: PLC0415
+        from hellojohn._http._keys import KeyFetcher  # noqa: PLC0415
+
+        settings = read_settings(
             tenant_id=tenant_id,
             publishable_key=public,
             secret_key=secret,
@@ -113,30 +124,19 @@ class _Client:
             session_duration=session_duration,
             idle_timeout=idle_timeout,
             background_refresh=background_refresh,
+            webhook_secret=webhooks,
+            jwks_max_age=jwks_max_age,
+            access_token_ttl=access_token_ttl,
             clock=clock,
         )
-        self._sender = sender = Sender(
-            settings.api_url, timeout=timeout, verify=verify, proxy=proxy, transport=transport
-        )
-        self._engine = Engine(
-            settings,
-            store=MemoryStore() if store is None else check_store(store),
-            dialect=make_dialect(
-                settings.api,
-                base_url=settings.api_url,
-                tenant_id=settings.tenant_id,
-                client_id=settings.client_id,
-                publishable_key=settings.publishable_key,
-                secret_key=settings.secret_key,
-            ),
-            send=lambda request, deadline: sender.send(request, deadline=deadline),
-            load=lambda: _load(sender),
-        )
+        sender = Sender(settings.api_url, timeout=timeout, verify=verify, proxy=proxy, transport=transport)
+        fetcher = KeyFetcher(verify=verify, proxy=proxy, transport=transport)
+        self._parts = Parts(settings, sender, fetcher, store=store, jwks_cache=jwks_cache)
         self._root = True
         self._bind(account)
 
     def _bind(self, account: str) -> Self:
-        self._account = self._engine.account(account)
+        self._account = self._parts.engine.account(account)
         return self
 
     @property
@@ -160,12 +160,13 @@ class _Client:
         other.__dict__.update(self.__dict__, _root=False)
         return other._bind(name)
 
-    def on(self, callback: Callable[[AuthEvent], None]) -> Callable[[], None]:
+    def on(self, callback: "Callable[[AuthEvent], None]") -> Callable[[], None]:
         """Call ``callback`` with every ``AuthEvent`` of this client and of those made by ``for_account``.
 
         Events come in the order in which the sessions changed, once each, on a thread of the SDK with no lock
         held, so a callback may call the client. A callback that raises is logged and changes nothing else.
-        ``sign_in``, ``sign_out`` and ``refresh`` wait for the callbacks of their events, but at most a second.
+        ``sign_in``, ``sign_out`` and ``refresh`` wait for the callbacks of their events, but at most a
+        second.
 
         Returns:
             A function that ends the subscription.
@@ -173,9 +174,9 @@ class _Client:
         Raises:
             TypeError: ``callback`` is not a plain function.
         """
-        return self._engine.events.on(callback)
+        return self._parts.engine.events.on(callback)
 
-    def httpx_auth(self, *, origins: AnyOrigins = ()) -> SessionAuth:
+    def httpx_auth(self, *, origins: AnyOrigins = ()) -> "SessionAuth":
         """Return an ``httpx.Auth`` for the app's own ``httpx.Client(auth=...)`` or ``AsyncClient``.
 
         Args:
@@ -185,7 +186,7 @@ class _Client:
         Raises:
             ConfigurationError: There is no origin, or one that is not safe.
         """
-        return SessionAuth(self._account, Origins(origins))
+        return self._parts.httpx_auth(self._account, origins)
 
     def httpx2_auth(self, *, origins: AnyOrigins = ()) -> "SessionAuth2":
         """Return an ``httpx2.Auth``, as ``httpx_auth`` does for httpx.
@@ -193,41 +194,24 @@ class _Client:
         Raises:
             ConfigurationError: There is no origin, or one that is not safe; or httpx2 is not installed.
         """
-        return session_auth2()(self._account, Origins(origins))
-
-    def _attach(self, client: AnyClient, kind: str, origins: AnyOrigins) -> AnyClient:
-        library = library_of(client, kind, caller=type(self).__name__)
-        target: Any = client
-        if target.auth is not None:
-            raise ConfigurationError(
-                "The client has an auth already, such as from an earlier wrap(). Pass one without."
-            )
-        flow = SessionAuth if library == "httpx" else session_auth2()
-        target.auth = flow(self._account, Origins.of_client(origins, target))
-        return client
+        return self._parts.httpx2_auth(self._account, origins)
 
     def _close(self) -> None:
         if self._root:
-            self._engine.close()
-            self._sender.close()
+            self._parts.close()
 
     def __repr__(self) -> str:
         """Show the settings that are not secret."""
         if not hasattr(self, "_account"):  # in the traceback of a wrong setting
             return f"<{type(self).__name__}>"
-        where = f"{self._settings.tenant_id} at {self._settings.api_url}"
+        settings = self._parts.settings
+        where = f"{settings.tenant_id} at {settings.api_url}"
         return f"<{type(self).__name__} account {self.account!r} of {where}>"
 
     def __reduce__(self) -> NoReturn:
         """Refuse to pickle: a client has threads, sockets and keys."""
         msg = "A client does not pickle. Create one in each process, on the same store."
         raise TypeError(msg)
-
-
-def _load(sender: Sender) -> None:
-    """Load and open what a call of the service needs."""
-    prepare()
-    sender.prepare()
 
 
 class HelloJohn(_Client):
@@ -237,16 +221,78 @@ class HelloJohn(_Client):
     """
 
     @property
-    def auth(self) -> Auth:
-        """Sign-in, sign-out and the session."""
+    def auth(self) -> "Auth":
+        """Every way to sign in, sign-out and the session."""
         return self._auth
 
+    @property
+    def mfa(self) -> "Mfa":
+        """The second factors of the signed-in user."""
+        from hellojohn._mfa import Mfa  # noqa: PLC0415 - as in the constructor
+
+        return Mfa(self._account)
+
+    @property
+    def sessions(self) -> "Sessions":
+        """The sessions of all users. It needs the secret key."""
+        from hellojohn.admin import Sessions  # noqa: PLC0415 - as in the constructor
+
+        return Sessions(self._account)
+
+    @property
+    def admin(self) -> "Admin":
+        """The settings of the tenant. It needs the secret key."""
+        from hellojohn.admin import Admin  # noqa: PLC0415 - as in the constructor
+
+        return Admin(self._account)
+
+    @property
+    def revocations(self) -> "Revocations":
+        """The sessions and users whose tokens ``verify_token`` refuses before they expire."""
+        return self._parts.verifier.revocations
+
+    def verify_token(
+        self, token: str, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
+    ) -> "TokenClaims":
+        """Verify an access token on this machine, and return its claims. It needs no key of the SDK.
+
+        Args:
+            token: The token, without ``Bearer``.
+            audience: The audience that the token must have; by default the tenant, or the client on v2. Of
+                several, any will do.
+            leeway: The seconds by which this machine's clock and the service's may differ.
+
+        Raises:
+            TokenInvalid: The token did not verify; the subclass and ``reason`` say why. Answer 401.
+            KeysUnavailable: The published keys cannot be fetched now. Answer 503.
+            ConfigurationError: An argument is malformed, or cryptography is not installed.
+            TypeError: The token is not text.
+        """
+        return self._parts.verifier.verify_token(token, audience=audience, leeway=leeway)
+
+    def verify_token_remote(self, token: str) -> "Verification":
+        """Ask the service about an access token. It sees a revocation at once, and costs a request.
+
+        Args:
+            token: The token, without ``Bearer``.
+
+        Raises:
+            NotSupported: The server cannot tell.
+            ServiceUnavailable: There is no usable answer. Answer 503.
+            ApiError: The service refused to answer, such as for a wrong key.
+            ConfigurationError: The secret key is missing.
+            TypeError: The token is not text.
+        """
+        return self._parts.verifier.verify_token_remote(token)
+
     def _bind(self, account: str) -> Self:
+        from hellojohn._auth import Auth  # noqa: PLC0415 - as in the constructor
+
         super()._bind(account)
-        self._auth = Auth(self._account, self._settings)
+        self._auth = Auth(self._account, self._parts.settings)
         return self
 
-    def client(self, *, origins: AnyOrigins = (), **options: Unpack[ClientOptions]) -> httpx.Client:
+    def client(self, *, origins: AnyOrigins = (), **options: "Unpack[ClientOptions]") -> httpx.Client:
         """Return a new ``httpx.Client`` whose requests carry the session's access token.
 
         Args:
@@ -270,14 +316,16 @@ class HelloJohn(_Client):
             The same client.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe; or the client has an auth already.
-            TypeError: It is another kind of client.
+            ConfigurationError: There is no origin, or one that is not safe; or the client has an auth
+            already. TypeError: It is another kind of client.
         """
-        return self._attach(client, "Client", origins)
+        return self._parts.attach(self._account, client, "Client", origins, caller="HelloJohn")
 
-    def doctor(self) -> Diagnosis:
+    def doctor(self) -> "Diagnosis":
         """Examine the store, the session, the service and the clock, and return facts and advice."""
-        return run(self._account.perform(lambda: diagnose(self._account, self._settings), Lane.NETWORK))
+        from hellojohn._session.flight import run  # noqa: PLC0415 - as in the constructor
+
+        return run(self._parts.doctor(self._account))
 
     def close(self) -> None:
         """Wait until running operations are stored, at most one refresh, and close the SDK's connections.
@@ -305,16 +353,80 @@ class AsyncHelloJohn(_Client):
     """
 
     @property
-    def auth(self) -> AsyncAuth:
-        """Sign-in, sign-out and the session."""
+    def auth(self) -> "AsyncAuth":
+        """Every way to sign in, sign-out and the session."""
         return self._auth
 
+    @property
+    def mfa(self) -> "AsyncMfa":
+        """The second factors of the signed-in user."""
+        from hellojohn._mfa import AsyncMfa  # noqa: PLC0415 - as in the constructor
+
+        return AsyncMfa(self._account)
+
+    @property
+    def sessions(self) -> "AsyncSessions":
+        """The sessions of all users. It needs the secret key."""
+        from hellojohn.admin import AsyncSessions  # noqa: PLC0415 - as in the constructor
+
+        return AsyncSessions(self._account)
+
+    @property
+    def admin(self) -> "AsyncAdmin":
+        """The settings of the tenant. It needs the secret key."""
+        from hellojohn.admin import AsyncAdmin  # noqa: PLC0415 - as in the constructor
+
+        return AsyncAdmin(self._account)
+
+    @property
+    def revocations(self) -> "AsyncRevocations":
+        """The sessions and users whose tokens ``verify_token`` refuses before they expire."""
+        return self._parts.verifier.async_revocations
+
+    async def verify_token(
+        self, token: str, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
+    ) -> "TokenClaims":
+        """Verify an access token on this machine, and return its claims. It needs no key of the SDK.
+
+        Args:
+            token: The token, without ``Bearer``.
+            audience: The audience that the token must have; by default the tenant, or the client on v2. Of
+                several, any will do.
+            leeway: The seconds by which this machine's clock and the service's may differ.
+
+        Raises:
+            TokenInvalid: The token did not verify; the subclass and ``reason`` say why. Answer 401.
+            KeysUnavailable: The published keys cannot be fetched now. Answer 503.
+            ConfigurationError: An argument is malformed, or cryptography is not installed.
+            TypeError: The token is not text.
+        """
+        return await self._parts.verifier.verify_token_async(token, audience=audience, leeway=leeway)
+
+    async def verify_token_remote(self, token: str) -> "Verification":
+        """Ask the service about an access token. It sees a revocation at once, and costs a request.
+
+        Args:
+            token: The token, without ``Bearer``.
+
+        Raises:
+            NotSupported: The server cannot tell.
+            ServiceUnavailable: There is no usable answer. Answer 503.
+            ApiError: The service refused to answer, such as for a wrong key.
+            ConfigurationError: The secret key is missing.
+            TypeError: The token is not text.
+        """
+        return await self._parts.verifier.verify_token_remote_async(token)
+
     def _bind(self, account: str) -> Self:
+        from hellojohn._auth import AsyncAuth  # noqa: PLC0415 - as in the constructor
+
         super()._bind(account)
-        self._auth = AsyncAuth(self._account, self._settings)
+        self._auth = AsyncAuth(self._account, self._parts.settings)
         return self
 
-    def client(self, *, origins: AnyOrigins = (), **options: Unpack[AsyncClientOptions]) -> httpx.AsyncClient:
+    def client(
+        self, *, origins: AnyOrigins = (), **options: "Unpack[AsyncClientOptions]"
+    ) -> httpx.AsyncClient:
         """Return a new ``httpx.AsyncClient`` whose requests carry the session's access token.
 
         Args:
@@ -339,22 +451,24 @@ class AsyncHelloJohn(_Client):
             The same client.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe; or the client has an auth already.
-            TypeError: It is another kind of client.
+            ConfigurationError: There is no origin, or one that is not safe; or the client has an auth
+            already. TypeError: It is another kind of client.
         """
-        return self._attach(client, "AsyncClient", origins)
+        return self._parts.attach(self._account, client, "AsyncClient", origins, caller="AsyncHelloJohn")
 
-    async def doctor(self) -> Diagnosis:
+    async def doctor(self) -> "Diagnosis":
         """Examine the store, the session, the service and the clock, and return facts and advice."""
-        return await run_async(
-            self._account.perform(lambda: diagnose(self._account, self._settings), Lane.NETWORK)
-        )
+        from hellojohn._session.flight import run_async  # noqa: PLC0415 - as in the constructor
+
+        return await run_async(self._parts.doctor(self._account))
 
     async def aclose(self) -> None:
         """Wait until running operations are stored, and close the SDK's connections: see ``HelloJohn.close``.
 
         The event loop goes on meanwhile.
         """
+        from hellojohn._session.flight import Completion, WaitFor, run_async  # noqa: PLC0415
+
         closed = Completion()
 
         def close() -> None:
@@ -368,7 +482,7 @@ class AsyncHelloJohn(_Client):
         except RuntimeError:  # no thread can be started
             close()
 
-        def wait() -> Any:  # noqa: ANN401 - a flow without a result
+        def wait() -> "Flow[None]":
             yield WaitFor(closed)
 
         await run_async(wait())

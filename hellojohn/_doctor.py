@@ -1,4 +1,7 @@
-"""``hj.doctor()``: how the client and its session are, and what to do. It shows no secret and changes nothing."""
+"""``hj.doctor()``: how the client and its session are, and what to do.
+
+It shows no secret and changes nothing.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -154,9 +157,9 @@ def _session_advice(record: SessionRecord | None, account: Account) -> list[str]
         advice.append("The session is in memory only, because the store failed: repair the store.")
     if wait is not None:
         advice.append(f"The last refresh failed. No other is tried for {wait:.0f} s.")
-    if context.idle_timeout is not None and record.ttl > context.idle_timeout:
-        if not context.background_refresh:
-            advice.append("The access token outlives the idle timeout: switch background_refresh on.")
+    outlives = context.idle_timeout is not None and record.ttl > context.idle_timeout
+    if outlives and not context.background_refresh:
+        advice.append("The access token outlives the idle timeout: switch background_refresh on.")
     return advice
 
 

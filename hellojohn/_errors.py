@@ -13,10 +13,13 @@
     │ ├ ChallengeExpired    ├ EmailNotVerified
     │ └ RateLimited                      wait ``retry_after`` seconds
     ├ ServiceUnavailable                 no usable answer: try again later, the session is kept
+    │ └ KeysUnavailable                  no keys to verify tokens with: answer 503, not 401
     ├ StoreError (OSError)               the token store failed
     │ ├ StoreLocked   ├ StoreCorrupt   └ StoreUnavailable
-    └ TokenInvalid                       a token did not verify
-      ├ TokenExpired  ├ WrongAudience  ├ WrongIssuer  └ UnknownKey
+    ├ TokenInvalid                       a token did not verify: answer 401; see ``reason``
+    │ ├ TokenExpired   ├ TokenRevoked  ├ UnknownKey
+    │ └ WrongAudience  └ WrongIssuer   └ WrongTenant
+    └ WebhookInvalid                     a webhook was forged or cannot be read: answer 400
 
 Constructors take a message and keyword-only fields with defaults, so that every error pickles and
 copies. No error carries a token, a password or a key. This module imports nothing of the package.
@@ -25,6 +28,7 @@ copies. No error carries a token, a password or a key. This module imports nothi
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import ClassVar
 
 
 class ExpiryReason(StrEnum):
@@ -48,6 +52,23 @@ class ExpiryReason(StrEnum):
     """A refresh was cut off, and the server has since refused the old refresh token."""
     REJECTED = "rejected"
     """The server refused the refresh token for any other reason."""
+
+
+class TokenRefusal(StrEnum):
+    """Why a token did not verify."""
+
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    """Its ``nbf`` or ``iat`` is in the future: check the clocks."""
+    WRONG_AUDIENCE = "wrong_audience"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_TENANT = "wrong_tenant"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    BAD_ALGORITHM = "bad_algorithm"
+    MALFORMED = "malformed"
+    MISSING_CLAIM = "missing_claim"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +283,13 @@ class ServiceUnavailable(HelloJohnError):
         self.ambiguous = ambiguous
 
 
+class KeysUnavailable(ServiceUnavailable):
+    """There are no usable keys to verify tokens with.
+
+    Answer 503 with ``retry_after``: the token may be good.
+    """
+
+
 class StoreError(HelloJohnError, OSError):
     """The token store failed. The message names the store and the fix."""
 
@@ -289,20 +317,55 @@ class StoreUnavailable(StoreError):
 
 
 class TokenInvalid(HelloJohnError):
-    """A token did not verify. Answer the request that brought it with 401."""
+    """A token did not verify. Answer the request that brought it with 401.
+
+    Attributes:
+        reason: Why. Branch on this; the message is for people.
+    """
+
+    _default: ClassVar[TokenRefusal] = TokenRefusal.MALFORMED
+
+    def __init__(self, message: str = "", *, reason: TokenRefusal | None = None) -> None:
+        """Keep why the token was refused. Without a reason, the class decides."""
+        super().__init__(message)
+        self.reason = self._default if reason is None else reason
 
 
 class TokenExpired(TokenInvalid):
-    """The token was good and its life is over."""
+    """The token was valid and has expired. The client refreshes it and asks again."""
+
+    _default = TokenRefusal.EXPIRED
+
+
+class TokenRevoked(TokenInvalid):
+    """The token's session or user was revoked. The user has to sign in again."""
+
+    _default = TokenRefusal.REVOKED
 
 
 class WrongAudience(TokenInvalid):
-    """The token was issued for somebody else."""
+    """The token was issued for another audience. Check ``audience`` and, on v2, ``client_id``."""
+
+    _default = TokenRefusal.WRONG_AUDIENCE
 
 
 class WrongIssuer(TokenInvalid):
-    """The token was issued by somebody else."""
+    """The token was issued by another service. Check ``api_url``."""
+
+    _default = TokenRefusal.WRONG_ISSUER
+
+
+class WrongTenant(TokenInvalid):
+    """The token belongs to another tenant. Check ``tenant_id``."""
+
+    _default = TokenRefusal.WRONG_TENANT
 
 
 class UnknownKey(TokenInvalid):
     """No published key has signed the token."""
+
+    _default = TokenRefusal.UNKNOWN_KEY
+
+
+class WebhookInvalid(HelloJohnError):
+    """A webhook was not sent by the service, or cannot be read. Answer it with 400; nothing was changed."""

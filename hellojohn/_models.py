@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from hellojohn._clock import Clock, as_moment
-from hellojohn._duration import format_duration, parse_duration
+from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError, ExpiryReason
 
 
@@ -73,10 +73,6 @@ class SessionOptions:
         msg = 'session_options takes {"duration": "8h"} or SessionOptions(duration="8h"), and nothing else.'
         raise ConfigurationError(msg)
 
-    def as_text(self) -> str:
-        """Return the duration as the API takes it."""
-        return format_duration(parse_duration(self.duration, name="session_options duration"))
-
 
 class _Clocked:
     """Holds a clock outside of the fields, so that a session is made of plain values only."""
@@ -123,7 +119,7 @@ class Session(_Clocked):
         clock: Clock = getattr(self, "_clock", time.time)
         return max(self.expires_at - as_moment(clock()), timedelta(0))
 
-    def _with_clock(self, clock: Clock) -> "Session":
+    def counted_by(self, clock: Clock) -> "Session":
         """Set the clock of ``time_left``. Called once, by the client that makes the session."""
         object.__setattr__(self, "_clock", clock)
         return self

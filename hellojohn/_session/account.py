@@ -9,12 +9,13 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
-from hellojohn._clock import Clock
+from hellojohn._clock import Clock, within_time
 from hellojohn._errors import ConfigurationError, ServiceUnavailable, SessionExpired, StoreLocked
 from hellojohn._limits import EVENT_WAIT
 from hellojohn._models import AuthEvent, AuthEventType, Session
 from hellojohn._session.context import EngineContext
 from hellojohn._session.flight import Flight, Flow, Kind, Result, WaitFor
+from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
@@ -39,6 +40,7 @@ class Account:
         lock: Guards changes of the state and the single flight.
         flight: The operation that is under way, if there is one.
         last_error: Why the last refresh failed; ``None`` after a success.
+        used_at: When a request last used the session.
     """
 
     __slots__ = (
@@ -54,6 +56,7 @@ class Account:
         "lock",
         "name",
         "state",
+        "used_at",
     )
 
     def __init__(self, name: str, key: str, context: EngineContext) -> None:
@@ -64,6 +67,7 @@ class Account:
         self.clock: Clock = context.clock
         self.state: AccountState = AccountState()
         self.last_error: Exception | None = None
+        self.used_at: float = 0.0
         self._asked = 0
         self.reset()
 
@@ -85,21 +89,25 @@ class Account:
             order = self._asked
         return Turn(order, self._mutex, lambda: self._asked == order)
 
-    def ask_to_sign_out(self) -> tuple[Turn, SessionRecord | None]:
+    def ask_to_sign_out(self) -> tuple[Turn, SessionRecord | None, bool]:
         """Note that a sign-out was asked for now, and show no session any more.
 
         Returns:
-            Its turn, which a later sign-in ends when it succeeds, and the session that was shown.
+            Its turn, which a later sign-in ends when it succeeds, the session that was shown, and whether
+            ``SIGNED_OUT`` was emitted for it, now or by a sign-out that is still running.
         """
         with self.lock:
             self._asked += 1
-            order, snapshot = self._asked, self.state.snapshot
-            self.state = self.state.after(Change.SIGN_OUT_ASKED, order=order)
+            order, before = self._asked, self.state
+            record = None if before.snapshot is None else before.snapshot.record
+            state = before.after(Change.SIGN_OUT_ASKED, order=order, announced=before.announced)
+            self.state = state
             self.flight = None  # it was overtaken: new callers must not wait for it
-            record = None if snapshot is None else snapshot.record
             if record is not None:
                 self.emit(AuthEventType.SIGNED_OUT, record)
-        return Turn(order, self._mutex, lambda: self.state.order == order), record
+                # Only now: a Ctrl-C in between must not suppress the event of the next sign-out.
+                self.state = state = state._replace(announced=True)
+        return Turn(order, self._mutex, lambda: self.state.order == order), record, state.announced
 
     def turn(self) -> Turn:
         """Return the turn of a refresh or a save. A sign-out, or a sign-in that succeeds, ends it."""
@@ -147,12 +155,22 @@ class Account:
                 self.flight = None
             self.context.note_unsaved(self, unsaved=after.phase is Phase.UNSAVED)
             old = None if before.snapshot is None else before.snapshot.record
-            if change is Change.UPDATED and record is not None and old is not None:
-                if not record.is_same_session(old):
-                    self.emit(AuthEventType.SESSION_REPLACED, record)
+            replaced = record is not None and before.shown not in (None, record.sign_in_id)
+            if replaced and change is not Change.SIGNED_IN:
+                self.emit(AuthEventType.SESSION_REPLACED, record)
             if event is not None:
                 self.emit(event, record or old, expired)
             return True
+
+    def note_use(self, snapshot: TokenSnapshot) -> TokenSnapshot:
+        """Count the last request as use of a session that seems idle. Call it with ``lock`` held."""
+        record = snapshot.record
+        if self.used_at <= max(record.refreshed_at, record.last_used_at or 0.0):
+            return snapshot
+        watched = self.state.phase is Phase.UNSAVED
+        noted = self.context.snapshot(record.changed(last_used_at=within_time(self.used_at)), watched=watched)
+        self.state = self.state._replace(snapshot=noted)
+        return noted
 
     def close(self) -> None:
         """Let every later use fail."""

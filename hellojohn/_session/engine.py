@@ -6,18 +6,23 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from hellojohn._clock import Timing
 from hellojohn._config import Settings, check_account
-from hellojohn._errors import ConfigurationError, StoreError
+from hellojohn._errors import ConfigurationError, HelloJohnError
 from hellojohn._session.account import CLOSED, Account
-from hellojohn._session.acquire import save_unsaved
 from hellojohn._session.context import EngineContext
+from hellojohn._session.devices import RememberedDevices
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
+from hellojohn._session.flight import Flight
+from hellojohn._session.freshness import TokenSnapshot
+from hellojohn._session.record import SessionRecord
 from hellojohn._session.refresh import Refresher
 from hellojohn._session.retry import Retrier
 from hellojohn._session.storage import SessionStorage
+from hellojohn._session.tasks import save_unsaved
 from hellojohn._session.workers import WORKERS, WorkerPool
 from hellojohn._wire import Answer, ApiRequest, Dialect
 from hellojohn.stores._protocol import TokenStore
@@ -50,7 +55,7 @@ class Engine:
         """
         timing = timing or Timing(clock=settings.clock)
         storage = SessionStorage(store, api_url=settings.api_url, tenant_id=settings.tenant_id, timing=timing)
-        service = Service(dialect, send, load, Retrier(timing), lambda: self.context.time_left())
+        service = Service(dialect, send, load, Retrier(timing), self._time_left)
         idle = None if settings.idle_timeout is None else settings.idle_timeout.total_seconds()
         self._place = settings.place
         self._lock = threading.Lock()
@@ -60,8 +65,9 @@ class Engine:
             api_url=settings.api_url,
             tenant_id=settings.tenant_id,
             storage=storage,
+            devices=RememberedDevices(store),
             service=service,
-            refresher=Refresher(service, storage, lambda record: self.context.snapshot(record), idle),
+            refresher=Refresher(service, storage, self._snapshot, idle),
             events=self.events,
             workers=workers,
             clock=settings.clock,
@@ -90,21 +96,31 @@ class Engine:
         """Refuse new work, wait for what must be saved, for at most one refresh, and end the threads."""
         context = self.context
         context.closes_at = ends_at = min(context.closes_at, time.monotonic() + context.storage.refresh_time)
-        for flight in tuple(context.flights):
-            if flight.must_finish:
-                flight.start(blocking=False)  # its caller may have been interrupted
-                flight.wait(max(ends_at - time.monotonic(), 0.0))
+        # One flight can begin another, such as a refresh that signs out what it has replaced.
+        while (flight := self._unfinished()) is not None and time.monotonic() < ends_at:
+            flight.start(blocking=False)  # its caller may have been interrupted
+            flight.wait(max(ends_at - time.monotonic(), 0.0))
         for account in tuple(self._accounts.values()):
             if account in context.unsaved and (left := ends_at - time.monotonic()) > 0:
-                with suppress(StoreError):
+                with suppress(HelloJohnError):
                     save_unsaved(account, left)
         for account in tuple(self._accounts.values()):
             account.close()
         context.workers.retire()
 
+    def _unfinished(self) -> Flight[Any] | None:
+        return next((it for it in tuple(self.context.flights) if it.must_finish and not it.done), None)
+
+    def _time_left(self) -> float:
+        return self.context.time_left()
+
+    def _snapshot(self, record: SessionRecord) -> TokenSnapshot:
+        return self.context.snapshot(record)
+
     def reset_after_fork(self) -> None:
         """Forget, in a forked child, what only the parent's threads can finish."""
         self._lock = threading.Lock()
+        self.context.workers.reset()
         self.events.reset()
         self.context.flights.clear()
         for account in tuple(self._accounts.values()):
@@ -112,7 +128,6 @@ class Engine:
 
 
 def _reset_after_fork() -> None:
-    WORKERS.reset()
     for engine in tuple(_ENGINES):
         engine.reset_after_fork()
 

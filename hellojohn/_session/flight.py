@@ -8,6 +8,7 @@ any time: the operation runs on a worker thread and goes on.
 import sys
 import threading
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from hellojohn._errors import ServiceUnavailable
@@ -227,13 +228,37 @@ async def run_async(flow: Flow[T]) -> T:
             await _await_in_asyncio(wait)
 
 
+def in_thread(work: Callable[[], T], name: str) -> Flow[T]:
+    """Do long work on a thread of its own, beside the lanes, and wait for it.
+
+    The caller must make the work end when it gives up.
+    """
+    completion, results = Completion(), list[Result[T]]()
+
+    def run_work() -> None:
+        try:
+            results.append(Result(work()))
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller
+            results.append(Result(error=fresh_copy(error)))
+        finally:
+            completion.complete()
+
+    try:
+        threading.Thread(target=run_work, name=name, daemon=True).start()
+    except RuntimeError:
+        raise ServiceUnavailable(_NO_THREAD) from None
+    yield WaitFor(completion)
+    return results[0].get()
+
+
 def in_trio() -> bool:
     """Return whether this code runs in a trio task."""
-    trio: Any = sys.modules.get("trio")
-    if trio is None:
+    # While another thread is importing trio, the module is there without its parts.
+    lowlevel: Any = getattr(sys.modules.get("trio"), "lowlevel", None)
+    if not hasattr(lowlevel, "current_task"):
         return False
     try:
-        trio.lowlevel.current_task()
+        lowlevel.current_task()
     except RuntimeError:
         return False
     return True
@@ -257,10 +282,8 @@ async def _await_in_asyncio(wait: WaitFor) -> None:
             future.set_result(None)
 
     def release_from_thread() -> None:
-        try:
+        with suppress(RuntimeError):  # the loop is closed, and its caller gone
             loop.call_soon_threadsafe(release)
-        except RuntimeError:
-            pass  # the loop is closed, and its caller gone
 
     timer = None if wait.timeout is None else loop.call_later(wait.timeout, release)
     wait.completion.when_done(release_from_thread)
@@ -277,10 +300,8 @@ async def _await_in_trio(wait: WaitFor) -> None:
     token, event = trio.lowlevel.current_trio_token(), trio.Event()
 
     def release_from_thread() -> None:
-        try:
+        with suppress(trio.RunFinishedError):  # the run is over, and its caller gone
             token.run_sync_soon(event.set)
-        except trio.RunFinishedError:
-            pass  # the run is over, and its caller gone
 
     wait.completion.when_done(release_from_thread)
     try:

@@ -1,13 +1,13 @@
 """The JSON text of a record. Pure.
 
-Other programs may have changed what a store holds, so every field is checked when it is read. No error message
-shows a value, because it may be a token.
+Other programs may have changed what a store holds, so every field is checked when it is read. No error
+message shows a value, because it may be a token.
 """
 
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hellojohn._clock import LAST_MOMENT
 from hellojohn._errors import ExpiryReason, StoreCorrupt
@@ -48,6 +48,7 @@ _SESSION = {
     "remember_me": _MAYBE_FLAG,
     "session_id": _MAYBE_TEXT,
     "user": _Kind("object", (dict,), optional=True),
+    "last_used_at": _MAYBE_SECONDS,
     "refresh_started_at": _MAYBE_SECONDS,
     "refresh_not_before": _MAYBE_SECONDS,
     "cooldown_until": _MAYBE_SECONDS,
@@ -123,16 +124,14 @@ def _checked(parsed: Mapping[str, Any], kinds: Mapping[str, _Kind]) -> dict[str,
     """Return the known fields; ignore the others."""
     found: dict[str, Any] = {}
     for name, kind in kinds.items():
-        value: Any = parsed.get(name)
+        value = parsed.get(name)
         if value is None:
             if not kind.optional:
                 raise _corrupt(f"it has no {name}")
         elif not isinstance(value, kind.accepts) or (isinstance(value, bool) and bool not in kind.accepts):
             raise _corrupt(f"its {name} is not a {kind.name}")
-        elif float in kind.accepts:
-            if not 0 <= value <= LAST_MOMENT:
-                raise _corrupt(f"its {name} is out of range")
-            value = float(value)
+        elif float in kind.accepts and not 0 <= cast("float", value) <= LAST_MOMENT:
+            raise _corrupt(f"its {name} is out of range")
         found[name] = value
     return found
 

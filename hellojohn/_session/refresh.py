@@ -100,6 +100,10 @@ class Refresher(NamedTuple):
             stored = known  # the copy in memory is the only one now
         if not isinstance(stored, SessionRecord):
             return Refreshed(expired=ended_elsewhere(known, stored))
+        if stored.is_same_session(known) and known.is_newer_than(stored):
+            stored = known  # the store has lost a write: its refresh token was replaced since
+        if stored.is_same_session(known) and (known.last_used_at or 0.0) > (stored.last_used_at or 0.0):
+            stored = stored.changed(last_used_at=known.last_used_at)
         now = self._now()
         state = self.snapshot(stored).freshness(now)
         if state is Freshness.OVER:
@@ -111,23 +115,25 @@ class Refresher(NamedTuple):
             return Refreshed(stored, error=try_later(wait))
         exchange = Exchange(self.service, self.storage, locked, stored, turn)
         if not exchange.begin():
-            return self._keep(locked, stored, turn, NOT_ENOUGH_TIME)
-        outcome = exchange.run()
+            return self._keep(exchange, NOT_ENOUGH_TIME)
+        return self._conclude(exchange, exchange.run(), after_refusal=after_refusal)
+
+    def _conclude(self, exchange: Exchange, outcome: Outcome, *, after_refusal: bool) -> Refreshed:
+        """Do what the table says for an outcome."""
         match outcome.kind:
             case OutcomeKind.SUCCESS:
                 assert outcome.tokens is not None  # noqa: S101 - as SUCCESS means
-                new = next_generation(
-                    stored, outcome.tokens, now=exchange.arrived_at, after_refusal=after_refusal
-                )
+                now = exchange.arrived_at
+                new = next_generation(exchange.record, outcome.tokens, now=now, after_refusal=after_refusal)
                 return self._save(exchange, new)
             case OutcomeKind.SESSION_ENDED:
                 return self._ended(exchange, outcome)
             case OutcomeKind.RETRY_LATER:
                 wait = random_cooldown() if outcome.retry_after is None else outcome.retry_after
-                return self._keep(locked, exchange.kept, turn, try_later(wait), wait)
+                return self._keep(exchange, try_later(wait), wait)
             case _:
                 error = no_answer(outcome, ambiguous=exchange.attempts.ambiguous)
-                return self._keep(locked, exchange.kept, turn, error, random_cooldown())
+                return self._keep(exchange, error, random_cooldown())
 
     def _now(self) -> float:
         return self.storage.timing.clock()
@@ -142,7 +148,8 @@ class Refresher(NamedTuple):
 
     def _end(self, locked: LockedSession, record: SessionRecord, turn: Turn) -> Refreshed:
         """End a session whose time is over by the client's own count."""
-        reason = ExpiryReason.DURATION_ELAPSED
+        over = self.snapshot(record).over_at <= within_time(self._now())
+        reason = ExpiryReason.DURATION_ELAPSED if over else ExpiryReason.IDLE
         with turn.writing():
             _leave_reason(locked, record, reason, None)
         return Refreshed(expired=expired(record, reason, None), to_revoke=record)
@@ -186,33 +193,27 @@ class Refresher(NamedTuple):
 
     def _reason(self, record: SessionRecord, outcome: Outcome, *, in_doubt: bool) -> ExpiryReason:
         reason = outcome.reason or ExpiryReason.REJECTED
-        if in_doubt and reason in (ExpiryReason.REJECTED, ExpiryReason.REUSE_DETECTED):
+        if in_doubt and outcome.token_was_used:
             return ExpiryReason.REFRESH_OUTCOME_UNKNOWN
         idle_at = math.inf if self.idle_timeout is None else record.refreshed_at + self.idle_timeout
         if reason is ExpiryReason.EXPIRED and idle_at <= self._now() < (record.server_ends_at or math.inf):
             return ExpiryReason.IDLE
         return reason
 
-    def _keep(
-        self,
-        locked: LockedSession,
-        record: SessionRecord,
-        turn: Turn,
-        error: HelloJohnError,
-        wait: float | None = None,
-    ) -> Refreshed:
+    def _keep(self, exchange: Exchange, error: HelloJohnError, wait: float | None = None) -> Refreshed:
         """Note a failed refresh in the record. If that fails, the attempt stays open, which is safe."""
+        record, locked = exchange.kept, exchange.locked
         until = record.cooldown_until
         if wait is not None:
             until = within_time(self._now() + min(wait, LONGEST_COOLDOWN))
         noted = record.changed(cooldown_until=until, refresh_not_before=None)
         try:
-            with turn.writing():
+            with exchange.turn.writing():
                 stored = locked.load()
-                if not (stored is None and locked.damaged) and (
-                    not isinstance(stored, SessionRecord) or stored.is_newer_than(record)
-                ):
+                if not isinstance(stored, SessionRecord) and not (stored is None and locked.damaged):
                     return _replaced(record, stored, None)
+                if isinstance(stored, SessionRecord) and stored.is_newer_than(record):
+                    return Refreshed(stored)
                 locked.save(noted, last=True)
         except Overtaken:
             return Refreshed(error=error)

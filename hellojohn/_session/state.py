@@ -72,14 +72,18 @@ class AccountState(NamedTuple):
         order: The number of the sign-in or sign-out that made it.
         snapshot: The session, for ACTIVE and UNSAVED.
         ended: Why the last session ended, for EMPTY.
+        shown: The id of the sign-in that was last used here, also after its end.
         damaged: For UNSAVED: the store holds nothing because its text was damaged and quarantined.
+        announced: For SIGNING_OUT: whether ``SIGNED_OUT`` was emitted, by this sign-out or an earlier one.
     """
 
     phase: Phase = Phase.EMPTY
     order: int = 0
     snapshot: TokenSnapshot | None = None
     ended: SessionExpired | None = None
+    shown: str | None = None
     damaged: bool = False
+    announced: bool = False
 
     def after(
         self,
@@ -89,9 +93,12 @@ class AccountState(NamedTuple):
         snapshot: TokenSnapshot | None = None,
         ended: SessionExpired | None = None,
         damaged: bool = False,
+        announced: bool = False,
     ) -> "AccountState":
         """Return the next state, or this one if the change came too late."""
         phase = TRANSITIONS[change].get(self.phase)
         if phase is None:
             return self
-        return AccountState(phase, self.order if order is None else order, snapshot, ended, damaged)
+        order = self.order if order is None else order
+        shown = self.shown if snapshot is None else snapshot.record.sign_in_id
+        return AccountState(phase, order, snapshot, ended, shown, damaged, announced)

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import NamedTuple, TypeVar
 
 from hellojohn._clock import Timing, within_time
-from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
+from hellojohn._errors import HelloJohnError, StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
 from hellojohn._limits import KEPT_AFTER_END, LEASE_SHARE, LOCK_SPARE, REFRESH_DEADLINE
 from hellojohn._session.conflicts import RULES, Bringing, compare
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
@@ -246,8 +246,8 @@ def guarded(method: str, call: Callable[[], T]) -> T:
         failure = _without_token(error)
     except Exception as error:  # noqa: BLE001 - a store is a plug-in
         failure = StoreUnavailable(
-            f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)}). It must raise a"
-            " StoreError."
+            f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)}). It must"
+            " raise a StoreError."
         )
     failure.__cause__ = failure.__context__ = failure.__traceback__ = None
     raise failure
@@ -256,13 +256,10 @@ def guarded(method: str, call: Callable[[], T]) -> T:
 def fresh_copy(error: Exception) -> Exception:
     """Return a copy without traceback, cause or context: one error reaches many callers.
 
-    An error that cannot be copied, such as a store's own class with a required argument, is raised as it is.
+    Only the SDK's own errors are copied. The class of an app's own store may not allow it.
     """
-    try:
-        duplicate = copy.copy(error)
-    except Exception:  # noqa: BLE001 - copying calls the class of a plug-in
-        duplicate = error
-    return (duplicate if type(duplicate) is type(error) else error).with_traceback(None)
+    own = isinstance(error, HelloJohnError) and type(error).__module__.partition(".")[0] == "hellojohn"
+    return (copy.copy(error) if own else error).with_traceback(None)
 
 
 def _place_of(error: Exception) -> str:

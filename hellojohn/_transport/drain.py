@@ -1,7 +1,7 @@
 """Reads the body of a 401, so that its connection is free, and leaves the response as if it were unread.
 
-The app may get this response after all. Reading has a bound in bytes and time: a body that never ends, or that
-breaks off, must not keep the request from being repeated.
+The app may get this response after all. Reading has a bound in bytes and time: a body that never ends, or
+that breaks off, must not keep the request from being repeated.
 """
 
 import time
@@ -50,7 +50,7 @@ class _Body:
         self._response = response
         self._parts = bytearray()
         self._ends_at = time.monotonic() + REFUSAL_READ_TIME
-        # The connection looks the timeout up when the body is read. Without this, one wait could last for ever.
+        # The connection looks the timeout up when the body is read. Without it, a wait could last for ever.
         limits = dict(response.request.extensions.get("timeout") or {})
         read = limits.get("read")
         limits["read"] = REFUSAL_READ_TIME if read is None else min(read, REFUSAL_READ_TIME)

@@ -1,7 +1,7 @@
 """Which origins get the access token. It knows URLs and sends nothing.
 
-An origin is scheme, host and port; ``ws`` counts as ``http`` and ``wss`` as ``https``. Cleartext is allowed for
-this machine's own names only, and for clients whose requests never leave the process. httpx keeps the
+An origin is scheme, host and port; ``ws`` counts as ``http`` and ``wss`` as ``https``. Cleartext is allowed
+for this machine's own names only, and for clients whose requests never leave the process. httpx keeps the
 ``Authorization`` header when it follows a redirect from ``http`` on port 80 to ``https`` on port 443 of the
 same host, so that twin belongs to an allowed cleartext origin.
 """

@@ -1,0 +1,141 @@
+"""Connects the rooms to one working client. ``_client`` loads it when a client is created, not at import."""
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from hellojohn._config import Settings
+from hellojohn._doctor import Diagnosis, diagnose
+from hellojohn._errors import ConfigurationError
+from hellojohn._http import Sender
+from hellojohn._http._keys import KeyFetcher
+from hellojohn._session.account import Account
+from hellojohn._session.engine import Engine
+from hellojohn._session.flight import Flow
+from hellojohn._session.workers import Lane
+from hellojohn._transport.clients import library_of, session_auth2
+from hellojohn._transport.httpx import SessionAuth
+from hellojohn._transport.origins import Origins
+from hellojohn._wire import make_dialect, prepare
+from hellojohn.stores import MemoryStore, TokenStore
+from hellojohn.stores._checks import check_store
+
+if TYPE_CHECKING:
+    from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
+    from hellojohn.verify import Verifier
+
+AnyOrigins = Iterable[str] | Literal["*"]
+AnyClient = TypeVar("AnyClient")
+
+
+class Parts:
+    """The parts of a client, which it shares with the clients of other accounts.
+
+    Attributes:
+        settings: The settings.
+        engine: The session engine.
+        sender: Sends the SDK's own requests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        sender: Sender,
+        fetcher: KeyFetcher,
+        *,
+        store: TokenStore | None,
+        jwks_cache: TokenStore | None,
+    ) -> None:
+        """Connect the parts. Nothing is read or sent yet."""
+        self.settings = settings
+        self.sender = sender
+        self._fetcher = fetcher
+        self._store = MemoryStore() if store is None else check_store(store)
+        self._jwks_cache = None if jwks_cache is None else check_store(jwks_cache, "jwks_cache")
+        self._verifier: Verifier | None = None
+        self._lock = threading.Lock()
+        self._prepared = False
+        self.engine = Engine(
+            settings,
+            store=self._store,
+            dialect=make_dialect(
+                settings.api,
+                base_url=settings.api_url,
+                tenant_id=settings.tenant_id,
+                client_id=settings.client_id,
+                publishable_key=settings.publishable_key,
+                secret_key=settings.secret_key,
+            ),
+            send=lambda request, deadline: sender.send(request, deadline=deadline),
+            load=self._load,
+        )
+
+    @property
+    def verifier(self) -> "Verifier":
+        """The verifier of access tokens, which is loaded at its first use."""
+        with self._lock:
+            if self._verifier is None:
+                from hellojohn.verify import Verifier  # noqa: PLC0415 - a program that signs in has no need of it
+
+                settings, service = self.settings, self.engine.context.service
+                self._verifier = Verifier(
+                    api=settings.api,
+                    api_url=settings.api_url,
+                    tenant_id=settings.tenant_id,
+                    client_id=settings.client_id,
+                    fetch=self._fetcher,
+                    check_token=service.dialect.admin.check_token,
+                    send=service.send,
+                    store=self._store,
+                    webhook_secret=settings.webhook_secret,
+                    jwks_max_age=settings.jwks_max_age,
+                    jwks_cache=self._jwks_cache,
+                    access_token_ttl=settings.access_token_ttl,
+                    clock=settings.clock,
+                )
+            return self._verifier
+
+    def httpx_auth(self, account: Account, origins: AnyOrigins) -> SessionAuth:
+        """Return the auth hook for httpx."""
+        return SessionAuth(account, Origins(origins))
+
+    def httpx2_auth(self, account: Account, origins: AnyOrigins) -> "SessionAuth2":
+        """Return the auth hook for httpx2."""
+        return session_auth2()(account, Origins(origins))
+
+    def attach(
+        self, account: Account, client: AnyClient, kind: str, origins: AnyOrigins, *, caller: str
+    ) -> AnyClient:
+        """Attach an account's token to an app's own client.
+
+        Args:
+            account: The account.
+            client: The client.
+            kind: The class that it must be of: ``Client`` or ``AsyncClient``.
+            origins: Which origins get the token besides the client's base URL.
+            caller: The class that the app called, for the message.
+        """
+        library = library_of(client, kind, caller=caller)
+        target: Any = client
+        if target.auth is not None:
+            raise ConfigurationError(
+                "The client has an auth already, such as from an earlier wrap(). Pass one without."
+            )
+        flow = SessionAuth if library == "httpx" else session_auth2()
+        target.auth = flow(account, Origins.of_client(origins, target))
+        return client
+
+    def doctor(self, account: Account) -> Flow[Diagnosis]:
+        """Examine an account's session, its store and the service."""
+        return account.perform(lambda: diagnose(account, self.settings), Lane.NETWORK)
+
+    def close(self) -> None:
+        """Wait for what must be saved, and close the connections."""
+        self.engine.close()
+        self.sender.close()
+
+    def _load(self) -> None:
+        if not self._prepared:
+            prepare()
+            self._prepared = True
+        self.sender.prepare()

@@ -308,7 +308,12 @@ def kept(bench: Bench, **expected: Any) -> None:
     """Check that the session is in the store as it was, but for what is expected."""
     record = bench.stored()
     assert record is not None
-    same = {"generation": 1, "refresh_token": Secret("rt_1"), "refresh_started_at": None, "refresh_not_before": None}
+    same = {
+        "generation": 1,
+        "refresh_token": Secret("rt_1"),
+        "refresh_started_at": None,
+        "refresh_not_before": None,
+    }
     wanted = {**same, **expected}
     assert {name: getattr(record, name) for name in wanted} == wanted
 

@@ -221,3 +221,17 @@ waits for one."""
 
 REVOCATIONS_A_PART = 500
 REVOCATION_LOCK_WAIT = 5.0
+
+# ---------------------------------------------------------------- sign-in with a browser
+
+OAUTH_REQUEST_LIFE = 600.0
+"""How long a browser may take to come back to a web back end."""
+
+LONGEST_CALLBACK = 16_384
+LONGEST_BROWSER_REQUEST = 32_768
+BROWSER_READ_TIME = 5.0
+BROWSER_CONNECTIONS = 64
+"""What the listener reads of one connection, and how many it serves at once."""
+
+ERROR_GRACE = 2.0
+"""How long the right callback may still come after an error that names no sign-in."""

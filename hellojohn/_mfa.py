@@ -4,8 +4,8 @@ from hellojohn._details import MfaFactor, TotpEnrollment
 from hellojohn._secret import Secret
 from hellojohn._session import calls
 from hellojohn._session.account import Account
+from hellojohn._session.acquire import acquire
 from hellojohn._session.flight import Flow, run, run_async
-from hellojohn._wire import Conversation, SignedIn
 from hellojohn._wire.topics import SecondFactors
 
 __all__ = ["AsyncMfa", "Mfa"]
@@ -23,15 +23,16 @@ class _Flows:
         return calls.ask_as_user(self._account, self._topic.list_factors)
 
     def enroll_totp(self, *, replace: bool) -> Flow[TotpEnrollment]:
-        snapshot_name = self._account.name
-
-        def build(who: SignedIn) -> Conversation[TotpEnrollment]:
-            snapshot = self._account.state.snapshot
-            user = None if snapshot is None else snapshot.record.user
-            label = (user and (user.email or user.username)) or snapshot_name
-            return self._topic.enroll_totp(who, account=label, replace=replace)
-
-        return calls.ask_as_user(self._account, build)
+        snapshot = yield from acquire(self._account)
+        user = snapshot.record.user
+        if user is None or user.email is None:  # the tokens of v2 name no address
+            user = yield from calls.user(self._account)
+        label = user.email or user.username or user.id
+        return (
+            yield from calls.ask_as_user(
+                self._account, lambda who: self._topic.enroll_totp(who, account=label, replace=replace)
+            )
+        )
 
     def confirm_totp(self, enrollment: TotpEnrollment, code: Secret) -> Flow[tuple[str, ...]]:
         return calls.ask_as_user(self._account, lambda who: self._topic.confirm_totp(who, enrollment, code))

@@ -80,8 +80,8 @@ class SessionPolicy:
         session, token, idle = (_seconds(getattr(self, name)) for name in _DURATIONS)
         if token is not None and idle is not None and token >= idle:
             message = (
-                "access_token_ttl is not shorter than idle_timeout. The service counts refreshes as activity, so"
-                " users"
+                "access_token_ttl is not shorter than idle_timeout. The service counts refreshes as"
+                " activity, so users"
                 " who are active all the time are signed out as idle."
             )
             warnings.warn(message, PolicyWarning, stacklevel=4)
@@ -100,11 +100,15 @@ class SessionPolicy:
 SessionPolicy.STANDARD = SessionPolicy()
 SessionPolicy.HIGH_SECURITY = SessionPolicy(
     session_duration="24h",
-    access_token_ttl="15m",  # noqa: S106 idle_timeout="1h", max_sessions_per_user=3
+    access_token_ttl="15m",  # noqa: S106 - a duration
+    idle_timeout="1h",
+    max_sessions_per_user=3,
 )
 SessionPolicy.COMPLIANCE = SessionPolicy(
     session_duration="8h",
-    access_token_ttl="5m",  # noqa: S106 idle_timeout="30m", max_sessions_per_user=2
+    access_token_ttl="5m",  # noqa: S106 - a duration
+    idle_timeout="30m",
+    max_sessions_per_user=2,
 )
 
 

@@ -59,6 +59,11 @@ class EngineContext:
         """Whether the client was closed or is being closed."""
         return self.closes_at < math.inf
 
+    @property
+    def ends_idle(self) -> bool:
+        """Whether the client ends idle sessions, because the server does not."""
+        return self.idle_timeout is not None and not self.service.dialect.ends_idle_sessions
+
     def time_left(self) -> float:
         """Return the seconds until the client or the program ends; infinity if neither is ending."""
         return min(self.closes_at, self.workers.exits_at) - time.monotonic()
@@ -69,7 +74,7 @@ class EngineContext:
             record,
             idle_timeout=self.idle_timeout,
             background=self.background_refresh,
-            ends_idle=not self.service.dialect.ends_idle_sessions,
+            ends_idle=self.ends_idle,
             watched=watched,
         )
 

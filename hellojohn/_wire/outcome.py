@@ -1,4 +1,4 @@
-"""What an answer to a refresh means: one table, read from the top. Nothing here raises or acts.
+"""The meaning of an answer to a refresh: one table, read from the top. Nothing here raises or acts.
 
     answer                                             outcome            ask again
     -------------------------------------------------  -----------------  -----------------------------------
@@ -37,7 +37,7 @@ from hellojohn._wire.values import (
 
 
 class Ending(NamedTuple):
-    """What a code that ends a session says.
+    """The meaning of a code that ends a session.
 
     Attributes:
         reason: Why the session is over.
@@ -59,7 +59,7 @@ def outcome(answer: Answer, tokens: TokenResponse | None, *, codes: Codes, endin
 
     Args:
         answer: The answer.
-        tokens: What could be read from it, if anything.
+        tokens: The tokens that were read from it, if any.
         codes: The dialect's error codes.
         endings: The codes that end a session.
     """

@@ -1,6 +1,6 @@
 """Read single values of an untrusted answer: each function returns the value, or ``None``.
 
-No function raises, whatever its argument is. Pure: no function knows which answer it reads.
+No function raises for any argument. Pure: no function knows which answer it reads.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""Read what a successful answer carries: the tokens with their lives, and the user.
+"""Read the content of a successful answer: the tokens with their lives, and the user.
 
 ``None`` stands for an answer that cannot be understood. Nothing here raises, so that no frame of a traceback
 holds an unmasked token.

@@ -24,8 +24,8 @@ from tests.secrecy.world import EMAIL, World, settle
 
 NAMES = [name for name in hellojohn.__all__ if inspect.isclass(getattr(hellojohn, name))]
 CLASSES = {name: getattr(hellojohn, name) for name in NAMES}
-ABSTRACT = {"TokenStore"}
-"""A protocol: it has no objects of its own."""
+ABSTRACT = {"LockedValue", "TokenStore"}
+"""Protocols, which have no objects."""
 
 
 def errors():

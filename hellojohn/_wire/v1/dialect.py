@@ -5,17 +5,17 @@ from dataclasses import replace
 
 from hellojohn._details import Device
 from hellojohn._errors import MfaChallenge
-from hellojohn._limits import LONGEST_CAPTCHA, LONGEST_NAME
+from hellojohn._limits import LONGEST_NAME
 from hellojohn._models import User
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import (
     checked,
+    checked_captcha,
     checked_challenge,
     checked_code,
     checked_email,
     checked_metadata,
     checked_password,
-    checked_secret,
 )
 from hellojohn._wire.errors import check_done, refusal
 from hellojohn._wire.failures import read_failure
@@ -71,9 +71,7 @@ class V1:
         """Build a sign-in."""
         body = _credentials(email, password, duration)
         if captcha_token is not None:
-            body["captcha_token"] = checked_secret(
-                captcha_token, name="captcha_token", longest=LONGEST_CAPTCHA
-            )
+            body["captcha_token"] = checked_captcha(captcha_token)
         if device_token is not None:
             body["device_token"] = device_token
         return self._requests.public("/v1/auth/sign-in", body, call="auth.sign_in", device=device)
@@ -170,7 +168,7 @@ class V1:
         check_done(answer, CODES, assumed_path=UNPUBLISHED["sign_out"])
 
     def outcome(self, answer: Answer) -> Outcome:
-        """Return what the answer to a refresh means."""
+        """Return the meaning of an answer to a refresh."""
         return outcome(answer, read_tokens(answer), codes=CODES, endings=ENDINGS)
 
     def is_token_refused(self, answer: Answer) -> bool:

@@ -25,6 +25,8 @@ from hellojohn._wire.values import Answer, ApiRequest, ApiResponse
 _LIFETIMES = {"access_token_ttl": "access_token_ttl", "session_duration": "refresh_token_ttl"}
 """The settings, and the fields of a client that hold them."""
 
+_SECRET = "secret_hash"  # noqa: S105 - the name of a field that is read and cannot be written
+
 _NO_LIST = (
     "{}: the open-source server (v2) keeps no list of sessions. To end a user's sessions, use"
     " sessions.revoke_all(user_id)."
@@ -41,15 +43,15 @@ class V2Admin:
     def list_sessions(
         self, *, user_id: str | None, status: str | None, limit: int, cursor: str | None
     ) -> Conversation[SessionPage]:
-        """Refuse: there is no list."""
+        """Refuse: the server keeps no list."""
         raise NotSupported(_NO_LIST.format("sessions.list"))
 
     def get_session(self, session_id: str) -> Conversation[SessionInfo]:
-        """Refuse: there is no list."""
+        """Refuse: the server keeps no list."""
         raise NotSupported(_NO_LIST.format("sessions.get"))
 
     def revoke_session(self, session_id: str) -> Conversation[None]:
-        """Refuse: there is no list."""
+        """Refuse: the server keeps no list."""
         raise NotSupported(_NO_LIST.format("sessions.revoke"))
 
     def revoke_all(self, user_id: str) -> Conversation[None]:
@@ -88,16 +90,16 @@ class V2Admin:
 
     def _update(self, listing: ApiRequest, wanted: Mapping[str, int]) -> Conversation[Fields]:
         before = self._client_in((yield listing))
+        new = {name: value for name, value in {**before, **wanted}.items() if name != _SECRET}
         path = f"clients/{quote(self._requests.client_id, safe='')}"
-        check_done(
-            (yield self._requests.server("PUT", path, {**before, **wanted}, call="admin.config.update")),
-            CODES,
-        )
+        check_done((yield self._requests.server("PUT", path, new, call="admin.config.update")), CODES)
         after = self._client_in((yield listing))
-        lost = sorted(name for name, value in {**before, **wanted}.items() if after.get(name) != value)
+        lost = sorted(name for name, value in new.items() if after.get(name) != value)
+        if _SECRET in before and _SECRET not in after:
+            lost.append(_SECRET)
         if lost:
             raise ApiError(
-                f"The server did not keep these fields of the client: {', '.join(lost)}. Check the client."
+                f"The server did not keep these fields of the client: {', '.join(lost)}. Set them again."
             )
         return _settings(after)
 

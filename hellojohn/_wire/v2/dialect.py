@@ -11,7 +11,13 @@ from hellojohn._details import Device
 from hellojohn._errors import ApiError, MfaChallenge, NotSupported
 from hellojohn._models import User
 from hellojohn._secret import Secret
-from hellojohn._wire.arguments import checked_challenge, checked_email, checked_metadata, checked_password
+from hellojohn._wire.arguments import (
+    checked_captcha,
+    checked_challenge,
+    checked_email,
+    checked_metadata,
+    checked_password,
+)
 from hellojohn._wire.errors import check_done, refusal
 from hellojohn._wire.failures import read_failure
 from hellojohn._wire.outcome import outcome
@@ -72,9 +78,9 @@ class V2:
         device_token: Secret | None = None,
     ) -> ApiRequest:
         """Build a sign-in."""
-        if captcha_token is not None:
-            raise NotSupported("captcha_token: the open-source server (v2) has no captcha. Leave it out.")
-        body = {"email": checked_email(email), "password": checked_password(password)}
+        body: dict[str, object] = {"email": checked_email(email), "password": checked_password(password)}
+        if captcha_token is not None:  # the server's only captcha is Turnstile
+            body["turnstile_token"] = checked_captcha(captcha_token)
         request = self._requests.client("/v2/auth/login", body, device=device)
         if device_token is None:
             return request
@@ -111,7 +117,7 @@ class V2:
     def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
         """Build a sign-out of this session, or of all sessions of the user.
 
-        The server asks for a CSRF token when there is no bearer. It does not check the bearer.
+        Without a bearer, the server asks for a CSRF token. It accepts any bearer.
         """
         if not everywhere:
             body = {"refresh_token": refresh_token}
@@ -192,7 +198,7 @@ class V2:
         check_done(answer, CODES)
 
     def outcome(self, answer: Answer) -> Outcome:
-        """Return what the answer to a refresh means."""
+        """Return the meaning of an answer to a refresh."""
         return outcome(answer, read_tokens(answer), codes=CODES, endings=ENDINGS)
 
     def is_token_refused(self, answer: Answer) -> bool:

@@ -19,7 +19,7 @@ from hellojohn._wire.arguments import (
 from hellojohn._wire.errors import check_done, refusal
 from hellojohn._wire.failures import read_failure
 from hellojohn._wire.outcome import failed_refresh
-from hellojohn._wire.reading import fields
+from hellojohn._wire.reading import Fields, fields
 from hellojohn._wire.tokens import read_tokens, success, user
 from hellojohn._wire.v1.admin import V1Admin
 from hellojohn._wire.v1.codes import CODES, ENDINGS, TOKEN_REFUSED
@@ -158,8 +158,7 @@ class V1:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me``: a user, or an object that holds one."""
-        content = success(answer) or {}
-        found = user(fields(content.get("user")) or content)
+        found = user(_user_fields(answer))
         if found is None:
             raise refusal(answer, CODES)
         return found
@@ -198,3 +197,9 @@ def _credentials(email: str, password: Secret, duration: str | None) -> dict[str
     if duration is not None:
         body["session_options"] = {"duration": duration}
     return body
+
+
+def _user_fields(answer: Answer) -> Fields:
+    """Return the fields of a user. In a function, because an error's traceback must not show the answer."""
+    content = success(answer) or {}
+    return fields(content.get("user")) or content

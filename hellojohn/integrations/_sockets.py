@@ -37,10 +37,10 @@ async def _watch(
         await asyncio.wait({handler} if handler else (), timeout=min(left, _LONGEST_WAIT))
         if handler is None or handler.done() or _is_over(websocket):
             return
-    # The server or the endpoint may close it at the same moment.
-    with suppress(RuntimeError, WebSocketDisconnect):
-        await websocket.close(POLICY_VIOLATION)
-    websocket.send = _refuse_to_send  # type: ignore[method-assign] # an endpoint that sends sees the end too
+    # An endpoint that sends must see the end too, from the moment that the closing starts.
+    send, websocket.send = websocket.send, _refuse_to_send  # type: ignore[method-assign]
+    with suppress(RuntimeError, WebSocketDisconnect):  # the other end may close at the same moment
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "The token has expired."})
 
 
 def _is_over(websocket: WebSocket) -> bool:

@@ -128,7 +128,7 @@ async def test_django_view_class(hj: Any, emulator: Emulator, *, is_async: bool)
         for path in ("/outside", "/inside"):
             headers = {"Authorization": f"Bearer {emulator.token()}"}
             assert (await AsyncClient().get(path)).status_code == 401
-            assert (await AsyncClient(headers=headers).get(path)).status_code == 200
+            assert (await AsyncClient().get(path, headers=headers)).status_code == 200
 
 
 @pytest.mark.parametrize("is_async", [False, True])
@@ -148,8 +148,8 @@ async def test_django_middleware(hj: Any, emulator: Emulator, *, is_async: bool)
     good, bad = ({"Authorization": f"Bearer {token}"} for token in (emulator.token(), "x"))
     with override_settings(ROOT_URLCONF=chosen, MIDDLEWARE=named):
         assert (await AsyncClient().get("/who")).json() == {"signed_in": False}
-        assert (await AsyncClient(headers=good).get("/who")).json() == {"signed_in": True}
-        assert (await AsyncClient(headers=bad).get("/who")).status_code == 401
+        assert (await AsyncClient().get("/who", headers=good)).json() == {"signed_in": True}
+        assert (await AsyncClient().get("/who", headers=bad)).status_code == 401
 
 
 def test_django_middleware_on_wsgi(hj: Any, emulator: Emulator) -> None:

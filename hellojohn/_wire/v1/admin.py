@@ -124,16 +124,23 @@ def _read_session(answer: Answer) -> SessionInfo:
 
 
 def _read_check(answer: Answer) -> RemoteCheck:
-    content = success(answer) or {}
+    found = _check_in(success(answer) or {})
+    if found is not None:
+        return found
+    if _is_refused(answer):
+        return RemoteCheck(valid=False)
+    raise refusal(answer, CODES)
+
+
+def _check_in(content: Fields) -> RemoteCheck | None:
+    """Read a check. In a function, because an error's traceback must not show the answer."""
     if content.get("valid") is True:
         return RemoteCheck(
             valid=True,
             session=read_session(content.get("session")),
             claims=fields(content.get("claims")) or None,
         )
-    if content.get("valid") is False or _is_refused(answer):
-        return RemoteCheck(valid=False)
-    raise refusal(answer, CODES)
+    return RemoteCheck(valid=False) if content.get("valid") is False else None
 
 
 def _is_refused(answer: Answer) -> bool:

@@ -233,6 +233,8 @@ async def test_no_answer_makes_a_call_show_a_secret(owner, name):
         if isinstance(result, BaseException):
             assert judged(result), "the search must see frames of the package"
             assert exposed_by(result) == []
+        elif isinstance(result, OAuthRequest):  # serialised, it carries its URL with the public key
+            assert exposed(repr(result)) == []
         else:
             assert exposed(result) == []
         assert exposed([world.hj, world.events]) == []

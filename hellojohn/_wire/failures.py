@@ -18,6 +18,7 @@ from hellojohn._wire.values import ApiResponse
 # Services behind other gateways spell codes in camel case or as words: those errors are not HelloJohn's.
 _CODE = re.compile(r"(?=.{1,64}\Z)(?:[a-z][a-z0-9_.:-]*|[A-Z][A-Z0-9_]*)")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
+_LONG = 8
 _FACTORS = frozenset({"totp", "sms", "email", "email_otp", "webauthn", "recovery", "backup_codes"})
 
 
@@ -110,7 +111,10 @@ def read_failure(response: ApiResponse, codes: Codes) -> Failure | None:
 def read_challenge(content: Fields, secrets: tuple[Secret, ...]) -> MfaChallenge | None:
     """Read the challenge of a sign-in that needs a second factor."""
     challenge_id = text(content.get("challenge_id"))
-    if challenge_id is None or _echoes(challenge_id, secrets):
+    # A short password may be a part of an id by chance. The id must not be lost for that.
+    if challenge_id is None or _echoes(
+        challenge_id, tuple(it for it in secrets if len(it.reveal()) >= _LONG)
+    ):
         return None
     named = *listed(content.get("available_factors")), content.get("preferred_factor")
     names = [text(fields(factor).get("id", factor)) for factor in named]

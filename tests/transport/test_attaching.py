@@ -8,8 +8,9 @@ import httpx2
 import pytest
 
 from hellojohn import AsyncHelloJohn, ConfigurationError, HelloJohn
+from tests.both_faces import settle
 from tests.transport.backend import UNAUTHORIZED, Say
-from tests.transport.kinds import KINDS, TLS, settle
+from tests.transport.kinds import KINDS, TLS
 
 SETTINGS = {"tenant_id": "tnt_1", "publishable_key": "pk_1", "verify": TLS}
 API = "https://api.example.com"

@@ -10,8 +10,9 @@ from collections import deque
 
 import pytest
 
+from tests.both_faces import settle
 from tests.transport.backend import EARLY, UNAUTHORIZED, Say
-from tests.transport.kinds import KINDS, settle
+from tests.transport.kinds import KINDS
 
 CONTENT = bytes(range(256)) * 600
 """Longer than one chunk of httpx's."""

@@ -3,8 +3,8 @@
 import pytest
 
 from hellojohn import ApiError, ExpiryReason, NotSignedIn, ServiceUnavailable, SessionExpired
+from tests.both_faces import settle
 from tests.transport.backend import UNAUTHORIZED, Say
-from tests.transport.kinds import settle
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def stream(request):
     return request.param
 
 
-async def test_nobody_is_signed_in(kind, nobody, backend, *, stream):
+async def test_signed_out_is_signed_in(kind, signed_out, backend, *, stream):
     """Nothing is sent: the app sends the user to sign-in."""
-    api = kind.wrapped(nobody, base_url=backend.url)
+    api = kind.wrapped(signed_out, base_url=backend.url)
     await fails(kind, api, NotSignedIn, stream=stream)
     await kind.close(api)
     assert backend.seen == []

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 
+from tests.both_faces import settle
 from tests.transport.backend import UNAUTHORIZED, Say, to
-from tests.transport.kinds import settle
 
 REDIRECTS = [301, 302, 303, 307, 308]
 
@@ -186,9 +186,9 @@ async def test_a_foreign_401_behind_a_redirect_triggers_nothing(api, emulator, b
     assert emulator.calls("token/refresh") == 0
 
 
-async def test_a_signed_out_client_can_still_ask_elsewhere(kind, nobody, backend, stranger):
+async def test_a_signed_out_client_can_still_ask_elsewhere(kind, signed_out, backend, stranger):
     """A request that gets no token needs no session either."""
-    client = kind.wrapped(nobody, base_url=backend.url)
+    client = kind.wrapped(signed_out, base_url=backend.url)
     assert (await settle(client.get(stranger.url))).status_code == 200
     await kind.close(client)
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.transport.kinds import KINDS, TLS, settle
+from tests.both_faces import settle
+from tests.transport.kinds import KINDS, TLS
 
 TOKEN, REFRESH = "MARKED-ACCESS-", "MARKED-REFRESH-"
 SIMILAR = "api.example.com"

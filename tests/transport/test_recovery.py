@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
+from tests.both_faces import settle
 from tests.transport.backend import UNAUTHORIZED, Say, to, zipped
-from tests.transport.kinds import settle
 
 
 @pytest.fixture

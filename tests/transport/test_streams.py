@@ -8,8 +8,9 @@ import pytest
 
 from hellojohn import HelloJohn
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
+from tests.both_faces import PATIENCE, settle
 from tests.transport.backend import UNAUTHORIZED, Say, zipped
-from tests.transport.kinds import KINDS, PATIENCE, settle
+from tests.transport.kinds import KINDS
 
 
 @pytest.fixture
@@ -256,10 +257,10 @@ async def test_a_cancelled_caller_leaves_the_connection_and_the_session(api, bac
     assert (emulator.rotations, emulator.reuses, backend.connections) == (1, 0, 1)
 
 
-async def test_the_emulator_and_the_hook_agree(kind, nobody, emulator):
+async def test_the_emulator_and_the_hook_agree(kind, signed_out, emulator):
     """The SDK's own sample resource, end to end, for a streamed upload and download."""
-    await settle(nobody.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
-    api = kind.wrapped(nobody, base_url=emulator.url)
+    await settle(signed_out.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
+    api = kind.wrapped(signed_out, base_url=emulator.url)
     emulator.reject_access_tokens()
     async with kind.stream(api, "PUT", "/resource/deep", content=b"x" * 100_000) as response:
         await kind.read(response)

@@ -5,7 +5,7 @@ that breaks off, must not keep the request from being repeated.
 """
 
 import time
-from contextlib import suppress
+from contextlib import aclosing, closing, suppress
 from typing import Any
 
 from hellojohn._limits import LONGEST_REFUSAL, REFUSAL_READ_TIME
@@ -19,8 +19,9 @@ def drain(response: Response, plain_body: type) -> None:
         response.close()
         return
     body = _Body(response)
-    with suppress(Exception):  # the body broke off, or did not go on in time
-        for part in response.iter_raw():
+    # Closed here: a generator that is closed later by the garbage collector would close the response again.
+    with suppress(Exception), closing(response.iter_raw()) as parts:  # it broke off, or took too long
+        for part in parts:
             if body.is_full(part):
                 break
     with suppress(Exception):
@@ -35,9 +36,10 @@ async def drain_async(response: Response, plain_body: type) -> None:
         return
     body = _Body(response)
     with suppress(Exception):
-        async for part in response.aiter_raw():
-            if body.is_full(part):
-                break
+        async with aclosing(response.aiter_raw()) as parts:
+            async for part in parts:
+                if body.is_full(part):
+                    break
     with suppress(Exception):
         await response.aclose()
     body.put_back(plain_body)
@@ -71,5 +73,18 @@ class _Body:
             response.request.extensions["timeout"] = self._timeout
         with suppress(RuntimeError):  # it was not measured
             response.elapsed = response.elapsed
-        response.stream = plain_body(bytes(self._parts))
+        content = bytes(self._parts)
+        if not _can_be_decoded(response, content):  # the library reads the response before it is repeated
+            del response.headers["Content-Encoding"]
+        response.stream = plain_body(content)
         response.is_closed = response.is_stream_consumed = False
+
+
+def _can_be_decoded(response: Response, content: bytes) -> bool:
+    if "Content-Encoding" not in response.headers:
+        return True
+    try:
+        type(response)(response.status_code, headers=response.headers, content=content)
+    except Exception:  # noqa: BLE001 - each coding has an error of its own
+        return False
+    return True

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from httpx._types import CookieTypes, HeaderTypes, ProxyTypes, QueryParamTypes, TimeoutTypes
 
 
-_IN_PROCESS = (httpx.ASGITransport, httpx.WSGITransport, httpx.MockTransport)
+_IN_PROCESS = ("ASGITransport", "WSGITransport", "MockTransport")
 
 
 class _Options(TypedDict, total=False):
@@ -78,8 +78,6 @@ def stays_in_process(client: Any) -> bool:  # noqa: ANN401 - a client of either 
 
 
 def _is_in_process(transport: object) -> bool:
-    kind = type(transport)
-    of_httpx2 = kind.__module__.startswith("httpx2.") and kind.__name__ in {
-        kind.__name__ for kind in _IN_PROCESS
-    }
-    return isinstance(transport, _IN_PROCESS) or of_httpx2 or kind.__module__ == "starlette.testclient"
+    libraries = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    kinds = tuple(getattr(library, name) for library in libraries for name in _IN_PROCESS)
+    return isinstance(transport, kinds) or type(transport).__module__ == "starlette.testclient"

@@ -78,6 +78,6 @@ def stays_in_process(client: Any) -> bool:  # noqa: ANN401 - a client of either 
 
 
 def _is_in_process(transport: object) -> bool:
-    libraries = [sys.modules[name] for name in ("httpx", "httpx2") if name in sys.modules]
+    libraries = filter(None, map(sys.modules.get, ("httpx", "httpx2")))
     kinds = tuple(getattr(library, name) for library in libraries for name in _IN_PROCESS)
     return isinstance(transport, kinds) or type(transport).__module__ == "starlette.testclient"

@@ -114,6 +114,7 @@ class _Server(ThreadingHTTPServer):
     """Hands requests to its backend."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, backend: "Backend") -> None:
         self.backend = backend

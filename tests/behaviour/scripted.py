@@ -66,7 +66,7 @@ class ScriptedService:
         number = next(self._numbers)
         session: dict[str, object] = {"id": "ses_1"}
         if self.lasts is not None:
-            session["expires_at"] = datetime.fromtimestamp(START + self.lasts, UTC).isoformat()
+            session["refresh_token_expires_at"] = datetime.fromtimestamp(START + self.lasts, UTC).isoformat()
         shown = datetime.fromtimestamp(self.now if self.dates is None else self.dates, UTC)
         now = shown.strftime("%a, %d %b %Y %H:%M:%S GMT")
         body = {

@@ -1,5 +1,6 @@
 """Remember me: the duration that a sign-in asks for, what the service grants, and what the session shows."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
@@ -210,7 +211,7 @@ def test_longer_session_of_a_second_factor_is_limited(service, kept):
     with pytest.raises(MfaRequired) as caught:
         hj.auth.sign_in(EMAIL, PASSWORD, remember_me=False)
     service.at(minutes=2)
-    challenge = caught.value.challenge._replace(duration=kept)
+    challenge = replace(caught.value.challenge, duration=kept)
     session = hj.auth.verify_mfa(challenge, "123456")
     assert (session.duration, session.remember_me) == (timedelta(days=1), False)
     assert session.expires_at == moment(DAY + 120)

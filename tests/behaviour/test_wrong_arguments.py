@@ -4,6 +4,7 @@ What a person may have typed wrongly is ``ValidationFailed``, as if the service 
 developer can get wrong is ``ConfigurationError``. That no such error shows a secret is tested in ``secrecy``.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -93,7 +94,7 @@ CALLS = {
     "challenge factor": ("verify_mfa", (MfaChallenge("c", (7,)), "123456"), {}, "challenge.factors must be"),
     "challenge choice": (
         "verify_mfa",
-        (CHALLENGE._replace(remember_me="yes"), "123456"),
+        (replace(CHALLENGE, remember_me="yes"), "123456"),
         {},
         "challenge.remember_me must be True or False",
     ),
@@ -165,7 +166,7 @@ async def test_malformed_duration_shows_the_accepted_form(hj, service, value):
     with pytest.raises(ConfigurationError, match=form):
         SessionOptions(duration=value)
     if value is not None:
-        challenge = CHALLENGE._replace(duration=value)
+        challenge = replace(CHALLENGE, duration=value)
         case = ("verify_mfa", (challenge, "123456"), {}, f"challenge.duration .*{form}")
         await refused(hj, service, case)
 

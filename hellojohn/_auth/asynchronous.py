@@ -14,7 +14,8 @@ from hellojohn._models import Session, User
 from hellojohn._oauth import OAuthRequest
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
-from hellojohn._session.flight import in_thread, run_async
+from hellojohn._session.flight import in_thread
+from hellojohn._waiting import run_async
 
 
 class AsyncAuth(AsyncMails):

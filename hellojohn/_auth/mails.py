@@ -4,7 +4,7 @@ from hellojohn._auth.flows import Flows, Options
 from hellojohn._details import Device, PasswordPolicy
 from hellojohn._models import Session
 from hellojohn._secret import Secret
-from hellojohn._session.flight import run, run_async
+from hellojohn._waiting import run, run_async
 
 
 class Mails:

@@ -14,7 +14,7 @@ from hellojohn._models import Session, User
 from hellojohn._oauth import OAuthRequest
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
-from hellojohn._session.flight import run
+from hellojohn._waiting import run
 
 
 class Auth(Mails):

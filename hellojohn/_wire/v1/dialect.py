@@ -16,7 +16,7 @@ from hellojohn._wire.arguments import (
     checked_metadata,
     checked_password,
 )
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.failures import read_failure
 from hellojohn._wire.outcome import failed_refresh
 from hellojohn._wire.reading import Fields, fields
@@ -158,10 +158,7 @@ class V1:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me``: a user, or an object that holds one."""
-        found = user(_user_fields(answer))
-        if found is None:
-            raise refusal(answer, CODES)
-        return found
+        return required(user(_user_fields(success(answer) or {})), answer, CODES)
 
     def read_done(self, answer: Answer) -> None:
         """Read the answer to a sign-out: any success."""
@@ -199,7 +196,5 @@ def _credentials(email: str, password: Secret, duration: str | None) -> dict[str
     return body
 
 
-def _user_fields(answer: Answer) -> Fields:
-    """Return the fields of a user. In a function, because an error's traceback must not show the answer."""
-    content = success(answer) or {}
+def _user_fields(content: Fields) -> Fields:
     return fields(content.get("user")) or content

@@ -27,7 +27,7 @@ from hellojohn._wire.v1.links import V1Links
 from hellojohn._wire.v1.oauth import V1OAuth
 from hellojohn._wire.v1.paths import UNPUBLISHED
 from hellojohn._wire.v1.requests import Requests
-from hellojohn._wire.v1.second_factors import V1SecondFactors, factor_for
+from hellojohn._wire.v1.second_factors import RECOVERY, V1SecondFactors, as_recovery_code, factor_for
 from hellojohn._wire.v1.tokens import signed_in
 from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, OutcomeKind, TokenResponse
 
@@ -130,8 +130,9 @@ class V1:
     ) -> ApiRequest:
         """Build the answer to a second-factor challenge."""
         code = checked_code(code)
-        body: dict[str, object] = {"challenge_id": checked_challenge(challenge), "code": code}
+        body: dict[str, object] = {"challenge_id": checked_challenge(challenge)}
         chosen = factor_for(challenge, code, factor)
+        body["code"] = as_recovery_code(code) if chosen == RECOVERY else code
         if chosen is not None:
             body["factor_id"] = chosen
         if remember_device:

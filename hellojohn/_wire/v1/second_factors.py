@@ -18,6 +18,16 @@ from hellojohn._wire.values import Answer, ApiRequest
 RECOVERY = "backup_codes"
 """The factor that takes recovery codes."""
 
+_GROUP = 4
+
+
+def as_recovery_code(code: Secret) -> Secret:
+    """Return a code in the form in which recovery codes are handed out: ``ABCD-EFGH``."""
+    typed = code.reveal().upper()
+    if len(typed) == 2 * _GROUP and typed.isalnum():
+        typed = f"{typed[:_GROUP]}-{typed[_GROUP:]}"
+    return Secret(typed)
+
 
 def factor_for(challenge: MfaChallenge, code: Secret, factor: str | None) -> str | None:
     """Return the factor that a code is for.

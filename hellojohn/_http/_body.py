@@ -11,6 +11,7 @@ import httpx
 
 from hellojohn._http._codings import BodyTooLargeError, decode, is_json_object
 from hellojohn._http._exchange import Exchange
+from hellojohn._http._frames import forget
 from hellojohn._limits import LARGEST_BODY, SETTLING
 
 _LOOKS = 8
@@ -29,10 +30,11 @@ def read_body(response: httpx.Response, exchange: Exchange) -> bytes:
     raw = bytearray()
     try:
         _collect(response, raw, coding, exchange)
-    except Exception:
+    except Exception as error:
         body = _whole(bytes(raw), coding) or _whole(exchange.after_head(), coding)
         if not body:
             raise
+        forget(error)
         return body
     body = _bounded(bytes(raw), coding)
     return body if is_json_object(body) else _misframed(response, len(raw), coding, exchange) or body

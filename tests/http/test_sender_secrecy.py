@@ -86,6 +86,25 @@ def test_nothing_of_httpx_outlives_the_send_on_a_socket(handler, request_, witho
         peer.leave.set()
 
 
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_nothing_of_httpx_outlives_a_refusal_of_a_proxy(scheme, without_collector):
+    """Nor what refused addresses leave behind, which are tried before it."""
+    refusal = http(b"", status=403) if scheme == "http" else b"\x05\xff"
+
+    def refuse(connection):
+        connection.recv(1)
+        connection.sendall(refusal)
+
+    with Peer(refuse) as peer:
+        sender = Sender("https://api.test", verify=False, proxy=f"{scheme}://localhost:{peer.port}")
+        sender.prepare()
+        before = alive()
+        for _ in range(2):
+            sender.send(REFRESH, deadline=LATE)
+        assert alive() == before
+        sender.close()
+
+
 def test_answer_does_not_stay_in_memory():
     """The bytes of an answer are in the body that the sender returns, and nowhere else."""
     with Peer(answer(http(b'{"refresh_token": "' + MARK.encode() + b'"}'))) as peer, sending(peer) as sender:

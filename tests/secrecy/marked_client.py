@@ -1,4 +1,4 @@
-"""A scripted service, a client with every secret it can have, and stores that misbehave."""
+"""A client with every secret that it can have, and a store whose errors repeat what they were given."""
 
 import itertools
 import json
@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from hellojohn import AsyncHelloJohn, HelloJohn, MemoryStore
+from tests.both_faces import close, settle
 from tests.secrecy.markers import ACCESS, PASSWORD, PUBLISHABLE, REFRESH, SECRET, secrets_in
 
 START = 1_800_000_000.0
@@ -19,11 +20,11 @@ Answer = Callable[[httpx.Request, list[str]], httpx.Response]
 
 
 class Service:
-    """Grants everything, unless ``answers`` says otherwise.
+    """Grants every request, unless ``answers`` holds something else.
 
     Attributes:
-        answers: What to answer to the next requests; the last one stays.
-        calls: The paths that were called.
+        answers: What to answer to the next requests. The last one stays.
+        calls: The paths that were requested.
     """
 
     def __init__(self) -> None:
@@ -41,15 +42,23 @@ class Service:
         return answer(request, list(secrets_in(request.content + headers)))
 
     def grant(self, *_: object) -> httpx.Response:
-        """Grant tokens and tell a user, whatever was asked."""
+        """Grant tokens and name a user, whatever was asked for."""
         number = next(self._numbers)
         user = {"id": "usr_1", "email": EMAIL, "name": "Ada", "plan": "pro"}
         tokens = {"access_token": f"{ACCESS}-{number}", "refresh_token": f"{REFRESH}-{number}"}
         return httpx.Response(200, json={**tokens, "expires_in": 3600, "session_id": "ses_1", "user": user})
 
 
-class World:
-    """One client with one session, and the means to make its time pass."""
+class MarkedClient:
+    """One client whose secrets are all marked.
+
+    Attributes:
+        service: Its service.
+        now: The time, in seconds since the epoch.
+        events: The events.
+        store: Its store.
+        hj: The client.
+    """
 
     def __init__(self, owner: type[HelloJohn | AsyncHelloJohn], store: Any = None) -> None:
         self.service = Service()
@@ -67,26 +76,21 @@ class World:
         )
         self.hj.on(self.events.append)
 
-    @property
-    def key(self) -> str:
-        """Where the store keeps the session."""
-        return self.hj._account.key
-
     async def sign_in(self) -> Any:
         """Sign in."""
         return await settle(self.hj.auth.sign_in(EMAIL, PASSWORD, remember_me=True))
 
     async def close(self) -> None:
         """Close the client."""
-        await settle(self.hj.aclose() if isinstance(self.hj, AsyncHelloJohn) else self.hj.close())
+        await close(self.hj)
 
 
-class Trouble(MemoryStore):
-    """Fails as it is told to, and says what it was given.
+class Repeating(MemoryStore):
+    """A store whose errors repeat what it was given.
 
     Attributes:
         at: The method that fails: ``load``, ``save``, ``delete``, ``lock``, ``unlock``, ``quarantine``.
-        make: Makes the error from the text.
+        make: Creates the error from the text.
     """
 
     def __init__(self, make: Callable[[str], Exception]) -> None:
@@ -123,11 +127,6 @@ class Trouble(MemoryStore):
             self._fail("unlock", f"{key} {super().load(key)}")
 
     def quarantine(self, key):
-        """Set aside, or fail with the text."""
+        """Quarantine, or fail with the text."""
         self._fail("quarantine", f"{key} {super().load(key)}")
         return super().quarantine(key)
-
-
-async def settle(value: Any) -> Any:
-    """Await what an asynchronous client returned; take what a blocking one did."""
-    return await value if hasattr(value, "__await__") else value

@@ -1,20 +1,29 @@
-"""A store that fails, and says what it was given; and records that are none. Nothing shows."""
+"""Stores that repeat in their errors what they were given, and corrupt records: no secret shows."""
 
 import asyncio
 import threading
 
 import pytest
 
-from hellojohn import HelloJohnError, StoreCorrupt, StoreError, StoreUnavailable
+from hellojohn import (
+    AsyncHelloJohn,
+    HelloJohn,
+    HelloJohnError,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+)
+from tests.behaviour.scripted import DictStore
+from tests.both_faces import settle
+from tests.secrecy.marked_client import MarkedClient, Repeating
 from tests.secrecy.markers import ACCESS, REFRESH
 from tests.secrecy.test_answers import ANSWERS, CALLS, outcome
 from tests.secrecy.tracebacks import exposed_by, judged
 from tests.secrecy.walk import exposed
-from tests.secrecy.world import Trouble, World, settle
 
 
 class Talkative(StoreUnavailable):
-    """A store's own error, with the text in every place there is."""
+    """An app's own store error, with the text in every place."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
@@ -23,7 +32,7 @@ class Talkative(StoreUnavailable):
 
 
 def chained(text):
-    """Return an error that came of another."""
+    """Return an error with a cause."""
     error = StoreUnavailable("It failed.")
     error.__cause__ = error.__context__ = ValueError(text)
     return error
@@ -45,10 +54,10 @@ PLACES = ["load", "save", "delete", "lock", "unlock"]
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("failure", FAILURES)
-async def test_a_store_that_repeats_what_it_was_given_shows_nothing(owner, place, failure):
-    """Whatever a plug-in raises leaves as a ``StoreError`` without the record."""
-    store = Trouble(FAILURES[failure])
-    world = World(owner, store)
+async def test_store_that_repeats_what_it_was_given(owner, place, failure):
+    """Whatever a store raises arrives as a StoreError without the record."""
+    store = Repeating(FAILURES[failure])
+    world = MarkedClient(owner, store)
     for name in CALLS:
         store.at = ""
         world.service.answers.clear()
@@ -77,10 +86,14 @@ async def test_a_store_that_repeats_what_it_was_given_shows_nothing(owner, place
     ],
 )
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_corrupt_record_is_not_quoted(owner, text, name):
-    """What lies in the store may hold a token in any place."""
-    world = World(owner)
-    world.store.save(world.key, text)
+async def test_corrupt_record_is_not_quoted(owner, text, name):
+    """A corrupt text may hold a token in any place, and no error repeats it."""
+    world = MarkedClient(owner, DictStore())
+    await world.sign_in()
+    (key,) = world.store.texts
+    world.store.texts[key] = text
+    await world.close()
+    world = MarkedClient(owner, world.store)
     result = await outcome(world, name)
     if isinstance(result, BaseException):
         assert exposed_by(result) == []
@@ -88,13 +101,14 @@ async def test_a_corrupt_record_is_not_quoted(owner, text, name):
     await world.close()
 
 
-async def test_another_tenant_s_record_is_not_quoted(owner):
-    """A record that is good but not for this client."""
-    world, other = World(owner), World(owner)
+async def test_record_of_another_tenant_is_not_quoted(owner):
+    """The error about a record of another tenant does not repeat it."""
+    other = MarkedClient(owner, DictStore())
     await other.sign_in()
-    text = other.store.load(other.key).replace("tnt_1", "tnt_2")
-    assert ACCESS in text
-    world.store.save(world.key, text)
+    (key,) = other.store.texts
+    other.store.texts[key] = other.store.text().replace("tnt_1", "tnt_2")
+    assert ACCESS in other.store.text()
+    world = MarkedClient(owner, other.store)
     result = await outcome(world, "access_token")
     assert isinstance(result, StoreCorrupt)
     assert exposed_by(result) == []
@@ -103,10 +117,10 @@ async def test_another_tenant_s_record_is_not_quoted(owner):
 
 
 @pytest.mark.parametrize("place", ["load", "save"])
-async def test_a_refresh_that_cannot_be_saved_shows_nothing(owner, place):
-    """The new tokens are in memory only; the log says so, without them."""
-    store = Trouble(StoreUnavailable)
-    world = World(owner, store)
+async def test_refresh_that_cannot_be_saved_shows_nothing(owner, place):
+    """The log says that the new pair is only in memory, and does not show it."""
+    store = Repeating(StoreUnavailable)
+    world = MarkedClient(owner, store)
     await world.sign_in()
     world.now += 7_200
 
@@ -120,9 +134,9 @@ async def test_a_refresh_that_cannot_be_saved_shows_nothing(owner, place):
     await world.close()
 
 
-async def test_a_callback_that_raises_is_logged_without_a_secret(owner, ear):
-    """It may do so in the middle of a sign-in, with the whole stack below it."""
-    world = World(owner)
+async def test_callback_that_raises_is_logged_without_a_secret(owner, listener):
+    """The traceback of a callback that raises shows no secret."""
+    world = MarkedClient(owner)
     heard = threading.Event()
 
     def callback(event):
@@ -135,15 +149,13 @@ async def test_a_callback_that_raises_is_logged_without_a_secret(owner, ear):
     await settle(world.hj.auth.refresh())
     await settle(world.hj.auth.sign_out())
     assert heard.is_set()
-    assert [line for line in ear.lines if "An event callback failed" in line]
+    assert [line for line in listener.lines if "An event callback failed" in line]
     await world.close()
 
 
-async def test_a_lost_task_is_reported_without_a_secret(ear):
-    """Nobody awaited a call that failed: asyncio logs the error with its traceback."""
-    from hellojohn import AsyncHelloJohn  # noqa: PLC0415
-
-    world = World(AsyncHelloJohn)
+async def test_lost_task_is_reported_without_a_secret(listener):
+    """Asyncio logs the error of a call that nothing awaited, without a secret."""
+    world = MarkedClient(AsyncHelloJohn)
     await world.sign_in()
     world.now += 7_200
     world.service.answers.append(ANSWERS["revoked"])
@@ -151,15 +163,13 @@ async def test_a_lost_task_is_reported_without_a_secret(ear):
     await asyncio.wait([task])
     del task
     await asyncio.sleep(0)
-    assert [line for line in ear.lines if line.startswith("asyncio") and "SessionExpired" in line]
+    assert [line for line in listener.lines if line.startswith("asyncio") and "SessionExpired" in line]
     await world.close()
 
 
-def test_a_lost_thread_is_reported_without_a_secret(monkeypatch):
-    """The same for a thread of the app's, through ``threading.excepthook``."""
-    from hellojohn import HelloJohn  # noqa: PLC0415
-
-    world, left = World(HelloJohn), []
+def test_lost_thread_is_reported_without_a_secret(monkeypatch):
+    """The error that ends a thread of the app reaches threading.excepthook without a secret."""
+    world, left = MarkedClient(HelloJohn), []
     asyncio.run(world.sign_in())
     world.now += 7_200
     world.service.answers.append(ANSWERS["revoked"])
@@ -174,11 +184,11 @@ def test_a_lost_thread_is_reported_without_a_secret(monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["load", "save", "delete", "quarantine"])
-def test_the_memory_store_shows_nothing_by_itself(method):
-    """A store may be called by anybody: its own frames and errors are ours as well."""
-    store = Trouble(StoreUnavailable)
+def test_error_of_a_store_that_an_app_calls(method):
+    """An app may call a store itself: the frames of the store show no record."""
+    store = Repeating(lambda text: StoreUnavailable("It failed."))
     store.save("key", f"{ACCESS} {REFRESH}")
-    store._current().inherited.add("key")
+    store.at = method
     with pytest.raises(HelloJohnError) as caught:
-        store.save("key", f"{ACCESS} {REFRESH}")
+        store.save("key", f"{ACCESS} {REFRESH}") if method == "save" else getattr(store, method)("key")
     assert exposed_by(caught.value) == []

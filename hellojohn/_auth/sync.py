@@ -201,7 +201,7 @@ class Auth(Mails):
             open_browser: Opens an address; ``webbrowser.open`` by default.
             prompt: Shows a line; ``print`` by default.
             paste: Reads an address that the person pastes, such as ``input``, for a machine without a
-            browser.
+                browser.
 
         Raises:
             NotSupported: The server has no such sign-in.

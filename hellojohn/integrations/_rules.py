@@ -227,7 +227,7 @@ def unavailable(error: ServiceUnavailable | RateLimited | StoreError) -> Refusal
     wait = getattr(error, "retry_after", None)
     seconds = _RETRY_AFTER if wait is None else math.ceil(min(max(wait, 1), _LONGEST_RETRY_AFTER))
     headers = {"Retry-After": str(seconds)}
-    return Refusal(503, headers, "This cannot be checked now. Try again later.", TRY_AGAIN_LATER)
+    return Refusal(503, headers, "The service cannot be reached now. Try again later.", TRY_AGAIN_LATER)
 
 
 def checked_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:

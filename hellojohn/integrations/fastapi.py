@@ -14,9 +14,12 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn.integrations._browser_asgi import BrowserSessions
 from hellojohn.integrations._rules import Checker, Demand, Refused, checked_roles, checked_scopes
 from hellojohn.integrations.starlette import claims_of
 from hellojohn.verify import TokenClaims
+
+__all__ = ["BrowserSessions", "Guard"]
 
 
 class RequiredToken(HTTPBearer):

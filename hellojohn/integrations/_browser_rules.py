@@ -237,8 +237,8 @@ def account_of(cookie: str) -> str:
     return f"browser-{sha256(cookie.encode()).hexdigest()}"
 
 
-def _checked_path(path: object, name: str) -> str:
-    if not isinstance(path, str) or safe_path(path, origin="https://example.com", default="") != path:
+def _checked_path(path: str, name: str) -> str:
+    if not path or safe_path(path, origin="https://example.com", default="") != path:
         raise ConfigurationError(f"{name} takes a path of this site, such as '/sign-in', not {path!r}.")
     return path
 

@@ -52,9 +52,13 @@ class BrowserSteps:
         Raises:
             CrossSiteRequest: Another site has sent the request.
         """
+        cookie = self._rules.cookie_of(visit)
+        if cookie is None:
+            # Visitors get an account each: no two of them may share one. There is nothing to forge either, so
+            # that other sites may call the parts of an app that are not for browsers' sessions.
+            return self._bound(new_cookie())
         self._rules.check_sender(visit)
-        # Visitors without a cookie get an account each: no two of them may share one.
-        return self._bound(self._rules.cookie_of(visit) or new_cookie())
+        return self._bound(cookie)
 
     def sign_in(
         self, visit: Visit, email: str, password: Secret, *, remember_me: bool | None

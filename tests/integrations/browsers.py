@@ -50,7 +50,8 @@ def close_all() -> None:
             asyncio.run(client.aclose())
 
 
-def _opened(kind: Any, emulator: Emulator, settings: dict[str, Any]) -> Any:
+def opened(kind: Any, emulator: Emulator, settings: dict[str, Any]) -> Any:
+    """Make a client, which ``close_all`` closes."""
     client = kind(**{**settings_for(emulator), **settings.pop("client", {})})
     OPENED.append(client)
     return client
@@ -62,7 +63,7 @@ def _email(session: Session | None) -> dict[str, Any]:
 
 def fastapi_site(emulator: Emulator, **settings: Any) -> Browsers:
     """Build the site with dependencies."""
-    hj = _opened(AsyncHelloJohn, emulator, settings)
+    hj = opened(AsyncHelloJohn, emulator, settings)
     browsers = for_fastapi.BrowserSessions(hj, **settings)
     app = FastAPI()
     browsers.install(app)
@@ -105,7 +106,7 @@ def fastapi_site(emulator: Emulator, **settings: Any) -> Browsers:
 
 def starlette_site(emulator: Emulator, **settings: Any) -> Browsers:
     """Build the site with calls."""
-    hj = _opened(AsyncHelloJohn, emulator, settings)
+    hj = opened(AsyncHelloJohn, emulator, settings)
     browsers = for_starlette.BrowserSessions(hj, **settings)
 
     async def home(request: Request) -> Response:
@@ -146,7 +147,7 @@ def starlette_site(emulator: Emulator, **settings: Any) -> Browsers:
 
 def flask_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 - one small view for each page
     """Build the site with ``g``."""
-    hj = _opened(HelloJohn, emulator, settings)
+    hj = opened(HelloJohn, emulator, settings)
     browsers = for_flask.BrowserSessions(hj, **settings)
     app = Flask("site")
     app.testing = True
@@ -187,7 +188,7 @@ def flask_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 -
 
 def django_site(emulator: Emulator, **settings: Any) -> Browsers:
     """Build the site with a middleware."""
-    hj = _opened(HelloJohn, emulator, settings)
+    hj = opened(HelloJohn, emulator, settings)
     browsers = for_django.BrowserSessions(hj, **settings)
 
     def home(request: Any) -> Any:

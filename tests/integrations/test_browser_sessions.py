@@ -145,7 +145,7 @@ def test_the_store_names_no_cookie(site: Callable[..., Browsers]) -> None:
 def test_sessions_show_the_browser(browser: Any, emulator: Emulator) -> None:
     """The list of sessions names the browser, not the SDK."""
     browser.post("/sign-in", data=FORM)
-    assert emulator.sessions(EMAIL)[0].user_agent == "Firefox"
+    assert emulator.sessions(EMAIL)[0].device.user_agent == "Firefox"
 
 
 # ---------------------------------------------------------------- the second factor

@@ -1,6 +1,7 @@
 """``BrowserSessions`` for Starlette and FastAPI."""
 
 from typing import Any, cast
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
@@ -163,7 +164,7 @@ def _visit(connection: Connection) -> Visit:
         method=connection.scope.get("method", "WEBSOCKET"),
         scheme={"ws": "http", "wss": "https"}.get(url.scheme, url.scheme),
         host=url.netloc,
-        target=url.path + (f"?{url.query}" if url.query else ""),
+        target=quote(url.path) + (f"?{url.query}" if url.query else ""),  # the server has decoded the path
         next=connection.query_params.get("next"),
         headers=connection.headers,
         cookies=connection.cookies,

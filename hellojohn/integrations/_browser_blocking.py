@@ -1,4 +1,4 @@
-"""What ``BrowserSessions`` of Flask and of Django share."""
+"""The part of ``BrowserSessions`` that Flask and Django share."""
 
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar, cast

@@ -1,4 +1,4 @@
-"""How a back end signs browsers in, for every framework. It knows no framework.
+"""The rules of browser sessions, for every framework. This module imports none of them.
 
 The browser holds a random cookie and nothing else. The name of its account in the store is a hash of the
 cookie, because the names of accounts are logged. Each sign-in sets a new cookie, so that a cookie that was

@@ -36,7 +36,7 @@ _log = logging.getLogger("hellojohn.integrations")
 
 
 class BrowserSteps:
-    """What browsers do on one site."""
+    """Sign-in, second factor and sign-out on one site."""
 
     def __init__(self, client: AnyClient, rules: Rules) -> None:
         """Use the client's store for its sessions and for challenges."""
@@ -106,7 +106,7 @@ class BrowserSteps:
         return Landing(self._rules.sign_in_url, self._rules.no_cookie(visit))
 
     def _end(self, visit: Visit) -> Steps[None]:
-        """End what was under the browser's old cookie, which no request can reach any more."""
+        """End the session or challenge under the browser's old cookie, which no request can reach any more."""
         old = self._rules.cookie_of(visit)
         if old is None:
             return

@@ -1,7 +1,7 @@
-"""Where a browser may be sent after sign-in: a path of the site, never another origin. It knows no framework.
+"""Where a browser may be sent after sign-in: a path of the site, never another origin.
 
 The address comes from the query, so anyone can write it into a link. It is resolved first, as a browser
-resolves a ``Location`` header, and what is sent is rebuilt from the path and the query.
+resolves a ``Location`` header, and the ``Location`` is rebuilt from the path and the query.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""What a guard answers, for every framework. It knows no framework.
+"""The answers of a guard, for every framework. This module imports none of them.
 
     situation                                     answer
     --------------------------------------------  ---------------------------------------------------------
@@ -82,7 +82,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a route asks for.
+    """The demands of a route.
 
     Attributes:
         optional: Whether the route also runs without a token.

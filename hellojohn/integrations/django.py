@@ -1,4 +1,4 @@
-"""Guards for Django, of the extra ``hellojohn[django]``: decorators for views, synchronous and asynchronous.
+"""``Guard`` and ``BrowserSessions`` for Django, of the extra ``hellojohn[django]``.
 
 guard = Guard(hj)
 

@@ -1,11 +1,11 @@
-"""Guards for FastAPI, of the extra ``hellojohn[fastapi]``: dependencies that give the claims.
+"""``Guard`` and ``BrowserSessions`` for FastAPI, of the extra ``hellojohn[fastapi]``.
 
     guard = Guard(hj)
 
     @app.get("/orders")
     async def orders(claims: Annotated[TokenClaims, Depends(guard.require_session)]): ...
 
-They are asynchronous: a blocking dependency would cost a thread for each request.
+The dependencies are asynchronous: a blocking one would cost a thread for each request.
 """
 
 from fastapi import HTTPException, WebSocketException

@@ -1,4 +1,4 @@
-"""Guards for Flask, of the extra ``hellojohn[flask]``: decorators for views.
+"""``Guard`` and ``BrowserSessions`` for Flask, of the extra ``hellojohn[flask]``.
 
 guard = Guard(hj)
 
@@ -110,7 +110,7 @@ class BrowserSessions(BlockingBrowserSessions[Request, Response]):
             method=request.method,
             scheme=request.scheme,
             host=request.host,
-            target=request.full_path.removesuffix("?"),
+            target=request.url.removeprefix(request.host_url.removesuffix("/")),
             next=request.args.get("next"),
             headers=request.headers,  # type: ignore[arg-type] # it has the methods of a mapping
             cookies=request.cookies,

@@ -1,4 +1,4 @@
-"""Guards for Starlette, of the extra ``hellojohn[starlette]``: decorators for endpoints.
+"""``Guard`` and ``BrowserSessions`` for Starlette, of the extra ``hellojohn[starlette]``.
 
 guard = Guard(hj)
 

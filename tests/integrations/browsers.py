@@ -74,6 +74,7 @@ def fastapi_site(emulator: Emulator, **settings: Any) -> Browsers:
     async def home(client: Annotated[AsyncHelloJohn, Depends(browsers.client)]) -> Any:
         return _email(await client.auth.session())
 
+    @app.get("/a b/c")
     @app.get("/orders")
     @app.post("/orders")
     async def orders(session: Annotated[Session, Depends(browsers.session)]) -> Any:
@@ -133,7 +134,7 @@ def starlette_site(emulator: Emulator, **settings: Any) -> Browsers:
         except ApiError as error:
             return PlainTextResponse(type(error).__name__, 401)
 
-    pages: dict[str, Any] = {"": home, "orders": orders, "token": token}
+    pages: dict[str, Any] = {"": home, "orders": orders, "a b/c": orders, "token": token}
     forms: dict[str, Any] = {"sign-in": sign_in, "mfa": mfa, "sign-out": browsers.sign_out}
     app = Starlette(
         routes=[
@@ -179,6 +180,7 @@ def flask_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 -
     def sign_out() -> Any:
         return browsers.sign_out(flask_request)
 
+    app.add_url_rule("/a b/c", view_func=orders)
     for name, view in {"": home, "orders": orders, "token": token}.items():
         app.add_url_rule(f"/{name}", view.__name__, view, methods=["GET", "POST"])
     for name, view in {"sign-in": sign_in, "mfa": mfa, "sign-out": sign_out}.items():
@@ -214,7 +216,7 @@ def django_site(emulator: Emulator, **settings: Any) -> Browsers:
         except ApiError as error:
             return HttpResponse(type(error).__name__, status=401)
 
-    views = {"": home, "orders": orders, "token": token, "sign-in": sign_in, "mfa": mfa}
+    views = {"": home, "orders": orders, "a b/c": orders, "token": token, "sign-in": sign_in, "mfa": mfa}
     urls: Any = types.ModuleType("tests_integrations_site")
     urls.urlpatterns = [django_path(name, view) for name, view in views.items()]
     urls.urlpatterns.append(django_path("sign-out", browsers.sign_out))

@@ -64,7 +64,7 @@ def test_sign_in_and_out(browser: Any, emulator: Emulator) -> None:
 
 
 def test_cookie_ends_with_the_browser(browser: Any) -> None:
-    """Without the box, the cookie has no end of its own, and every attribute that protects it."""
+    """Without the box, the cookie has no expiry, and it has every attribute that protects it."""
     cookie = set_cookie(browser.post("/sign-in", data=FORM))
     value = cookie.pop(COOKIE)
     assert len(value) == 43
@@ -117,7 +117,7 @@ def test_each_sign_in_has_a_new_cookie(browser: Any, emulator: Emulator) -> None
 
 
 def test_wrong_password_keeps_the_old_session(browser: Any) -> None:
-    """A mistyped password signs nobody out."""
+    """A mistyped password leaves the old session alone."""
     browser.post("/sign-in", data=FORM)
     reply = browser.post("/sign-in", data={**FORM, "password": "wrong"})
     assert (reply.status_code, reply.text) == (401, "InvalidCredentials")
@@ -225,11 +225,19 @@ def test_page_leads_to_sign_in_and_back(browser: Any) -> None:
     assert reply.headers["location"] == "/orders?page=2&sort=a%20b"
 
 
+def test_page_with_an_encoded_path(browser: Any) -> None:
+    """The way back also holds for a path that a server decodes."""
+    reply = browser.get("/a%20b/c?c=d")
+    assert reply.status_code == 303
+    reply = browser.post(reply.headers["location"], data=FORM)
+    assert reply.headers["location"] == "/a%20b/c?c=d"
+
+
 @pytest.mark.parametrize(
     "next", ["//evil.com", "https://evil.com", "/\\evil.com", "/sign-in", "/mfa?next=/x"]
 )
 def test_hostile_next(browser: Any, next: str) -> None:  # noqa: A002 - the parameter's name
-    """Another site, and the sign-in page, are no place to land."""
+    """A user never lands on another site, nor on the sign-in page."""
     location = str(browser.build_request("POST", "/sign-in", params={"next": next}).url)
     assert browser.post(location, data=FORM).headers["location"] == "/"
 
@@ -270,7 +278,7 @@ def test_revoked_session_leads_to_sign_in(browser: Any, emulator: Emulator) -> N
 # ---------------------------------------------------------------- outages
 
 
-def test_outage_signs_nobody_out(browser: Any, emulator: Emulator) -> None:
+def test_outage_keeps_the_session(browser: Any, emulator: Emulator) -> None:
     """While the service is away, a page is 503 and the cookie stays."""
     browser.post("/sign-in", data=FORM)
     emulator.advance("2h")

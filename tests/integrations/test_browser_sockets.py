@@ -37,7 +37,7 @@ def browser(emulator: Emulator) -> Iterator[Any]:
 
 
 def hello(browser: Any, **headers: str) -> str | int:
-    """Return what the socket says, or the code that it is closed with."""
+    """Return the first message of the socket, or the code that it is closed with."""
     url = HTTPS.replace("https", "wss") + "/live"
     try:
         with browser.websocket_connect(url, headers=headers) as socket:

@@ -53,7 +53,7 @@ def leads_to(location: str) -> str:
 @example("/?next=//evil.com")
 @example(" //evil.com")
 def test_hostile_addresses_stay_on_the_site(address: str) -> None:
-    """What is sent is a path in visible ASCII, and a browser stays on the site."""
+    """The ``Location`` is a path in visible ASCII, and the browser stays on the site."""
     sent = safe_path(address, origin=ORIGIN, default="/")
     assert sent.isascii()
     assert sent.startswith("/")

@@ -106,7 +106,7 @@ class BrowserSteps:
         return Landing(self._rules.sign_in_url, self._rules.no_cookie(visit))
 
     def _end(self, visit: Visit) -> Steps[None]:
-        """End the session or challenge under the browser's old cookie, which no request can reach any more."""
+        """End the session or challenge under the old cookie, which no request can reach any more."""
         old = self._rules.cookie_of(visit)
         if old is None:
             return

@@ -1,11 +1,18 @@
 """No address in ``next`` leads a browser away from the site, judged by a parser of the browsers' standard."""
 
+from typing import Any
+
 import ada_url
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from hellojohn.integrations import _browser_asgi, django, flask
+from hellojohn.integrations._browser_rules import Landing
 from hellojohn.integrations._redirects import safe_path
+from tests.integrations import apps
+
+assert apps.django_settings.configured
 
 ORIGIN = "https://app.example.com"
 PIECES = st.sampled_from(
@@ -59,6 +66,19 @@ def test_hostile_addresses_stay_on_the_site(address: str) -> None:
     assert sent.startswith("/")
     assert not set(sent) & set(' \\\r\n\t"<>')
     assert leads_to(sent) == ORIGIN
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(HOSTILE)
+def test_location_headers_stay_on_the_site(address: str) -> None:
+    """No framework turns the path into an address elsewhere when it writes the header."""
+    landing = Landing(safe_path(address, origin=ORIGIN, default="/"))
+    responses: list[Any] = [
+        _browser_asgi._redirect(landing),
+        object.__new__(flask.BrowserSessions)._redirect(landing),
+        object.__new__(django.BrowserSessions)._redirect(landing),
+    ]
+    assert {leads_to(response.headers["location"]) for response in responses} == {ORIGIN}
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
-"""An API that only answers requests with a valid access token.
+"""An API that lets signed-in users in: a guard for each route, and the answers that callers get.
 
-It runs as it is, against an emulator of the service inside this process, and asks itself:
+It runs without an account, against an emulator of the service in the same process:
 
-    pip install 'hellojohn[fastapi,emulator]' && python examples/protect_an_api.py
+    pip install '.[emulator,fastapi]'
+    python examples/protect_an_api.py
 
-The API needs no key, only ``HELLOJOHN_TENANT_ID``: it verifies tokens with the service's published keys.
+A real API has no emulator: ``AsyncHelloJohn()`` reads ``HELLOJOHN_TENANT_ID``. It needs no key to verify
+tokens.
 """
 
 import asyncio
@@ -14,50 +16,51 @@ import httpx
 from fastapi import Depends, FastAPI
 
 from hellojohn import AsyncHelloJohn, TokenClaims
-from hellojohn.emulator import Emulator
+from hellojohn.emulator import DEMO_EMAIL, Emulator
 from hellojohn.integrations.fastapi import Guard
 
 
-def create_app(hj: AsyncHelloJohn) -> FastAPI:
-    """Make the API."""
-    app = FastAPI()
-    guard = Guard(hj)
+def make_app(hj: AsyncHelloJohn) -> FastAPI:
+    """Return the API."""
+    app, guard = FastAPI(), Guard(hj)
 
     @app.get("/orders")
-    async def orders(user: Annotated[TokenClaims, Depends(guard.require_session)]) -> dict[str, str]:
-        return {"orders of": user.user_id}
+    async def orders(claims: Annotated[TokenClaims, Depends(guard.require_session)]) -> str:
+        return f"the orders of {claims.email}"
 
     @app.post("/orders")
-    async def order(
-        writer: Annotated[TokenClaims, Depends(guard.require_scope("orders:write"))],
-    ) -> dict[str, str]:
-        return {"ordered by": writer.user_id}
+    async def order(claims: Annotated[TokenClaims, Depends(guard.require_scope("orders:write"))]) -> str:
+        return f"an order by {claims.email}"
 
-    @app.get("/offers")
-    async def offers(visitor: Annotated[TokenClaims | None, Depends(guard.optional)]) -> dict[str, bool]:
-        return {"signed in": visitor is not None}
+    @app.get("/news")
+    async def news(claims: Annotated[TokenClaims | None, Depends(guard.optional)]) -> str:
+        return f"news for {claims.email if claims else 'everyone'}"
 
     return app
 
 
 async def main() -> None:
-    """Ask the API with different tokens."""
+    """Call the API without a token, with tokens of several kinds, and with one that was revoked."""
     with Emulator() as emulator:
         async with AsyncHelloJohn(tenant_id=emulator.tenant_id, api_url=emulator.url) as hj:
-            transport = httpx.ASGITransport(create_app(hj))
-            reader = {"Authorization": f"Bearer {emulator.token(scopes=['orders:read'])}"}
-            writer = {"Authorization": f"Bearer {emulator.token(scopes=['orders:write'])}"}
+            transport = httpx.ASGITransport(make_app(hj))
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as api:
-                for method, path, headers in (
-                    ("GET", "/offers", {}),
-                    ("GET", "/orders", {}),
-                    ("GET", "/orders", reader),
-                    ("POST", "/orders", reader),
-                    ("POST", "/orders", writer),
-                ):
+
+                async def show(method: str, path: str, token: str = "") -> None:
+                    headers = {"Authorization": f"Bearer {token}"} if token else {}
                     answer = await api.request(method, path, headers=headers)
-                    challenge = answer.headers.get("WWW-Authenticate", "")
-                    print(method, path, answer.status_code, challenge)
+                    print(f"{method} {path}: {answer.status_code}, {answer.text}")
+
+                reader, writer = emulator.token(), emulator.token(scopes=["orders:write"])
+                await show("GET", "/orders")
+                await show("GET", "/news")
+                await show("GET", "/news", reader)
+                await show("GET", "/orders", reader)
+                await show("POST", "/orders", reader)
+                await show("POST", "/orders", writer)
+                for session in emulator.sessions(DEMO_EMAIL):
+                    await hj.revocations.add(session_id=session.id)
+                await show("GET", "/orders", reader)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""A web back end: each browser has its own session, in Redis or Valkey, for all workers and hosts.
+"""A web back end: one session per browser, in Redis or Valkey, shared by all workers and hosts.
 
-It runs as it is, with a Redis or Valkey on this machine, and an emulator of the service inside this process:
+It needs a Redis or Valkey server on this machine. The emulator of the service runs in the same process:
 
-    pip install 'hellojohn[fastapi,redis,emulator]' python-multipart && python examples/web_backend.py
+    pip install '.[fastapi,redis,emulator]' python-multipart
+    python examples/web_backend.py
 
 In production, set ``HELLOJOHN_TENANT_ID``, ``HELLOJOHN_PUBLISHABLE_KEY``, ``REDIS_URL``, ``API_URL``, the
 address of your API, and ``ORIGIN``, the public address of the site, such as ``https://example.com``. Run
-``uvicorn --workers 4 --factory web_backend:create_app`` behind a proxy that speaks https.
+``uvicorn --workers 4 --factory web_backend:create_app`` behind a proxy that terminates https.
 """
 
 import os

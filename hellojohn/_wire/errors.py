@@ -64,7 +64,7 @@ def refusal(
         answer: The answer.
         codes: The dialect's error codes.
         assumed_path: The path of the request, if no document of the service names it.
-        otherwise: What an unknown code means here with status 400, 401 or 410.
+        otherwise: The meaning of an unknown code with status 400, 401 or 410.
     """
     if isinstance(answer, TransportFailure):
         return unreachable(answer)

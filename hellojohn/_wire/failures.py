@@ -22,7 +22,7 @@ _FACTORS = frozenset({"totp", "sms", "email", "email_otp", "webauthn", "recovery
 
 
 class Meaning(NamedTuple):
-    """What an error code means.
+    """The meaning of an error code.
 
     Attributes:
         error: The error to raise.
@@ -56,7 +56,7 @@ class Failure:
         code: The code to branch on, as the server sent it. Do not show it.
         detail: The detail that goes with the code, as the server sent it. Do not show it.
         shown: The code to show; ``None`` when it repeats a secret of the request.
-        words: The server's words, safe to show; ``None`` when there are none.
+        words: The server's words, safe to show, if it sent any.
         request_id: The id to quote to support.
         challenge: The challenge that a second factor must answer.
         meaning: The meaning of the code, if the dialect knows it.
@@ -110,7 +110,7 @@ def read_failure(response: ApiResponse, codes: Codes) -> Failure | None:
 def read_challenge(content: Fields, secrets: tuple[Secret, ...]) -> MfaChallenge | None:
     """Read the challenge of a sign-in that needs a second factor."""
     challenge_id = text(content.get("challenge_id"))
-    if challenge_id is None:
+    if challenge_id is None or any(challenge_id == secret.reveal() for secret in secrets):
         return None
     named = *listed(content.get("available_factors")), content.get("preferred_factor")
     names = [text(fields(factor).get("id", factor)) for factor in named]

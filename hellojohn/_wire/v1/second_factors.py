@@ -1,7 +1,7 @@
 """v1: codes for a second-factor challenge, and the factors of a user, which need the secret key."""
 
 from hellojohn._details import MfaFactor, TotpEnrollment
-from hellojohn._errors import ConfigurationError, Conflict, MfaChallenge, NotSupported, ValidationFailed
+from hellojohn._errors import ConfigurationError, Conflict, MfaChallenge, NotFound, NotSupported
 from hellojohn._limits import LONGEST_NAME
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked, checked_challenge, checked_code, checked_id, checked_password
@@ -93,7 +93,7 @@ class V1SecondFactors:
     def _disable(self, listing: ApiRequest, who: SignedIn) -> Conversation[None]:
         factor = _totp(_read_factors((yield listing)))
         if factor is None or factor.id is None:
-            raise ValidationFailed("No authenticator app is enrolled.")
+            raise NotFound("No authenticator app is enrolled.")
         path = checked_id(factor.id, name="factor.id")
         check_done((yield self._factors("DELETE", who, path, call="mfa.disable_totp")), CODES)
 

@@ -41,7 +41,7 @@ class V2Links:
         raise NotSupported(_MAGIC_LINKS)
 
     def send_password_reset(self, email: str, *, redirect_to: str | None) -> Conversation[None]:
-        """Mail a link that sets a new password. The server answers alike when there is no such user."""
+        """Mail a link that sets a new password. An unknown address gets the same answer."""
         return _done(self._requests.client("/v2/auth/forgot", _mail(email, redirect_to)))
 
     def confirm_password_reset(self, link: Secret, new_password: Secret) -> Conversation[None]:

@@ -91,7 +91,7 @@ def _refuse_provider(provider: str | None) -> None:
     if provider is not None:
         raise NotSupported(
             "sign-in through a provider: the open-source server (v2) drops the state that protects it. Any"
-            " page could sign the user in to another account. Leave provider out to use the server's own login."
+            " page could sign the user in to another account. Leave provider out for the server's own login."
         )
 
 

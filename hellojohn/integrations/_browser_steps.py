@@ -22,10 +22,11 @@ from hellojohn import (
     Session,
 )
 from hellojohn._secret import Secret
+from hellojohn._waiting import run_async
 from hellojohn.integrations._browser_rules import Landing, Rules, Visit, account_of, new_cookie
 from hellojohn.stores import TokenStore
 from hellojohn.stores._capabilities import loaded, saver
-from hellojohn.verify._flight import on_worker, run_async
+from hellojohn.verify._flight import on_worker
 
 T = TypeVar("T")
 Steps = Generator[Any, Any, T]

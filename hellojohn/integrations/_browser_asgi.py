@@ -78,7 +78,7 @@ class BrowserSessions:
         """Return the browser's session: a dependency in FastAPI, for pages of signed-in users.
 
         Raises:
-            SignInRequired: There is none. ``install`` has this answered.
+            SignInRequired: The browser is not signed in. ``install`` has this answered.
         """
         session = await (await self.client(connection)).auth.session()
         if session is None:
@@ -102,7 +102,7 @@ class BrowserSessions:
 
         Raises:
             ApiError: The service refused, such as with ``InvalidCredentials``. Show the form again.
-            ServiceUnavailable: There is no usable answer. ``install`` has this answered.
+            ServiceUnavailable: The service is away. ``install`` has this answered with 503.
             ConfigurationError: The site is on plain http, and not on this machine.
         """
         hidden = Secret(password)
@@ -118,7 +118,7 @@ class BrowserSessions:
 
         Raises:
             ApiError: The service refused, such as with ``InvalidCredentials``. Show the form again.
-            ServiceUnavailable: There is no usable answer. ``install`` has this answered.
+            ServiceUnavailable: The service is away. ``install`` has this answered with 503.
         """
         hidden = Secret(code)
         del code

@@ -67,7 +67,7 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
         """Return the browser's session, for pages of signed-in users.
 
         Raises:
-            SignInRequired: There is none. The answer leads to sign-in.
+            SignInRequired: The browser is not signed in. The answer leads to sign-in.
         """
         session = self.client(request).auth.session()
         if session is None:
@@ -91,7 +91,7 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
 
         Raises:
             ApiError: The service refused, such as with ``InvalidCredentials``. Show the form again.
-            ServiceUnavailable: There is no usable answer. It is answered with 503.
+            ServiceUnavailable: The service is away. The browser gets 503.
             ConfigurationError: The site is on plain http, and not on this machine.
         """
         hidden = Secret(password)
@@ -107,7 +107,7 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
 
         Raises:
             ApiError: The service refused, such as with ``InvalidCredentials``. Show the form again.
-            ServiceUnavailable: There is no usable answer. It is answered with 503.
+            ServiceUnavailable: The service is away. The browser gets 503.
         """
         hidden = Secret(code)
         del code

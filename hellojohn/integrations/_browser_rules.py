@@ -209,7 +209,7 @@ class Rules:
         return Answer(401, headers, document)
 
     def _page_before(self, visit: Visit) -> str | None:
-        """Return the page that the user was on. What a form or a script asked for is not a page."""
+        """Return the page that the user was on. The target of a form or a script is not a page."""
         if visit.is_page and visit.method in _SAFE_METHODS and "HX-Request" not in visit.headers:
             return visit.target
         return visit.headers.get("HX-Current-URL") or visit.headers.get("Referer")

@@ -1,7 +1,7 @@
 """Sign-in, second factor and sign-out of a browser, once for blocking and for awaiting frameworks.
 
-Each is a generator that yields what a call of the client returned. ``drive`` sends it back; ``drive_async``
-awaits it first.
+Each is a generator that yields the result of a call of the client. ``drive`` sends the result back;
+``drive_async`` awaits it first.
 """
 
 import json

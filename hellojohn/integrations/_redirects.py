@@ -30,7 +30,7 @@ def safe_path(address: object, *, origin: str, default: str) -> str:
         if found.query:
             sent += "?" + quote(found.query, safe=f"{_SAFE}?[]")
         there = urlsplit(urljoin(f"{origin}/", sent))
-    except ValueError:  # an address that is no URL, or text that has no encoding
+    except ValueError:  # a malformed URL, or text that has no encoding
         return default
     local = not found.scheme and not found.netloc
     same = (local or _origin_of(found) == origin.lower()) and _origin_of(there) == origin.lower()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from hellojohn._clock import as_moment
-from hellojohn._errors import ChallengeExpired, ConfigurationError, ValidationFailed
+from hellojohn._errors import ApiError, ChallengeExpired, ConfigurationError, ValidationFailed
 from hellojohn._limits import LONGEST_CALLBACK, OAUTH_REQUEST_LIFE
 from hellojohn._secret import Secret
 from hellojohn._wire import Dialect, OAuthCode
@@ -89,7 +89,7 @@ def start(
     )
 
 
-def read_callback(request: OAuthRequest, callback_url: str, *, now: float) -> OAuthCode:
+def read_callback(request: OAuthRequest, callback_url: Secret, *, now: float) -> OAuthCode:
     """Return the code that a browser brought back.
 
     Raises:
@@ -97,17 +97,27 @@ def read_callback(request: OAuthRequest, callback_url: str, *, now: float) -> OA
         ValidationFailed: The address is not the callback of this request.
         ConfigurationError: An argument has the wrong type.
     """
-    if not isinstance(request, OAuthRequest) or not isinstance(callback_url, str):
+    address: object = callback_url.reveal()
+    is_text = isinstance(address, str)
+    del address
+    if not isinstance(request, OAuthRequest) or not is_text:
         raise ConfigurationError("complete_oauth takes the OAuthRequest and the address as text.")
     if now >= request.expires_at.timestamp():
         raise ChallengeExpired("The browser took too long to sign in. Start over.")
-    fields = read_query(callback_url)
+    found = _code_in(request, read_query(callback_url.reveal()))
+    if isinstance(found, ApiError):
+        raise found
+    return found
+
+
+def _code_in(request: OAuthRequest, fields: dict[str, str]) -> OAuthCode | ApiError:
+    """Return the code, or the error to raise: not from here, where the code is in a variable."""
     if not is_state(request, fields):
-        raise ValidationFailed("The address does not belong to this sign-in. Start over.")
+        return ValidationFailed("The address does not belong to this sign-in. Start over.")
     if "error" in fields:
-        raise ChallengeExpired(f"The sign-in was not completed in the browser ({shown(fields['error'])}).")
+        return ChallengeExpired(f"The sign-in was not completed in the browser ({shown(fields['error'])}).")
     if not fields.get("code"):
-        raise ValidationFailed("The address holds no code. Start over.")
+        return ValidationFailed("The address holds no code. Start over.")
     return OAuthCode(
         code=Secret(fields["code"]),
         code_verifier=Secret(request.code_verifier),

@@ -6,6 +6,8 @@ Each room is loaded when it is first used: a program that signs a user in has no
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from hellojohn._secret import Secret
+
 if TYPE_CHECKING:
     from hellojohn._assembly import Parts
     from hellojohn._session.account import Account
@@ -55,7 +57,9 @@ class ServerSide:
             ConfigurationError: An argument is malformed, or cryptography is not installed.
             TypeError: The token is not text.
         """
-        return self._parts.verifier.verify_token(token, audience=audience, leeway=leeway)
+        hidden = Secret(token)
+        del token
+        return self._parts.verifier.verify_token(hidden, audience=audience, leeway=leeway)
 
     def verify_token_remote(self, token: str) -> "Verification":
         """Ask the service about an access token. It sees a revocation at once, and costs a request.
@@ -70,7 +74,9 @@ class ServerSide:
             ConfigurationError: The secret key is missing.
             TypeError: The token is not text.
         """
-        return self._parts.verifier.verify_token_remote(token)
+        hidden = Secret(token)
+        del token
+        return self._parts.verifier.verify_token_remote(hidden)
 
 
 class AsyncServerSide:
@@ -115,7 +121,9 @@ class AsyncServerSide:
             ConfigurationError: An argument is malformed, or cryptography is not installed.
             TypeError: The token is not text.
         """
-        return await self._parts.verifier.verify_token_async(token, audience=audience, leeway=leeway)
+        hidden = Secret(token)
+        del token
+        return await self._parts.verifier.verify_token_async(hidden, audience=audience, leeway=leeway)
 
     async def verify_token_remote(self, token: str) -> "Verification":
         """Ask the service about an access token. It sees a revocation at once, and costs a request.
@@ -130,4 +138,6 @@ class AsyncServerSide:
             ConfigurationError: The secret key is missing.
             TypeError: The token is not text.
         """
-        return await self._parts.verifier.verify_token_remote_async(token)
+        hidden = Secret(token)
+        del token
+        return await self._parts.verifier.verify_token_remote_async(hidden)

@@ -9,16 +9,37 @@ from typing import Any
 import pytest
 
 import hellojohn
-from hellojohn import AsyncAuth, AsyncHelloJohn, Auth, HelloJohn, NotSignedIn
+from hellojohn import (
+    AsyncAuth,
+    AsyncConfig,
+    AsyncHelloJohn,
+    AsyncMfa,
+    AsyncRevocations,
+    AsyncSessions,
+    Auth,
+    Config,
+    HelloJohn,
+    Mfa,
+    NotSignedIn,
+    Revocations,
+    Sessions,
+)
 from tests.behaviour.scripted import EMAIL, PASSWORD, ScriptedService
 from tests.both_faces import EventLog, settle
 from tests.session.stores import FailingStore
 
-PAIRS = [(HelloJohn, AsyncHelloJohn), (Auth, AsyncAuth)]
-AWAITED = {
-    HelloJohn: {"doctor", "close", "__enter__", "__exit__"},
-    Auth: {name for name in vars(Auth) if not name.startswith("_")},
-}
+PAIRS = [
+    (HelloJohn, AsyncHelloJohn),
+    (Auth, AsyncAuth),
+    (Mfa, AsyncMfa),
+    (Sessions, AsyncSessions),
+    (Config, AsyncConfig),
+    (Revocations, AsyncRevocations),
+]
+PLAIN = {"__init__", "on", "for_account", "client", "wrap", "httpx_auth", "httpx2_auth"}
+"""What neither face waits for."""
+ITERATED = {"list"}
+"""What is iterated, with ``async for`` on the async face."""
 TWINS = {"close": "aclose", "__enter__": "__aenter__", "__exit__": "__aexit__"}
 KEYS = {"publishable_key": "pk_marker_1", "secret_key": "sk_marker_1"}
 
@@ -73,18 +94,22 @@ def test_both_have_the_same_names(blocking, awaiting):
     assert {TWINS.get(name, name) for name in public(blocking)} == public(awaiting)
 
 
+def methods(kind: type) -> list[str]:
+    """Return the names of the public methods of a class."""
+    return [name for name in sorted(public(kind)) if inspect.isfunction(getattr(kind, name, None))]
+
+
 @pytest.mark.parametrize(
-    ("blocking", "awaiting", "name"),
-    [(*pair, name) for pair in PAIRS for name in sorted(public(pair[0])) if name not in ("account", "auth")],
+    ("blocking", "awaiting", "name"), [(*pair, name) for pair in PAIRS for name in methods(pair[0])]
 )
 def test_both_take_the_same_arguments(blocking, awaiting, name):
     """Names, order, kinds, defaults and types agree; only an HTTP client is of the one or the other kind."""
     one, other = getattr(blocking, name), getattr(awaiting, TWINS.get(name, name))
     assert parameters(one) == parameters(other)
-    if name not in ("client", "wrap", "__init__"):
+    if name not in ("client", "wrap", "__init__", *ITERATED):
         assert returned(one) == returned(other)
     assert not inspect.iscoroutinefunction(one)
-    assert inspect.iscoroutinefunction(other) == (name in AWAITED[blocking])
+    assert inspect.iscoroutinefunction(other) == (name not in PLAIN | ITERATED)
 
 
 def parameters(function) -> list[tuple[Any, ...]]:
@@ -106,12 +131,30 @@ def annotation(value: object) -> str:
     return (value if isinstance(value, str) else str(value)).removeprefix("~")
 
 
-@pytest.mark.parametrize("call", [HelloJohn, *(getattr(Auth, name) for name in sorted(AWAITED[Auth]))])
-def test_all_but_the_obvious_arguments_are_named(call):
+OBVIOUS = {
+    *("self", "email", "password", "name", "callback", "client", "token"),
+    *("challenge", "code", "enrollment", "current", "new", "new_password", "token_or_url"),
+    *("provider", "redirect_to", "request", "callback_url"),
+    *("session_id", "user_id", "policy", "headers", "body"),
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(pair[0], name) for pair in PAIRS for name in methods(pair[0]) if name[0] != "_"]
+)
+def test_all_but_the_obvious_arguments_are_named(kind, name):
     """A call reads for itself, and an argument can be added without breaking one."""
-    known = inspect.signature(call).parameters.values()
+    known = inspect.signature(getattr(kind, name)).parameters.values()
     places = {parameter.name for parameter in known if parameter.kind is parameter.POSITIONAL_OR_KEYWORD}
-    assert places <= {"self", "email", "password", "challenge", "code"}
+    assert places <= OBVIOUS
+    assert len(places) <= 3
+
+
+@pytest.mark.parametrize("kind", [HelloJohn, AsyncHelloJohn])
+def test_all_settings_are_named(kind):
+    """The settings of a client are keyword-only."""
+    known = inspect.signature(kind).parameters.values()
+    assert {parameter.kind for parameter in known} == {inspect.Parameter.KEYWORD_ONLY}
 
 
 # ---------------------------------------------------------------- documented
@@ -135,8 +178,8 @@ def test_every_public_method_is_documented(attribute):
 def test_help_of_a_client_leads_to_auth(kind):
     """help(HelloJohn) shows hj.auth, where a new user looks for sign_in."""
     text = pydoc.plain(pydoc.render_doc(kind))
-    assert "\n |  auth" in text
-    assert "Sign-in, sign-out and the session." in text
+    for name in ("auth", "mfa", "sessions", "admin", "revocations"):
+        assert f"\n |  {name}\n" in text
 
 
 # ---------------------------------------------------------------- bound to an account

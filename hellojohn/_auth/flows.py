@@ -174,7 +174,7 @@ class Flows:
         )
 
     def complete_oauth(
-        self, request: OAuthRequest, callback_url: str, device: Device | None
+        self, request: OAuthRequest, callback_url: Secret, device: Device | None
     ) -> Flow[Session]:
         """Complete a sign-in with the address that the browser came back to."""
         code = _oauth.read_callback(request, callback_url, now=self.account.clock())
@@ -183,7 +183,7 @@ class Flows:
         )
         return self._sign_in(conversation, request.duration, request.remember_me)
 
-    def listen(self, options: BrowserOptions, cancelled: threading.Event) -> tuple[OAuthRequest, str]:
+    def listen(self, options: BrowserOptions, cancelled: threading.Event) -> tuple[OAuthRequest, Secret]:
         """Have a browser sign in, and return the request and the address that it came back to. It blocks."""
         listener = Listener(options.ports)
         try:
@@ -200,7 +200,7 @@ class Flows:
                 options.open_browser(request.url)
             if options.paste is not None:
                 listener.paste(options.paste)
-            return request, listener.wait(options.timeout, cancelled)
+            return request, Secret(listener.wait(options.timeout, cancelled))
         finally:
             listener.close()
 
@@ -295,6 +295,8 @@ def _check_challenge(challenge: object) -> None:
         raise ConfigurationError("challenge must be the MfaChallenge of an MfaRequired error.")
     if challenge.remember_me is not None:
         check_flag(challenge.remember_me, "challenge.remember_me")
+    if challenge.duration is not None:
+        parse_duration(challenge.duration, name="challenge.duration")
 
 
 def _as_text(duration: Duration | None) -> str | None:

@@ -261,7 +261,9 @@ class Auth(Mails):
             SignInSuperseded: A later sign-in or sign-out was asked for.
             StoreError: The session could not be stored. It was signed out again.
         """
-        return run(self._flows.complete_oauth(request, callback_url, device))
+        hidden = Secret(callback_url)
+        del callback_url
+        return run(self._flows.complete_oauth(request, hidden, device))
 
     def sign_out(self, *, everywhere: bool = False) -> bool:
         """End the session: here at once and for good, and at the service.

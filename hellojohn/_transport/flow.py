@@ -29,7 +29,7 @@ _MARK = "hellojohn"
 _UNAUTHORIZED = 401
 # A newer token does not help with these: RFC 6750 and RFC 9470.
 _NOT_ABOUT_FRESHNESS = re.compile(r"insufficient_(scope|user_authentication)")
-_OTHER_SCHEMES = re.compile(r"\s*(basic|digest|negotiate|ntlm)\b", re.IGNORECASE)
+_OTHER_SCHEMES = re.compile(r"\s*(basic|digest|negotiate|ntlm)\b(?!.*,\s*bearer\b)", re.IGNORECASE)
 
 
 class TokenFlow:

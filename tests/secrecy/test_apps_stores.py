@@ -17,7 +17,7 @@ from tests.behaviour.scripted import DictStore
 from tests.both_faces import settle
 from tests.secrecy.marked_client import MarkedClient, Repeating
 from tests.secrecy.markers import ACCESS, REFRESH
-from tests.secrecy.test_answers import ANSWERS, CALLS, outcome
+from tests.secrecy.test_answers import ANSWERS, SESSION_CALLS, outcome
 from tests.secrecy.tracebacks import exposed_by, judged
 from tests.secrecy.walk import exposed
 
@@ -58,7 +58,7 @@ async def test_store_that_repeats_what_it_was_given(owner, place, failure):
     """Whatever a store raises arrives as a StoreError without the record."""
     store = Repeating(FAILURES[failure])
     world = MarkedClient(owner, store)
-    for name in CALLS:
+    for name in SESSION_CALLS:
         store.at = ""
         world.service.answers.clear()
         await world.sign_in()
@@ -85,7 +85,7 @@ async def test_store_that_repeats_what_it_was_given(owner, place, failure):
         '{"v": "MARKED-access"}',
     ],
 )
-@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("name", SESSION_CALLS)
 async def test_corrupt_record_is_not_quoted(owner, text, name):
     """A corrupt text may hold a token in any place, and no error repeats it."""
     world = MarkedClient(owner, DictStore())

@@ -8,12 +8,30 @@ import copy
 import enum
 import inspect
 import pickle
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 import hellojohn
-from hellojohn import EncryptedStore, FileStore, KeyringStore, RedisStore, SessionOptions
+from hellojohn import (
+    Device,
+    EncryptedStore,
+    FileStore,
+    KeyringStore,
+    MfaFactor,
+    OAuthRequest,
+    PasswordPolicy,
+    PolicyWarning,
+    RedisStore,
+    SessionInfo,
+    SessionOptions,
+    SessionPolicy,
+    TokenClaims,
+    TotpEnrollment,
+    Verification,
+    WebhookEvent,
+)
 from hellojohn._errors import HelloJohnError
 from hellojohn._secret import Secret
 from tests.both_faces import settle
@@ -23,10 +41,37 @@ from tests.secrecy.test_answers import ANSWERS
 from tests.secrecy.tracebacks import exposed_by
 from tests.secrecy.walk import exposed, reachable
 
+NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 NAMES = [name for name in hellojohn.__all__ if inspect.isclass(getattr(hellojohn, name))]
 CLASSES = {name: getattr(hellojohn, name) for name in NAMES}
 ABSTRACT = {"LockedValue", "TokenStore"}
 """Protocols, which have no objects."""
+
+
+def values() -> list[Any]:
+    """Return an object of each public value that no call of this module returns."""
+    session, claims = SessionInfo(id="ses_1"), claims_of()
+    return [
+        *(Device(user_agent="app"), PasswordPolicy(), MfaFactor(type="totp"), session, SessionPolicy()),
+        TotpEnrollment(secret="a base32 text", uri="otpauth://totp/x"),
+        OAuthRequest(
+            url="https://x",
+            redirect_uri="https://y",
+            expires_at=NOON,
+            state="s",
+            code_verifier="v",
+            nonce="n",
+        ),
+        *(claims, Verification(valid=True, session=session, claims=claims), PolicyWarning("mind the limit")),
+        WebhookEvent(type="session.revoked", created_at=NOON, session_id="ses_1", user_id=None, data={}),
+    ]
+
+
+def claims_of() -> TokenClaims:
+    """Return the claims of a token."""
+    facts = {"session_id": None, "tenant_id": None, "email": None, "org_id": None, "mfa_verified": False}
+    empty = {"roles": frozenset[str](), "scopes": frozenset[str](), "custom": {}, "raw": {}}
+    return TokenClaims(user_id="usr_1", issued_at=NOON, expires_at=NOON, **facts, **empty)
 
 
 def errors():
@@ -66,6 +111,7 @@ async def exhibits(owner: type, folder: Any) -> list[Any]:
     world.now += 7_200
     shown = [world.hj, world.events, world.store, *stores(folder), SessionOptions(duration="8h")]
     shown += [await settle(world.hj.auth.session()), await settle(world.hj.auth.user())]
+    shown += [world.hj.mfa, world.hj.sessions, world.hj.admin, world.hj.revocations, *values()]
     shown += [
         await settle(world.hj.doctor()),
         world.hj.for_account("other"),

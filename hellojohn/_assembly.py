@@ -11,11 +11,11 @@ from hellojohn._http import Sender
 from hellojohn._http._keys import KeyFetcher
 from hellojohn._session.account import Account
 from hellojohn._session.engine import Engine
-from hellojohn._session.flight import Flow
 from hellojohn._session.workers import Lane
 from hellojohn._transport.clients import library_of
 from hellojohn._transport.httpx import SessionAuth
 from hellojohn._transport.origins import Origins
+from hellojohn._waiting import Flow
 from hellojohn._wire import make_dialect, prepare
 from hellojohn.stores import MemoryStore, TokenStore
 from hellojohn.stores._checks import check_store

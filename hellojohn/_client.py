@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from hellojohn._mfa import AsyncMfa, Mfa
     from hellojohn._models import AuthEvent
     from hellojohn._session.account import Account
-    from hellojohn._session.flight import Flow
     from hellojohn._transport.clients import AsyncClientOptions, ClientOptions
     from hellojohn._transport.httpx import SessionAuth
     from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
+    from hellojohn._waiting import Flow
     from hellojohn.stores import TokenStore
 
 __all__ = ["AsyncHelloJohn", "HelloJohn"]
@@ -269,7 +269,7 @@ class HelloJohn(ServerSide, _Client):
 
     def doctor(self) -> "Diagnosis":
         """Examine the store, the session, the service and the clock, and return facts and advice."""
-        from hellojohn._session.flight import run  # noqa: PLC0415 - as in the constructor
+        from hellojohn._waiting import run  # noqa: PLC0415 - as in the constructor
 
         return run(self._parts.doctor(self._account))
 
@@ -351,7 +351,7 @@ class AsyncHelloJohn(AsyncServerSide, _Client):
 
     async def doctor(self) -> "Diagnosis":
         """Examine the store, the session, the service and the clock, and return facts and advice."""
-        from hellojohn._session.flight import run_async  # noqa: PLC0415 - as in the constructor
+        from hellojohn._waiting import run_async  # noqa: PLC0415 - as in the constructor
 
         return await run_async(self._parts.doctor(self._account))
 
@@ -360,7 +360,7 @@ class AsyncHelloJohn(AsyncServerSide, _Client):
 
         The event loop goes on meanwhile.
         """
-        from hellojohn._session.flight import Completion, WaitFor, run_async  # noqa: PLC0415
+        from hellojohn._waiting import Completion, WaitFor, run_async  # noqa: PLC0415
 
         closed = Completion()
 

@@ -12,7 +12,7 @@ from hellojohn._duration import format_duration, parse_duration
 from hellojohn._errors import ConfigurationError, ServiceUnavailable
 from hellojohn._session import calls
 from hellojohn._session.account import Account
-from hellojohn._session.flight import Flow, run, run_async
+from hellojohn._waiting import Flow, run, run_async
 from hellojohn._wire import SessionPage
 
 __all__ = [

@@ -16,7 +16,7 @@ PACKAGE = Path(hellojohn.__file__).parent
 # The rooms, from the ground up. A room imports from rows above its own, and rooms of one row leave each
 # other alone.
 LAYERS = """
-_limits _secret _version
+_limits _secret _version _waiting
 _errors
 _clock _duration
 _config _details _models
@@ -80,8 +80,7 @@ MODULES = {_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 def _room(module: str) -> str:
     parts = module.split(".")
-    room = parts[1] if len(parts) > 1 else parts[0]
-    return room
+    return parts[1] if len(parts) > 1 else parts[0]
 
 
 def _imported(module: str, node: ast.AST) -> set[str]:

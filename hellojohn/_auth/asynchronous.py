@@ -14,7 +14,8 @@ from hellojohn._models import Session, User
 from hellojohn._oauth import OAuthRequest
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
-from hellojohn._session.flight import in_thread, run_async
+from hellojohn._session.flight import in_thread
+from hellojohn._waiting import run_async
 
 
 class AsyncAuth(AsyncMails):
@@ -204,7 +205,7 @@ class AsyncAuth(AsyncMails):
             open_browser: Opens an address; ``webbrowser.open`` by default.
             prompt: Shows a line; ``print`` by default.
             paste: Reads an address that the person pastes, such as ``input``, for a machine without a
-            browser.
+                browser.
 
         Raises:
             NotSupported: The server has no such sign-in.

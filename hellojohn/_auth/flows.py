@@ -17,8 +17,8 @@ from hellojohn._oauth import OAuthRequest
 from hellojohn._secret import Secret
 from hellojohn._session import calls, operations
 from hellojohn._session.account import Account
-from hellojohn._session.flight import Flow
 from hellojohn._session.operations import SignInRequest
+from hellojohn._waiting import Flow
 from hellojohn._wire import Conversation, Dialect, TokenResponse, signing_up, single
 
 Options = SessionOptions | Mapping[str, Any]

@@ -4,7 +4,7 @@ from hellojohn._auth.flows import Flows, Options
 from hellojohn._details import Device, PasswordPolicy
 from hellojohn._models import Session
 from hellojohn._secret import Secret
-from hellojohn._session.flight import run, run_async
+from hellojohn._waiting import run, run_async
 
 
 class Mails:
@@ -17,9 +17,8 @@ class Mails:
 
         Args:
             email: The address.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query and
-            waits
-                for a click before it calls ``verify_magic_link``, because mail scanners open links as well.
+            redirect_to: The page of the app that the link leads to. It takes the ``token`` of the query, and
+                calls ``verify_magic_link`` after a click only, because mail scanners open links as well.
 
         Raises:
             NotSupported: The server has no magic links.
@@ -156,9 +155,8 @@ class AsyncMails:
 
         Args:
             email: The address.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query and
-            waits
-                for a click before it calls ``verify_magic_link``, because mail scanners open links as well.
+            redirect_to: The page of the app that the link leads to. It takes the ``token`` of the query, and
+                calls ``verify_magic_link`` after a click only, because mail scanners open links as well.
 
         Raises:
             NotSupported: The server has no magic links.

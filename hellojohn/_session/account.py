@@ -14,13 +14,14 @@ from hellojohn._errors import ConfigurationError, ServiceUnavailable, SessionExp
 from hellojohn._limits import EVENT_WAIT
 from hellojohn._models import AuthEvent, AuthEventType, Session
 from hellojohn._session.context import EngineContext
-from hellojohn._session.flight import Flight, Flow, Kind, Result, WaitFor
+from hellojohn._session.flight import Flight, Kind, Result
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
 from hellojohn._session.storage import LockedSession, fresh_copy
 from hellojohn._session.workers import Lane
+from hellojohn._waiting import Flow, WaitFor
 
 T = TypeVar("T")
 

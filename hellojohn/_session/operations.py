@@ -23,12 +23,12 @@ from hellojohn._secret import Secret
 from hellojohn._session.account import Account
 from hellojohn._session.calls import have_conversation
 from hellojohn._session.conflicts import Bringing
-from hellojohn._session.flight import Flow
 from hellojohn._session.order import Overtaken, Turn
 from hellojohn._session.record import SessionRecord, Stored, signed_in
 from hellojohn._session.state import Change
 from hellojohn._session.storage import LockedSession
 from hellojohn._session.workers import Lane
+from hellojohn._waiting import Flow
 from hellojohn._wire import Conversation, TokenResponse
 
 logger = logging.getLogger("hellojohn")

@@ -14,7 +14,7 @@ The error of a known code has the SDK's own sentence. For other codes the servic
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from hellojohn._errors import (
     ApiError,
@@ -32,6 +32,8 @@ from hellojohn._version import __version__
 from hellojohn._wire.failures import Codes, Failure, Meaning, read_failure, read_request_id
 from hellojohn._wire.reading import fields, http_date, json_object, number
 from hellojohn._wire.values import Answer, ApiResponse, Delivery, TransportFailure
+
+T = TypeVar("T")
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {
     403: PermissionDenied,
@@ -53,6 +55,20 @@ def check_done(
     """
     if not (isinstance(answer, ApiResponse) and answer.is_success):
         raise refusal(answer, codes, assumed_path=assumed_path, otherwise=otherwise)
+
+
+def required(found: T | None, answer: Answer, codes: Codes) -> T:
+    """Return what was read from an answer.
+
+    The content of the answer is read in the expression of the argument: a local variable with it would show
+    in the traceback of the error.
+
+    Raises:
+        HelloJohnError: Nothing could be read.
+    """
+    if found is None:
+        raise refusal(answer, codes)
+    return found
 
 
 def refusal(

@@ -18,7 +18,7 @@ from hellojohn._wire.values import ApiResponse
 # Services behind other gateways spell codes in camel case or as words: those errors are not HelloJohn's.
 _CODE = re.compile(r"(?=.{1,64}\Z)(?:[a-z][a-z0-9_.:-]*|[A-Z][A-Z0-9_]*)")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
-_LONG = 8
+_NEVER_BY_CHANCE = 8
 _FACTORS = frozenset({"totp", "sms", "email", "email_otp", "webauthn", "recovery", "backup_codes"})
 
 
@@ -111,14 +111,13 @@ def read_failure(response: ApiResponse, codes: Codes) -> Failure | None:
 def read_challenge(content: Fields, secrets: tuple[Secret, ...]) -> MfaChallenge | None:
     """Read the challenge of a sign-in that needs a second factor."""
     challenge_id = text(content.get("challenge_id"))
-    # A short password may be a part of an id by chance. The id must not be lost for that.
-    if challenge_id is None or _echoes(
-        challenge_id, tuple(it for it in secrets if len(it.reveal()) >= _LONG)
-    ):
+    if challenge_id is None or _repeats(challenge_id, secrets):
         return None
     named = *listed(content.get("available_factors")), content.get("preferred_factor")
     names = [text(fields(factor).get("id", factor)) for factor in named]
-    *known, first = (name if name in _FACTORS or not _echoes(name or "", secrets) else None for name in names)
+    *known, first = (
+        name if name in _FACTORS or not _repeats(name or "", secrets) else None for name in names
+    )
     return MfaChallenge(challenge_id, tuple(filter(None, known)), preferred_factor=first)
 
 
@@ -141,6 +140,14 @@ def _words(said: object, secrets: tuple[Secret, ...]) -> str | None:
     start = said[: 10 * LONGEST_MESSAGE]
     words = " ".join("".join(char if char.isprintable() else " " for char in start).split())
     return None if _echoes(said, secrets) or _echoes(words, secrets) else words[:LONGEST_MESSAGE] or None
+
+
+def _repeats(name: str, secrets: tuple[Secret, ...]) -> bool:
+    """Return whether an id that is kept repeats a secret. A short secret may be a part of it by chance."""
+    return any(
+        secret.reveal() == name or (len(secret.reveal()) >= _NEVER_BY_CHANCE and secret.reveal() in name)
+        for secret in secrets
+    )
 
 
 def _echoes(said: str, secrets: tuple[Secret, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""What a guard answers, for every framework. It knows no framework.
+"""The answers of a guard, for every framework. This module imports none of them.
 
     situation                                     answer
     --------------------------------------------  ---------------------------------------------------------
@@ -82,7 +82,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a route asks for.
+    """The demands of a route.
 
     Attributes:
         optional: Whether the route also runs without a token.
@@ -117,7 +117,7 @@ class Checker:
         """Check the request of a framework that blocks.
 
         Args:
-            demand: What the route asks for.
+            demand: The demands of the route.
             authorization: The values of the ``Authorization`` headers.
             query: The names in the query.
 
@@ -189,7 +189,7 @@ def _token(demand: Demand, authorization: Sequence[str], query: Iterable[str]) -
 
 
 def _bearer(authorization: Sequence[str]) -> Secret | None:
-    """Return the one bearer token of the headers; ``None`` if there is none."""
+    """Return the bearer token of the headers, or ``None``."""
     # WSGI and Django join repeated headers with commas. A token holds no comma, but a Digest header does.
     credentials = [part.strip().partition(" ") for value in authorization for part in value.split(",")]
     tokens = [
@@ -227,14 +227,14 @@ def unavailable(error: ServiceUnavailable | RateLimited | StoreError) -> Refusal
     wait = getattr(error, "retry_after", None)
     seconds = _RETRY_AFTER if wait is None else math.ceil(min(max(wait, 1), _LONGEST_RETRY_AFTER))
     headers = {"Retry-After": str(seconds)}
-    return Refusal(503, headers, "This cannot be checked now. Try again later.", TRY_AGAIN_LATER)
+    return Refusal(503, headers, "The service cannot be reached now. Try again later.", TRY_AGAIN_LATER)
 
 
 def checked_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
     """Return the scopes of a demand.
 
     Raises:
-        ConfigurationError: There are none, or one cannot stand in a challenge.
+        ConfigurationError: The list is empty, or a scope cannot stand in a challenge.
     """
     for scope in _checked_texts(scopes, _SCOPE):
         if not Secret(scope).is_sendable() or '"' in scope or "\\" in scope:
@@ -248,7 +248,7 @@ def checked_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
     """Return the roles of a demand.
 
     Raises:
-        ConfigurationError: There are none, or one is not text.
+        ConfigurationError: The list is empty, or a role is not text.
     """
     return _checked_texts(roles, _ROLE)
 

@@ -1,4 +1,4 @@
-"""Guards for Django, of the extra ``hellojohn[django]``: decorators for views, synchronous and asynchronous.
+"""``Guard`` and ``BrowserSessions`` for Django, of the extra ``hellojohn[django]``.
 
 guard = Guard(hj)
 
@@ -13,11 +13,16 @@ from typing import Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 from django.http import (  # type: ignore[import-untyped] # Django has no types
-    JsonResponse,  # pyright: ignore[reportMissingTypeStubs]
+    HttpResponseRedirect,  # pyright: ignore[reportMissingTypeStubs]
+    JsonResponse,
 )
 
 from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn.integrations._browser_blocking import BlockingBrowserSessions
+from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Visit
 from hellojohn.integrations._rules import Checker, Demand, Refusal, Refused, checked_roles, checked_scopes
+
+__all__ = ["BrowserSessions", "Guard"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -102,3 +107,60 @@ def _parts(request: Any) -> tuple[list[str], Iterable[str]]:  # noqa: ANN401 - D
 
 def _response(refusal: Refusal) -> Any:  # noqa: ANN401 - Django has no types
     return JsonResponse(refusal.body, status=refusal.status, headers=refusal.headers)
+
+
+class BrowserSessions(BlockingBrowserSessions[Any, Any]):
+    """Signs browsers in: each has a session in the client's store, under a random cookie.
+
+    Name its ``middleware`` in ``MIDDLEWARE`` through a variable of a module of the project. Each view has the
+    client of its browser in ``request.hellojohn_client``. The middleware also answers ``SignInRequired`` with
+    the way to sign-in, and an outage with 503.
+    """
+
+    def middleware(self, get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Set ``request.hellojohn_client``, and answer the SDK's errors as the rules say."""
+
+        def bound(request: Any) -> Any:  # noqa: ANN401 - Django has no types
+            try:
+                request.hellojohn_client = self.client(request)
+            except CrossSiteRequest as error:
+                return self._on_error(request, error)
+            return get_response(request)
+
+        bound.process_exception = self._on_error  # type: ignore[attr-defined] # Django looks for it
+        return bound
+
+    def _on_error(self, request: Any, error: Exception) -> Any:  # noqa: ANN401 - Django has no types
+        answer = self._answer_to(request, error)
+        if answer is None:
+            return None
+        headers = {**answer.headers, "Cache-Control": "no-store"}
+        return JsonResponse(answer.document, status=answer.status, headers=headers)
+
+    def _visit(self, request: Any) -> Visit:  # noqa: ANN401 - Django has no types
+        return Visit(
+            method=request.method,
+            scheme=request.scheme,
+            host=request.get_host(),
+            target=request.get_full_path(),
+            next=request.GET.get("next"),
+            headers=request.headers,
+            cookies=request.COOKIES,
+            address=request.META.get("REMOTE_ADDR"),
+        )
+
+    def _redirect(self, landing: Landing) -> Any:  # noqa: ANN401 - Django has no types
+        response: Any = HttpResponseRedirect(
+            landing.location, status=303, headers={"Cache-Control": "no-store"}
+        )
+        cookie = landing.cookie
+        if cookie is not None:
+            response.set_cookie(
+                cookie.name,
+                cookie.value,
+                max_age=cookie.max_age,
+                secure=cookie.secure,
+                httponly=True,
+                samesite="Lax",
+            )
+        return response

@@ -1,11 +1,11 @@
-"""Guards for FastAPI, of the extra ``hellojohn[fastapi]``: dependencies that give the claims.
+"""``Guard`` and ``BrowserSessions`` for FastAPI, of the extra ``hellojohn[fastapi]``.
 
     guard = Guard(hj)
 
     @app.get("/orders")
     async def orders(claims: Annotated[TokenClaims, Depends(guard.require_session)]): ...
 
-They are asynchronous: a blocking dependency would cost a thread for each request.
+The dependencies are asynchronous: a blocking one would cost a thread for each request.
 """
 
 from fastapi import HTTPException, WebSocketException
@@ -14,9 +14,12 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
 from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn.integrations._browser_asgi import BrowserSessions
 from hellojohn.integrations._rules import Checker, Demand, Refused, checked_roles, checked_scopes
 from hellojohn.integrations.starlette import claims_of
 from hellojohn.verify import TokenClaims
+
+__all__ = ["BrowserSessions", "Guard"]
 
 
 class RequiredToken(HTTPBearer):

@@ -1,4 +1,4 @@
-"""Guards for Starlette, of the extra ``hellojohn[starlette]``: decorators for endpoints.
+"""``Guard`` and ``BrowserSessions`` for Starlette, of the extra ``hellojohn[starlette]``.
 
 guard = Guard(hj)
 
@@ -18,9 +18,12 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket
 
 from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn.integrations._browser_asgi import BrowserSessions
 from hellojohn.integrations._rules import Checker, Demand, Refusal, Refused, checked_roles, checked_scopes
 from hellojohn.integrations._sockets import close_in_time
 from hellojohn.verify import TokenClaims
+
+__all__ = ["BrowserSessions", "Guard"]
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 

@@ -14,12 +14,13 @@ from hellojohn._config import how_to_set
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError, TokenInvalid, TokenRevoked
 from hellojohn._secret import Secret
+from hellojohn._waiting import Flow, run, run_async
 from hellojohn.stores import MemoryStore
 from hellojohn.stores._checks import check_store
 from hellojohn.stores._protocol import TokenStore
 from hellojohn.verify._claims import TokenClaims, read_claims
 from hellojohn.verify._fetching import Fetch
-from hellojohn.verify._flight import Flow, on_worker, run, run_async
+from hellojohn.verify._flight import on_worker
 from hellojohn.verify._jwks import VerificationKey
 from hellojohn.verify._key_set import KeySource, key_set_of
 from hellojohn.verify._remote import CheckToken, Send, Verification, ask

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from hellojohn import ConfigurationError, FileStore, HelloJohn
-from tests.http.senders import LATE, SOON
+from tests.http.senders import LATE, READ_SOON, SOON
 from tests.loopback import Peer, http, read_request, reset
 from tests.stores.forking import in_forked_child
 
@@ -121,7 +121,7 @@ def test_slow_refresh_is_not_overtaken(service):
         return http(body)
 
     service.answer = slow
-    with client(service, timeout=SOON) as hj:
+    with client(service, timeout=READ_SOON) as hj:
         hj.auth.refresh()
         assert hj.auth.access_token() == "access-2"
     assert sum("refresh" in line for line in service.requests) == 1

@@ -31,7 +31,7 @@ SCOPES = ("orders:read", "orders:write")
 ROLE = "admin"
 
 if not django_settings.configured:
-    django_settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="x", DEFAULT_CHARSET="utf-8", DEBUG=False)
+    django_settings.configure(ALLOWED_HOSTS=["*"], SECRET_KEY="x", DEBUG_PROPAGATE_EXCEPTIONS=True)
     django.setup()
 
 

@@ -41,8 +41,8 @@ def test_openapi_shows_the_scheme(hj: Any) -> None:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_what_is_no_client(room: Any) -> None:
-    """A guard names what it takes."""
+def test_other_objects_than_clients(room: Any) -> None:
+    """The error names the classes that a guard takes."""
     with pytest.raises(TypeError, match="not str"):
         room.Guard("tnt_1")
 

@@ -140,7 +140,7 @@ def test_service_away(app: App, emulator: Emulator, fault: dict[str, Any], retry
 
 
 def test_keys_away(app: App, emulator: Emulator) -> None:
-    """Without keys nobody is refused: the token may be good."""
+    """Without keys the answer is 503, because the token may be good."""
     emulator.fail("jwks", status=500, times=None)
     for route in ("/required", "/optional", "/scopes"):
         reply = app.call(route, f"Bearer {emulator.token()}")

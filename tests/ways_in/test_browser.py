@@ -155,8 +155,7 @@ def test_strangers_change_nothing(client: HelloJohn, emulator: Emulator, port: i
 
     def disturb(redirect: str) -> None:
         base = redirect.removesuffix("/callback")
-        for _ in range(20):
-            idle.append(socket.create_connection(("127.0.0.1", port)))
+        idle.extend(socket.create_connection(("127.0.0.1", port)) for _ in range(20))
         with httpx.Client(base_url=base, trust_env=False) as stranger:
             statuses.append(stranger.get("/favicon.ico").status_code)
             statuses.append(stranger.get("/callback?code=x&state=forged").status_code)

@@ -31,7 +31,7 @@ from hellojohn._wire import (
     TokenResponse,
     signing_up,
 )
-from tests.wire.samples import ADA, reply, token, v1
+from tests.wire.samples import ADA, reply, shown_by, token, v1
 from tests.wire.v2_samples import ADA as ADA_ON_V2
 from tests.wire.v2_samples import v2
 
@@ -48,6 +48,10 @@ NAMES = [
     *("data", "pagination", "has_more", "next_cursor", "valid", "claims", "session_duration", "idle_timeout"),
     *("type", "status", "name", "totp", "secret", "uri", "factor_id", "codes", "secret_base32", "enabled"),
     *("recovery_codes", "min_length", "max_length", "require_numbers", "client_id", "access_token_ttl"),
+]
+SECRET_FIELDS = [
+    *("access_token", "refresh_token", "id_token", "device_token", "mfa_token", "challenge_id", "secret"),
+    *("uri", "secret_base32", "totp", "claims", "user", "session", "error_description"),
 ]
 CODES = [
     *("session_revoked", "mfa_required", "refresh_token_reused", "SESSION_EXPIRED", "REFRESH_TOKEN_REUSE"),
@@ -231,6 +235,32 @@ WAYS: dict[str, tuple[Callable[[], Any], type, list[ApiResponse]]] = {
         [WEB, reply(200, {})],
     ),
 }
+
+
+@pytest.mark.parametrize("name", WAYS)
+@pytest.mark.parametrize("status", [200, 302, 400, 401, 404, 500, 503])
+@pytest.mark.parametrize("content", [{}, {"data": 1}, {"totp": 7}, {"refresh_token": 1}])
+def test_error_of_a_way_in_shows_nothing_of_the_answer(name, status, content):
+    """An answer that cannot be read may hold a token, a recovery code or the secret of an app."""
+    marked = dict.fromkeys(SECRET_FIELDS, "MARKED-SECRET")
+    begin, _, before = WAYS[name]
+    conversation = begin()
+    next(conversation)
+    for good in before:
+        conversation.send(good)
+    answer = reply(status, {**marked, "codes": [], "recovery_codes": [], **content})
+    error = _error(conversation, answer)
+    assert error is None or "MARKED-SECRET" not in shown_by(error)
+
+
+def _error(conversation: Any, answer: ApiResponse) -> HelloJohnError | None:
+    try:
+        while True:
+            conversation.send(answer)
+    except StopIteration:
+        return None
+    except (ApiError, ServiceUnavailable, ConfigurationError) as error:
+        return error
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -129,6 +129,23 @@ def test_second_factor_names_the_factor_that_fits(challenge, code, factor, chose
     assert sent(request) == {"challenge_id": "ch_1", "code": code, **chosen}
 
 
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("abcd-efgh", "ABCD-EFGH"),
+        ("abcd efgh", "ABCD-EFGH"),
+        ("4567-89ab", "4567-89AB"),
+        ("short", "SHORT"),
+        ("1234-5678", "1234-5678"),
+    ],
+)
+def test_recovery_code_is_sent_in_its_form(typed, code):
+    """People type it in lower case and without the hyphen."""
+    challenge = MfaChallenge("ch_1", ("totp", "backup_codes"))
+    request = v1.verify_mfa(challenge, Secret(typed), factor=None)
+    assert sent(request) == {"challenge_id": "ch_1", "code": code, "factor_id": "backup_codes"}
+
+
 def test_second_factor_can_remember_the_device():
     """The code is sent without the spaces that people type."""
     request = v1.verify_mfa(MfaChallenge("ch_1"), Secret("123 456"), factor=None, remember_device=True)

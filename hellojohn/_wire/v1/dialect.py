@@ -16,7 +16,7 @@ from hellojohn._wire.arguments import (
     checked_metadata,
     checked_password,
 )
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.failures import read_failure
 from hellojohn._wire.outcome import failed_refresh
 from hellojohn._wire.reading import Fields, fields
@@ -27,7 +27,7 @@ from hellojohn._wire.v1.links import V1Links
 from hellojohn._wire.v1.oauth import V1OAuth
 from hellojohn._wire.v1.paths import UNPUBLISHED
 from hellojohn._wire.v1.requests import Requests
-from hellojohn._wire.v1.second_factors import V1SecondFactors, factor_for
+from hellojohn._wire.v1.second_factors import RECOVERY, V1SecondFactors, as_recovery_code, factor_for
 from hellojohn._wire.v1.tokens import signed_in
 from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, OutcomeKind, TokenResponse
 
@@ -130,8 +130,9 @@ class V1:
     ) -> ApiRequest:
         """Build the answer to a second-factor challenge."""
         code = checked_code(code)
-        body: dict[str, object] = {"challenge_id": checked_challenge(challenge), "code": code}
+        body: dict[str, object] = {"challenge_id": checked_challenge(challenge)}
         chosen = factor_for(challenge, code, factor)
+        body["code"] = as_recovery_code(code) if chosen == RECOVERY else code
         if chosen is not None:
             body["factor_id"] = chosen
         if remember_device:
@@ -158,10 +159,7 @@ class V1:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me``: a user, or an object that holds one."""
-        found = user(_user_fields(answer))
-        if found is None:
-            raise refusal(answer, CODES)
-        return found
+        return required(user(_user_fields(success(answer) or {})), answer, CODES)
 
     def read_done(self, answer: Answer) -> None:
         """Read the answer to a sign-out: any success."""
@@ -199,7 +197,5 @@ def _credentials(email: str, password: Secret, duration: str | None) -> dict[str
     return body
 
 
-def _user_fields(answer: Answer) -> Fields:
-    """Return the fields of a user. In a function, because an error's traceback must not show the answer."""
-    content = success(answer) or {}
+def _user_fields(content: Fields) -> Fields:
     return fields(content.get("user")) or content

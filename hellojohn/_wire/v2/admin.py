@@ -16,7 +16,7 @@ from hellojohn._limits import LONGEST_ID
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked
 from hellojohn._wire.conversation import Conversation, single
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.reading import Fields, fields, json_value, life, number
 from hellojohn._wire.topics import RemoteCheck, SessionPage
 from hellojohn._wire.v2.codes import CODES
@@ -96,7 +96,7 @@ class V2Admin:
         check_done((yield self._requests.server("PUT", path, new, call="admin.config.update")), CODES)
         after = self._client_in((yield listing))
         lost = sorted(name for name, value in new.items() if after.get(name) != value)
-        if _SECRET in before and _SECRET not in after:
+        if before.get(_SECRET) and not after.get(_SECRET):
             lost.append(_SECRET)
         if lost:
             raise ApiError(
@@ -108,15 +108,24 @@ class V2Admin:
         return self._requests.server("GET", "clients", call=call, idempotent=True)
 
     def _client_in(self, answer: Answer) -> Fields:
-        if not (isinstance(answer, ApiResponse) and answer.is_success):
-            raise refusal(answer, CODES)
-        clients = json_value(answer.body)
-        if not isinstance(clients, list):
-            raise refusal(answer, CODES)
-        for client in map(fields, cast("list[object]", clients)):
-            if client.get("client_id") == self._requests.client_id:
-                return client
-        raise NotFound("The tenant has no such client: check client_id (HELLOJOHN_CLIENT_ID).")
+        found = required(_client(answer, self._requests.client_id), answer, CODES)
+        if not found:
+            raise NotFound("The tenant has no such client: check client_id (HELLOJOHN_CLIENT_ID).")
+        return found
+
+
+def _client(answer: Answer, client_id: str) -> Fields | None:
+    """Read the client from the list; it is empty when the list has no such client.
+
+    Of its secret, only the presence is kept: that is all that counts, and no error may show more.
+    """
+    listing = json_value(answer.body) if isinstance(answer, ApiResponse) and answer.is_success else None
+    if not isinstance(listing, list):
+        return None
+    clients = map(fields, cast("list[object]", listing))
+    nothing: Fields = {}
+    found = next((client for client in clients if client.get("client_id") == client_id), nothing)
+    return {name: value if name != _SECRET else bool(value) for name, value in found.items()}
 
 
 def _seconds(value: str | int | None, *, name: str) -> int:

@@ -18,7 +18,7 @@ from hellojohn._wire.arguments import (
     checked_metadata,
     checked_password,
 )
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.failures import read_failure
 from hellojohn._wire.outcome import failed_refresh
 from hellojohn._wire.reading import claims, json_object, text
@@ -29,7 +29,7 @@ from hellojohn._wire.v2.links import V2Links
 from hellojohn._wire.v2.oauth import V2OAuth
 from hellojohn._wire.v2.requests import Requests
 from hellojohn._wire.v2.second_factors import V2SecondFactors, code_fields, factor_for
-from hellojohn._wire.v2.tokens import device_cookie, read_user, signed_in
+from hellojohn._wire.v2.tokens import device_cookie, is_without_tokens, read_user, signed_in
 from hellojohn._wire.values import (
     Answer,
     ApiRequest,
@@ -182,8 +182,7 @@ class V2:
 
     def read_sign_up(self, answer: Answer) -> TokenResponse | None:
         """Read the answer to a sign-up; ``None`` when the server leaves the sign-in to the client."""
-        content = success(answer)
-        if content is not None and text(content.get("user_id")) and "access_token" not in content:
+        if is_without_tokens(answer):
             return None
         if isinstance(answer, ApiResponse) and answer.status == 500:  # noqa: PLR2004 - for a taken address, too
             failure = read_failure(answer, CODES)
@@ -198,10 +197,7 @@ class V2:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me`` or ``me_after``."""
-        found = read_user(success(answer) or {})
-        if found is None:
-            raise refusal(answer, CODES)
-        return found
+        return required(read_user(success(answer) or {}), answer, CODES)
 
     def read_done(self, answer: Answer) -> None:
         """Read the answer to a sign-out: any success. The server answers 204 for unknown tokens, too."""

@@ -16,7 +16,7 @@ PATIENCE = 20.0
 
 
 async def settle(value: Any) -> Any:
-    """Await what an async client returned; return what a sync client returned."""
+    """Await the result of an async client, and return that of a sync client."""
     return await value if inspect.isawaitable(value) else value
 
 
@@ -53,7 +53,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def in_thread(work: Callable[[], Any]) -> Callable[[], Any]:
-    """Begin ``work`` on a thread. The returned function waits for its result, or for the error it raised."""
+    """Begin ``work`` on a thread. The returned function waits for its result, or for its error."""
     results: list[Any] = []
 
     def target() -> None:

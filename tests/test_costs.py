@@ -1,4 +1,4 @@
-"""What a request and a refresh cost: the calls of the package's own functions, and in how many modules."""
+"""The cost of a request and of a refresh, in calls of the package's functions and in modules."""
 
 import sys
 import threading

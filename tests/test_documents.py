@@ -150,7 +150,7 @@ def test_a_wrong_python_block_fails(tmp_path):
         _evaluate(tmp_path, "```python\nassert 1 == 2\n```\n")
 
 
-def test_python_blocks_reach_an_emulator_and_leave_nothing_behind(tmp_path, monkeypatch):
+def test_python_blocks_reach_an_emulator_and_leave_nothing(tmp_path, monkeypatch):
     """A page finds its settings in the environment and does not touch the developer's home."""
     monkeypatch.setenv("HELLOJOHN_API_URL", "before")
     before = Path.cwd(), os.environ["HOME"]

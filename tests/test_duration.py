@@ -1,4 +1,4 @@
-"""Durations: what is read, what is refused, and what is written."""
+"""Durations: accepted forms, refused forms and the form on the wire."""
 
 from datetime import timedelta
 
@@ -30,18 +30,18 @@ seconds = st.integers(1, int(CENTURY.total_seconds()))
     ],
 )
 def test_each_unit_is_read(text, expected):
-    """The units of the documentation mean what they say."""
+    """Each documented unit has its usual length."""
     assert parse_duration(text, name="it") == expected
 
 
 @given(seconds)
-def test_a_timedelta_of_whole_seconds_is_taken_as_it_is(count):
-    """Who has a ``timedelta`` need not make a text of it."""
+def test_timedelta_of_whole_seconds_is_accepted(count):
+    """A timedelta of whole seconds is accepted in place of a text."""
     assert parse_duration(timedelta(seconds=count), name="it") == timedelta(seconds=count)
 
 
 @given(seconds)
-def test_what_is_written_reads_back_the_same(count):
+def test_written_duration_reads_back_equal(count):
     """No second is lost on the way to the API and back."""
     written = format_duration(timedelta(seconds=count))
     assert parse_duration(written, name="it") == timedelta(seconds=count)
@@ -57,8 +57,8 @@ def test_what_is_written_reads_back_the_same(count):
         (timedelta(minutes=90), "90m"),
     ],
 )
-def test_it_is_written_in_the_largest_unit_up_to_days(duration, written):
-    """Every server of the field knows seconds to days; weeks and years are ours."""
+def test_timedelta_is_written_in_the_largest_unit(duration, written):
+    """A timedelta is written in seconds, minutes, hours or days, which every server knows."""
     assert format_duration(duration) == written
 
 
@@ -73,16 +73,16 @@ def test_it_is_written_in_the_largest_unit_up_to_days(duration, written):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_anything_else_is_refused_with_the_accepted_form(value):
-    """A typing mistake is found where the client is made, and the message shows how to write it."""
+def test_malformed_duration_is_refused(value):
+    """The message about a malformed duration shows the accepted form."""
     with pytest.raises(ConfigurationError, match=r"^the_name is not a duration: write .* 30d") as caught:
         parse_duration(value, name="the_name")
     assert len(str(caught.value)) < 250
 
 
 @given(st.text(max_size=12))
-def test_no_text_crashes_the_reader(text):
-    """Junk is a ``ConfigurationError`` or a duration, never anything else."""
+def test_any_text_is_a_duration_or_a_clear_error(text):
+    """Any text is a duration or a ConfigurationError."""
     try:
         duration = parse_duration(text, name="it")
     except ConfigurationError:

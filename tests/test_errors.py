@@ -1,4 +1,4 @@
-"""The error tree: what a caller may rely on in every error, and that each error is shown and used."""
+"""The error tree: what callers can rely on, and that each error is documented and raised."""
 
 import ast
 import copy
@@ -79,7 +79,7 @@ def test_error_is_on_the_page_of_errors(kind):
 
 @EACH
 def test_error_is_raised_somewhere(kind):
-    """An error that nothing raises would make apps handle what never happens."""
+    """An error that nothing raises would make apps handle a case that never happens."""
     if kind in FAMILIES or kind.__name__ in NOT_YET:
         return
     assert kind.__name__ in used_names()
@@ -148,7 +148,7 @@ def test_handler_for_the_family_catches_the_member(kind, parent):
 
 
 def test_outage_is_no_reason_to_sign_in():
-    """The handler that sends users to sign-in does not catch what an outage raises."""
+    """The handler that sends users to sign-in does not catch the errors of an outage."""
     assert not issubclass(ServiceUnavailable, SignInRequired)
     assert not issubclass(StoreError, SignInRequired)
 

@@ -113,7 +113,7 @@ def test_both_take_the_same_arguments(blocking, awaiting, name):
 
 
 def parameters(function) -> list[tuple[Any, ...]]:
-    """Describe what a function takes. The type of ``client`` and of its options depends on the face."""
+    """Return the parameters of a function. The type of ``client`` and of its options depends on the face."""
     return [
         (parameter.name, parameter.kind, parameter.default, annotation(parameter.annotation))
         for parameter in inspect.signature(function).parameters.values()
@@ -122,7 +122,7 @@ def parameters(function) -> list[tuple[Any, ...]]:
 
 
 def returned(function) -> str:
-    """Describe what a function returns."""
+    """Return the type that a function returns."""
     return annotation(inspect.signature(function).return_annotation)
 
 

@@ -165,13 +165,13 @@ def test_there_is_no_cycle():
 
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_stay_readable(module):
-    """A module is read in one sitting, and its name says what is in it."""
+    """A module is read in one sitting, and its name describes its content."""
     lines = MODULES[module].read_text(encoding="utf-8").count("\n")
     assert lines <= 400, f"{module} has {lines} lines"
     assert module.rpartition(".")[2].strip("_") not in {"common", "helpers", "manager", "utils"}
 
 
-def test_importing_the_package_loads_only_what_a_plain_client_needs():
+def test_import_loads_what_a_plain_client_needs():
     """Optional and seldom needed libraries are loaded when they are first used."""
     code = "import sys, httpx; there = set(sys.modules); import hellojohn; print(*set(sys.modules) - there)"
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

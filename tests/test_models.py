@@ -1,4 +1,4 @@
-"""The public values: what they say, how they travel, and that they hold no secret."""
+"""The public values: their content, how they travel, and that they hold no secret."""
 
 import copy
 import dataclasses
@@ -87,7 +87,7 @@ def test_session_from_fastapi():
         assert client.get("/session").json()["id"] == "ses_1"
 
 
-# ---------------------------------------------------------------- what they say
+# ---------------------------------------------------------------- content
 
 
 def test_user_keeps_every_other_field():
@@ -99,7 +99,7 @@ def test_user_keeps_every_other_field():
 
 
 def test_pickled_session_counts_by_the_systems_clock():
-    """The injected clock of a test is no fact about the session, and does not travel."""
+    """The injected clock of a test does not travel with the session."""
     again = pickle.loads(pickle.dumps(SESSION))
     assert again.time_left() == timedelta(0)
     assert SESSION.time_left() == timedelta(seconds=100)

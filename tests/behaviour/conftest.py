@@ -1,4 +1,4 @@
-"""What the tests of the public behaviour share."""
+"""The shared fixtures of the tests of the public behaviour."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -27,7 +27,7 @@ class Crowd:
         self._threads = [threading.Thread(target=self._live, args=(work,), daemon=True) for work in works]
 
     def round(self) -> None:
-        """Let every thread work once; raise what the first of them raised."""
+        """Let every thread work once; raise the first error."""
         self._begin.wait(PATIENCE)
         self._end.wait(PATIENCE)
         if self._failures:
@@ -127,7 +127,7 @@ def signed_in(emulator: Emulator, store: TokenStore) -> Iterator[HelloJohn]:
 
 
 class Ledger:
-    """What the emulator counts: one refresh per round, and no refresh token twice."""
+    """The counters of the emulator: one refresh per round, and no refresh token twice."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator

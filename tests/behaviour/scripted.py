@@ -109,7 +109,7 @@ class DictStore:
     """A token store of an app: the four methods of the protocol, over a dict that a test can look at.
 
     Attributes:
-        texts: What is stored.
+        texts: The stored texts.
     """
 
     def __init__(self) -> None:

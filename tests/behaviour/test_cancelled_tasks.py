@@ -84,7 +84,7 @@ async def test_cancel_some_of_many_callers():
 
 
 async def test_errors_of_a_shared_refresh_are_separate():
-    """Each of many callers gets an error object of its own, with no traceback of another caller."""
+    """Each of many callers gets a separate error object, without the traceback of another caller."""
     paced = Paced()
     await paced.hj.auth.access_token()
     paced.begin()

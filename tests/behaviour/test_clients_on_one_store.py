@@ -158,7 +158,7 @@ async def test_disabled_user_is_reported(new_client, emulator, owner):
 
 
 async def test_cooldown_is_shared(service, owner, store):
-    """After a Retry-After no client that shares the store asks, and each is told the time that is left."""
+    """After a Retry-After no client that shares the store asks, and each gets the time that is left."""
     hj, other = service.client(owner, store=store), service.client(store=store)
     await settle(hj.auth.sign_in(EMAIL, PASSWORD))
     service.at(hours=2)

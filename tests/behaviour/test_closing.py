@@ -84,7 +84,7 @@ async def test_closing_a_bound_client_closes_nothing(hj):
 
 
 async def test_session_outlives_its_client(owner, service):
-    """Closing signs nobody out."""
+    """Closing signs no user out."""
     store = MemoryStore()
     first = service.client(owner, store=store)
     session = await settle(first.auth.sign_in(EMAIL, PASSWORD))
@@ -124,7 +124,7 @@ async def test_with_block_of_a_bound_client_closes_nothing(hj):
     assert await settle(hj.auth.sign_in(EMAIL, PASSWORD))
 
 
-# ---------------------------------------------------------------- what close() waits for
+# ---------------------------------------------------------------- waiting
 
 
 def test_close_waits_for_a_refresh(new_client, emulator):
@@ -185,7 +185,7 @@ def threads() -> set[str]:
 
 
 def test_client_at_rest_has_no_thread(emulator):
-    """There is no timer: signed in, refreshed in the background or signed out, a client leaves no thread."""
+    """A client without work has no thread: after a sign-in, a background refresh or a sign-out."""
     until(lambda: not threads())
     with HelloJohn(**emulated(emulator)) as hj:
         log = EventLog(hj)

@@ -63,7 +63,7 @@ def shelf(new_client) -> Shelf:
 
 
 async def test_session_in_good_order(doctor, hj, emulator, store):
-    """A session in good order shows its facts, and there is no advice."""
+    """A session in good order shows its facts and no advice."""
     session = hj.auth.sign_in(*USER, remember_me=True)
     emulator.advance("90s")
     found = await doctor()
@@ -163,7 +163,7 @@ async def test_without_a_session(doctor, emulator):
 
 
 async def test_missing_key(doctor):
-    """A client without a publishable key is told which setting sign-in needs."""
+    """For a client without a publishable key the advice names the setting."""
     advice = (await doctor(publishable_key=None)).advice
     assert "publishable_key (HELLOJOHN_PUBLISHABLE_KEY) is not set: sign-in needs it." in advice
 
@@ -266,7 +266,7 @@ async def test_store_that_refuses_is_reported_once(doctor, hj, store):
 
 
 async def test_advice_of_a_store(doctor):
-    """What a store advises stands among the advice, and not among its facts."""
+    """The advice of a store stands among the advice, and not among its facts."""
     found = await doctor(store=MemoryStore())
     assert "advice" not in found.store
     assert any("Sessions end with this process" in sentence for sentence in found.advice)
@@ -387,7 +387,7 @@ async def test_any_date_header_is_accepted(doctor, date, offset):
     assert (await doctor(transport=answers, clock=lambda: 1000.0)).clock_offset == offset
 
 
-# ---------------------------------------------------------------- what it must not do
+# ---------------------------------------------------------------- side effects
 
 
 async def test_doctor_changes_nothing(doctor, shelf, emulator):

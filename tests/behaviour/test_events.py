@@ -64,7 +64,7 @@ async def test_what_changes_no_session_emits_nothing(hj, service):
 
 
 async def test_failed_refresh_emits_nothing(hj, service):
-    """A refresh that fails keeps the session, so there is no event."""
+    """A refresh that fails keeps the session and emits no event."""
     await sign_in(hj)
     log = EventLog(hj)
     service.answers = [problem(429, "rate_limit_exceeded", Retry_After="3000")]
@@ -169,7 +169,7 @@ def test_callback_may_sign_in_again(service):
 
 
 async def test_callback_reaches_an_event_loop(service):
-    """A callback runs on a thread of the SDK, and the loop is free to run what it hands over."""
+    """A callback runs on a thread of the SDK, and the loop can run the calls that it hands over."""
     hj = service.client(AsyncHelloJohn)
     loop, queue = asyncio.get_running_loop(), asyncio.Queue()
     threads = []
@@ -355,7 +355,7 @@ def test_clients_do_not_share_subscriptions(service):
     assert log.names() == []
 
 
-# ---------------------------------------------------------------- what on() refuses
+# ---------------------------------------------------------------- refused callbacks
 
 
 async def later(event: AuthEvent) -> None:

@@ -1,4 +1,4 @@
-"""Stores that fail, or that hold what is not a session: typed errors, and no session lost."""
+"""Stores that fail, or whose records cannot be read: typed errors, and no session lost."""
 
 import gc
 import json
@@ -43,7 +43,7 @@ async def hj(owner, service, store):
 
 
 async def test_unsaved_pair_is_used(hj, service, store, caplog):
-    """A pair that the store does not take is used from memory, and the log says what is wrong."""
+    """A pair that the store does not take is used from memory, and the problem is logged."""
     service.at(hours=2)
     store.fail("save", skip=1)
     with caplog.at_level(logging.WARNING, "hellojohn"):
@@ -68,7 +68,7 @@ async def test_unsaved_pair_is_saved_later(hj, service, store):
 
 
 async def test_close_saves_an_unsaved_pair(hj, service, store):
-    """A program that ends saves what was only in memory."""
+    """A program that ends saves a session that was only in memory."""
     service.at(hours=2)
     store.fail("save", skip=1)
     await settle(hj.auth.access_token())
@@ -220,7 +220,7 @@ async def test_sign_out_that_cannot_be_stored(hj, service, store):
 
 
 async def test_end_that_cannot_be_stored_is_not_hidden(hj, service, store, caplog):
-    """The service's end of a session reaches the caller, whatever the store says."""
+    """The service's end of a session reaches the caller, although the store fails."""
     log = EventLog(hj)
     service.at(hours=2)
     service.answers = [problem(401, "session_revoked")]
@@ -303,7 +303,7 @@ async def test_store_that_returns_no_text(owner, service, found):
         await settle(service.client(owner, store=Wrong()).auth.access_token())
 
 
-# ---------------------------------------------------------------- what is in the store and is not a session
+# ---------------------------------------------------------------- unreadable records
 
 CORRUPT = {
     "torn": "{",

@@ -1,4 +1,4 @@
-"""The sign-in or sign-out that was asked for last decides, whatever answers late."""
+"""The sign-in or sign-out that was asked for last decides, also when an earlier one answers late."""
 
 import asyncio
 import logging
@@ -243,7 +243,7 @@ async def test_sign_in_again_leaves_other_devices_alone(new_client, emulator, ow
     assert (await settle(phone.auth.refresh())).id == other.id
 
 
-# ---------------------------------------------------------------- what a sign-out returns
+# ---------------------------------------------------------------- the result of a sign-out
 
 
 async def test_sign_out_confirms(service, owner):
@@ -306,7 +306,7 @@ def test_refused_sign_out_is_not_confirmed(service, answer):
 
 
 def service_or(request, service, answer) -> httpx.Response:
-    """Return ``answer`` for a sign-out, and what the service says for any other request."""
+    """Return ``answer`` for a sign-out, and the answer of the service for any other request."""
     return answer if request.url.path.endswith("sign-out") else service(request)
 
 

@@ -31,7 +31,7 @@ def sync_hj(new_client):
 
 
 async def fails(hj, kind: type[Exception] = ServiceUnavailable):
-    """Check that there is no token; return the error."""
+    """Check that a call fails, and return the error."""
     with pytest.raises(kind) as caught:
         await settle(hj.auth.access_token())
     return caught.value
@@ -62,7 +62,7 @@ async def test_service_that_is_down(emulator, hj):
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("retry_after", [50, "Wed, 01 Jan 2200 00:00:00 GMT"], ids=["seconds", "date"])
 async def test_service_that_asks_for_a_wait(emulator, hj, status, retry_after):
-    """The caller is told how long the service asks to wait, and nothing is sent meanwhile."""
+    """The error says how long the service asks to wait, and nothing is sent before."""
     emulator.advance("2h")
     emulator.fail(REFRESH, status=status, retry_after=retry_after)
     assert (await fails(hj)).retry_after >= 49
@@ -110,7 +110,7 @@ async def test_service_that_may_be_at_work(emulator, hj, trouble):
 
 @pytest.mark.parametrize("trouble", [{"drop": "after"}, {"drop": "midway"}], ids=str)
 async def test_lost_answer_without_a_grace_window(emulator, sync_hj, trouble):
-    """A pair that was issued and lost ends the session as refresh_outcome_unknown, which blames nobody."""
+    """A pair that was issued and lost ends the session as refresh_outcome_unknown, which blames no user."""
     emulator.advance("2h")
     emulator.fail(REFRESH, **trouble)
     error = await fails(sync_hj, SessionExpired)
@@ -146,7 +146,7 @@ def test_lost_answer_within_a_grace_window():
     ids=str,
 )
 async def test_foreign_answers_and_wrong_settings(emulator, hj, trouble, kind):
-    """A wrong key or a proxy's page is an error that names the status, and signs nobody out."""
+    """A wrong key or a proxy's page is an error that names the status, and signs no user out."""
     emulator.advance("2h")
     emulator.fail(REFRESH, **trouble)
     error = await fails(hj, kind)
@@ -206,7 +206,7 @@ async def test_requests_in_an_outage_fail_at_once(service, owner):
 
 
 async def test_long_wait_is_a_short_cooldown(service, owner):
-    """A maintenance page for an hour blocks nobody for more than a minute."""
+    """A maintenance page for an hour blocks no caller for more than a minute."""
     store = MemoryStore()
     hj = service.client(owner, store=store)
     await settle(hj.auth.sign_in(EMAIL, PASSWORD))
@@ -237,7 +237,7 @@ async def test_refresh_ignores_a_cooldown(service, owner):
     assert service.presented() == ["rt_1"] * 3
 
 
-async def test_cooldown_of_a_wrong_clock_blocks_nobody(service, owner):
+async def test_cooldown_of_a_wrong_clock_blocks_no_caller(service, owner):
     """A cooldown that a client with a clock ten minutes ahead has noted is not kept."""
     store = MemoryStore()
     ahead = service.client(owner, store=store, clock=lambda: service.now + 600)
@@ -272,7 +272,7 @@ def test_fresh_users_do_not_wait_for_a_stalled_service(new_client, emulator):
     assert (emulator.rotations, emulator.reuses) == (70, 0)
 
 
-# ---------------------------------------------------------------- what is sent and understood
+# ---------------------------------------------------------------- requests and answers
 
 
 def sent_by_a_refresh(answer: httpx.Response):

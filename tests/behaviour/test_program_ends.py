@@ -46,7 +46,7 @@ def ahead(emulator: Emulator) -> str:
 
 
 def survives(emulator: Emulator, hj: HelloJohn, *, rotations: int) -> None:
-    """Check that the session goes on from what the store holds."""
+    """Check that the session goes on from the stored record."""
     assert hj.auth.access_token()
     assert (emulator.rotations, emulator.reuses) == (rotations, 0)
     emulator.advance(EXPIRED)
@@ -177,7 +177,7 @@ def test_child_of_a_fork_in_a_callback_delivers_its_events(emulator, hj):
 
 @contextmanager
 def no_warning_about_forks() -> Iterator[None]:
-    """Ignore that a process with threads is forked: that is what is tested."""
+    """Ignore the warning about a fork of a process with threads, which is tested here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield

@@ -1,4 +1,4 @@
-"""Remember me: the duration that a sign-in asks for, what the service grants, and what the session shows."""
+"""Remember me: the duration that a sign-in asks for, that the service grants and that the session shows."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -57,7 +57,7 @@ def emulator(running):
     return running
 
 
-# ---------------------------------------------------------------- what is asked for
+# ---------------------------------------------------------------- asking
 
 
 @pytest.mark.parametrize("call", ["sign_in", "sign_up"])
@@ -101,7 +101,7 @@ async def test_two_durations_at_once_are_refused(service, owner, call, remembere
     assert service.asked == []
 
 
-# ---------------------------------------------------------------- what the session shows
+# ---------------------------------------------------------------- the session
 
 
 def test_session_shows_its_times(service):
@@ -138,7 +138,7 @@ def test_unknown_end_of_a_session(service):
     assert hj.auth.refresh().expires_at is None
 
 
-# ---------------------------------------------------------------- what the service grants
+# ---------------------------------------------------------------- limits of the tenant
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_unknown_end_of_a_session(service):
     [("14d", timedelta(days=14)), ("30d", timedelta(days=30)), ("1y", timedelta(days=30))],
 )
 async def test_tenant_limit_shows_in_the_session(new_client, emulator, owner, limit, granted):
-    """An app that asks for 30 days sees in expires_at what the tenant allows."""
+    """An app that asks for 30 days sees the limit of the tenant in expires_at."""
     emulator.configure(session_duration=limit)
     hj = new_client(owner)
     session = await settle(hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD, remember_me=True))

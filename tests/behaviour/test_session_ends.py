@@ -100,7 +100,7 @@ async def _has_ended(hj, service, log) -> None:
 
 @pytest.mark.parametrize("is_down", [False, True], ids=["service up", "service down"])
 async def test_longer_session_is_ended_by_the_client(service, owner, is_down):
-    """A user who did not tick the box is signed out after a day, whatever the service granted."""
+    """A user who did not tick the box is signed out after a day, although the service granted more."""
     service.lasts = 30 * DAY
     store = DictStore()
     hj = service.client(owner, store=store)
@@ -118,7 +118,7 @@ async def test_longer_session_is_ended_by_the_client(service, owner, is_down):
 
 
 async def test_prolonged_session_is_ended_by_the_client(service, owner):
-    """A service that moves the end with a refresh does not prolong what the user agreed to."""
+    """A service that moves the end with a refresh does not prolong the duration asked for."""
     service.lasts = DAY
     hj = service.client(owner)
     log = EventLog(hj)
@@ -154,7 +154,7 @@ def test_refresh_after_the_deadline_sends_none(service):
 
 
 def test_rounded_answer_sets_no_deadline(service):
-    """An end within a minute of what was asked is the service's rounding, and the service keeps it."""
+    """An end within a minute of the duration asked for is rounded, and the service keeps it."""
     service.lasts = DAY + 59
     hj = service.client()
     assert hj.auth.sign_in(EMAIL, PASSWORD, remember_me=False).expires_at == moment(DAY + 59)

@@ -164,7 +164,7 @@ async def _token(hj: AsyncHelloJohn) -> str:
 
 @CAUSES
 def test_fifty_threads_with_one_connection(emulator, hj, cause):
-    """The refresh has connections of its own: no thread waits for it while it holds the only one."""
+    """The refresh uses other connections: no thread waits for it while it holds the only one."""
     api = Api()
     ledger = Ledger(emulator)
     with (

@@ -1,7 +1,8 @@
 """Wrong arguments of a call: a typed error that names the argument, nothing sent, the session untouched.
 
-What a person may have typed wrongly is ``ValidationFailed``, as if the service had refused it. What only a
-developer can get wrong is ``ConfigurationError``. That no such error shows a secret is tested in ``secrecy``.
+A text that a person may have typed wrongly is ``ValidationFailed``, as if the service had refused it. A
+mistake that only a developer can make is ``ConfigurationError``. The rooms ``secrecy`` tests that no such error
+shows a secret.
 """
 
 import re
@@ -150,8 +151,8 @@ async def test_wrong_argument_is_named(hj, service, name):
     ],
     ids=["empty email", "long password", "long email", "empty code", "blank code"],
 )
-async def test_what_a_person_types_is_no_developers_error(hj, service, call, arguments):
-    """A back end that catches ApiError around a sign-in answers 4xx to whatever a form sends, and not 500."""
+async def test_typed_text_is_not_a_developers_error(hj, service, call, arguments):
+    """A back end that catches ApiError around a sign-in never answers 500 to a form."""
     with pytest.raises(ApiError) as caught:
         await settle(getattr(hj.auth, call)(*arguments))
     assert not isinstance(caught.value, ValueError)
@@ -174,7 +175,7 @@ async def test_malformed_duration_shows_the_accepted_form(hj, service, value):
 
 @pytest.mark.parametrize("missing", [(), (EMAIL,)])
 def test_missing_credentials_are_a_type_error(hj, missing):
-    """There is no default for an email address or a password."""
+    """An email address and a password have no default."""
     with pytest.raises(TypeError, match="missing"):
         hj.auth.sign_in(*missing)
 

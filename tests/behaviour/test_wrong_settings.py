@@ -129,7 +129,7 @@ async def test_key_is_asked_for_by_the_first_call_that_needs_it(owner, service):
 
 @pytest.mark.parametrize("settings", [{"clock": 7}, {"session_duration": "soon"}, {"api_url": "ftp://x"}])
 def test_wrong_setting_leaves_the_stored_session_alone(service, tmp_path, settings):
-    """A deployment with a typing error signs nobody out."""
+    """A deployment with a typing error signs no user out."""
     session = service.client(store=FileStore(tmp_path)).auth.sign_in(EMAIL, PASSWORD)
     with pytest.raises(ConfigurationError):
         service.client(store=FileStore(tmp_path), **settings)

@@ -93,7 +93,7 @@ def test_by_default_it_looks_where_default_store_keeps_sessions(run, sign_in, de
     assert session.id in run("doctor").output
 
 
-def test_by_default_it_looks_into_files_where_there_is_no_keyring(run, sign_in):
+def test_default_is_files_where_there_is_no_keyring(run, sign_in):
     """As ``default_store`` does."""
     session = sign_in(FileStore())
     assert session.id in run("doctor").output

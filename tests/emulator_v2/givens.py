@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from importlib import import_module
 from pathlib import Path
 
-from tests.emulator_v2.world import World
+from tests.emulator_v2.recorded_world import World
 
 Given = Callable[[World], None]
 _STATES: dict[str, Given] = {}

@@ -1,7 +1,7 @@
 """The states before the recordings of sign-ins, registrations and calls that need no state."""
 
 from tests.emulator_v2.givens import given
-from tests.emulator_v2.world import World
+from tests.emulator_v2.recorded_world import World
 
 CARL, DORA, FRED = "carl@example.test", "dora@example.test", "fred@example.test"
 

@@ -2,7 +2,7 @@
 
 from hellojohn.emulator.v2.records import Database
 from tests.emulator_v2.givens import given
-from tests.emulator_v2.world import World
+from tests.emulator_v2.recorded_world import World
 
 
 @given("sessions/admin.clients.*")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.emulator_v2.givens import given
-from tests.emulator_v2.world import World
+from tests.emulator_v2.recorded_world import World
 
 FRED = "fred@example.test"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from tests.emulator_v2.givens import Given, given
 from tests.emulator_v2.givens_refresh import disabled_after_sign_in, rotated
-from tests.emulator_v2.world import World
+from tests.emulator_v2.recorded_world import World
 
 
 def with_detection(*names: str) -> Callable[[Given], Given]:

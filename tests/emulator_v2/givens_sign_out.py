@@ -3,7 +3,7 @@
 import uuid
 
 from tests.emulator_v2.givens import given
-from tests.emulator_v2.world import World
+from tests.emulator_v2.recorded_world import World
 
 GINA = "gina@example.test"
 

@@ -2,7 +2,7 @@
 
 from tests.emulator_v2.givens import given
 from tests.emulator_v2.named import ANA, NEW_PASSWORD, STRICTER
-from tests.emulator_v2.world import World
+from tests.emulator_v2.recorded_world import World
 
 BO = "bo@example.test"
 

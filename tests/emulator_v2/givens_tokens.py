@@ -4,7 +4,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.emulator_v2.givens import given
-from tests.emulator_v2.world import World
+from tests.emulator_v2.recorded_world import World
 
 
 @given("sessions/token.claims.refresh.path", "sessions/me.path.refreshed")

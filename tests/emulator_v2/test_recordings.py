@@ -21,7 +21,7 @@ from tests.emulator_v2 import distil
 from tests.emulator_v2.givens import load_states, state_before
 from tests.emulator_v2.left_out import LEFT_OUT, reason
 from tests.emulator_v2.named import users
-from tests.emulator_v2.world import World
+from tests.emulator_v2.recorded_world import World
 
 load_states()
 RECORDINGS: dict[str, dict[str, Any]] = json.loads(distil.FIXTURE.read_text(encoding="utf-8"))

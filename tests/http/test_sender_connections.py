@@ -37,7 +37,7 @@ def test_connection_that_the_server_closed_is_not_used_again():
             assert closed.wait(10)
 
 
-def test_connection_kept_while_the_machine_slept_is_not_used_again(monkeypatch):
+def test_connection_kept_while_the_machine_slept_is_not_used(monkeypatch):
     """The server has closed it, and the notice of that may never have arrived."""
     now = time.time
     with Peer(answer()) as peer, sending(peer) as sender:
@@ -155,7 +155,7 @@ def test_idempotent_request_on_a_closed_connection_is_sent_again(end):
 
 @pytest.mark.parametrize("end", ENDS)
 @pytest.mark.parametrize("request_", [POST, REFRESH])
-def test_other_requests_on_a_closed_connection_are_not_sent_again(end, request_):
+def test_other_requests_on_a_closed_connection_are_not_repeated(end, request_):
     """The server may have read the refresh token before it closed."""
     server = Closing(ENDS[end])
     with Peer(server) as peer, sending(peer) as sender:

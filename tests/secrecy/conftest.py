@@ -1,4 +1,4 @@
-"""What the secrecy tests share: both clients, no pauses, and a listener on every log line and thread."""
+"""The shared fixtures of the secrecy tests: both clients, no pauses, and a listener on logs and threads."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""A client with every secret that it can have, and a store whose errors repeat what they were given."""
+"""A client with every secret that it can have, and a store whose errors repeat their arguments."""
 
 import itertools
 import json
@@ -42,7 +42,7 @@ class Service:
         return answer(request, list(secrets_in(request.content + headers)))
 
     def grant(self, *_: object) -> httpx.Response:
-        """Grant tokens and name a user, whatever was asked for."""
+        """Grant tokens and name a user, for every request."""
         number = next(self._numbers)
         user = {"id": "usr_1", "email": EMAIL, "name": "Ada", "plan": "pro"}
         tokens = {"access_token": f"{ACCESS}-{number}", "refresh_token": f"{REFRESH}-{number}"}
@@ -86,7 +86,7 @@ class MarkedClient:
 
 
 class Repeating(MemoryStore):
-    """A store whose errors repeat what it was given.
+    """A store whose errors repeat their arguments.
 
     Attributes:
         at: The method that fails: ``load``, ``save``, ``delete``, ``lock``, ``unlock``, ``quarantine``.

@@ -95,7 +95,7 @@ SESSION_CALLS = (
     *("access_token", "refresh", "session", "sign_in", "sign_out", "sign_up", "user"),
     *("verify_magic_link", "verify_mfa"),
 )
-"""What the answer of a sign-in or a refresh satisfies."""
+"""The calls for which the answer of a sign-in or a refresh is a success."""
 
 
 async def listed(pages: Any) -> list[Any]:
@@ -209,7 +209,7 @@ ANSWERS = {
 def test_every_public_call_is_in_the_table(kind, table):
     """A new public call must be tried with all of these answers."""
     public = {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
-    browser = {"sign_in_with_browser"}  # it needs a browser, and has tests of its own
+    browser = {"sign_in_with_browser"}  # it needs a browser, and is tested in ways_in
     assert public - browser == set(table), "add the new call to the table"
 
 

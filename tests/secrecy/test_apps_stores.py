@@ -1,4 +1,4 @@
-"""Stores that repeat in their errors what they were given, and corrupt records: no secret shows."""
+"""Stores whose errors repeat their arguments, and corrupt records: no secret shows."""
 
 import asyncio
 import threading
@@ -55,7 +55,7 @@ PLACES = ["load", "save", "delete", "lock", "unlock"]
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("failure", FAILURES)
 async def test_store_that_repeats_what_it_was_given(owner, place, failure):
-    """Whatever a store raises arrives as a StoreError without the record."""
+    """Every exception of a store arrives as a StoreError without the record."""
     store = Repeating(FAILURES[failure])
     world = MarkedClient(owner, store)
     for name in SESSION_CALLS:

@@ -105,7 +105,7 @@ def test_error_of_a_wrong_variable_shows_no_key(owner, monkeypatch, variable):
 
 @pytest.mark.parametrize("key", [STORE_KEY.encode(), [STORE_KEY, STORE_KEY.encode()], [STORE_KEY, None]])
 def test_wrong_store_key_is_not_quoted(key):
-    """The message about an unusable encryption key says what is right, and repeats no key."""
+    """The message about an unusable encryption key shows the accepted form, and repeats no key."""
     with pytest.raises(ValueError, match="32 bytes") as caught:
         EncryptedStore(MemoryStore(), key)
     assert exposed_by(caught.value) == []

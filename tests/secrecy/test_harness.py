@@ -18,7 +18,7 @@ from tests.secrecy.walk import HOLDERS, exposed
 
 
 def planted(**attributes):
-    """Return an object of the package that holds what it should not."""
+    """Return an object of the package with planted attributes."""
     events = Events(WorkerPool())
     events.__dict__.update(attributes)
     return events
@@ -43,7 +43,7 @@ def test_plain_secret_is_found(holds):
 
 
 def test_closure_is_searched():
-    """What a callback or an operation holds lives as long as it does."""
+    """A closure keeps its variables alive."""
     kept = PASSWORD
     assert exposed(planted(kept=lambda: kept))
 
@@ -101,7 +101,7 @@ def test_holders_are_two_and_masked():
 
 
 async def test_lost_task_is_searched(listener):
-    """What asyncio logs about a task that nothing awaited is searched."""
+    """The log of asyncio about a task that nothing awaited is searched."""
 
     async def lose():
         raise HelloJohnError(PASSWORD)

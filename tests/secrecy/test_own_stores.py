@@ -16,7 +16,7 @@ RECORD = f'{{"access_token": "{ACCESS}", "refresh_token": "{REFRESH}"}}'
 
 
 class Echo:
-    """A Redis client whose errors repeat what was sent."""
+    """A Redis client whose errors repeat the request."""
 
     def __init__(self, error):
         self._error = error
@@ -27,7 +27,7 @@ class Echo:
 
 
 class Keyring:
-    """A keyring whose errors repeat what it was given."""
+    """A keyring whose errors repeat their arguments."""
 
     __module__ = "keyring.backends.SecretService"
     priority = 5
@@ -65,12 +65,12 @@ def no_server(folder, monkeypatch):
 
 
 def odd_server(error):
-    """Return a function that creates a store whose server repeats in its errors what was sent."""
+    """Return a function that creates a store whose server repeats each request in its errors."""
     return lambda folder, monkeypatch: RedisStore(Echo(error))
 
 
 def odd_keyring(folder, monkeypatch):
-    """Return a store whose keyring's errors repeat what they were given."""
+    """Return a store on a keyring whose errors repeat their arguments."""
     monkeypatch.setattr("keyring.get_keyring", Keyring)
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     return KeyringStore("service")

@@ -27,7 +27,7 @@ class Watched(MemoryStore):
         self._patterns = patterns
 
     def save(self, key, text, *, expires_in=None):
-        """Save, and note the tokens. What is left of an ended session has none."""
+        """Save, and note the tokens. The record of an ended session has none."""
         record = json.loads(text)
         self._patterns.update(record[name] for name in ("access_token", "refresh_token") if name in record)
         super().save(key, text, expires_in=expires_in)
@@ -96,7 +96,7 @@ async def test_life_of_a_session_shows_no_token(kind, hj, api, emulator, listene
 
 
 async def test_client_and_hook_show_no_token(hj, api):
-    """What an app prints when it is debugged shows no token."""
+    """A repr that an app prints when it is debugged shows no token."""
     response = await settle(api.get("/resource"))
     for thing in (api, api.auth, hj, response, response.request, response.request.headers):
         assert exposed([repr(thing), str(thing), f"{thing!r}"]) == []

@@ -130,10 +130,10 @@ def enums() -> list[Any]:
 
 
 def attempt(call, *arguments):
-    """Return what a call returns or raises."""
+    """Return the result of a call, or its error."""
     try:
         return call(*arguments)
-    except Exception as error:  # noqa: BLE001 - whatever it refuses with
+    except Exception as error:  # noqa: BLE001 - any refusal
         return error
 
 

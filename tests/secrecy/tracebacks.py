@@ -1,4 +1,4 @@
-"""What an error shows: itself, its causes, and the local variables of our frames and the HTTP library's."""
+"""The text that an error shows: its message, its causes, and the local variables of the frames."""
 
 import traceback
 from collections.abc import Iterator

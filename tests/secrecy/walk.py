@@ -44,7 +44,7 @@ def is_ours(thing: object) -> bool:
 
 
 def attributes(thing: object) -> dict[str, object]:
-    """Return what an object holds in its ``__dict__`` and its slots."""
+    """Return the attributes of an object, from its ``__dict__`` and its slots."""
     slots = [name for kind in type(thing).__mro__ for name in _names(getattr(kind, "__slots__", ()))]
     held = {name: getattr(thing, name) for name in slots if hasattr(thing, name)}
     return {**held, **getattr(thing, "__dict__", {})}
@@ -121,7 +121,7 @@ _PICKLES = {
 _DICTS = {
     "asdict": dataclasses.asdict,
     "vars": vars,
-}  # of a holder, neither: it has slots and is no dataclass
+}  # a holder has neither, because it has slots and is not a dataclass
 
 
 def exposed(root: object) -> list[str]:

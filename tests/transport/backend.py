@@ -22,7 +22,7 @@ class Seen:
 
     @property
     def token(self) -> str | None:
-        """What the ``Authorization`` header carried."""
+        """The ``Authorization`` header."""
         return self.headers.get("authorization")
 
     @property

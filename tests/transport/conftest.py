@@ -1,4 +1,4 @@
-"""What the tests of the auth hook share: the four kinds of client, a service, and servers."""
+"""The shared fixtures of the tests of the auth hook: four kinds of client, a service, and servers."""
 
 import os
 from collections.abc import AsyncIterator, Iterator

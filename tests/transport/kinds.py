@@ -21,8 +21,8 @@ TLS = ssl.create_default_context()
 class OneAtATime(httpx.HTTPTransport):
     """A pool of one connection for the threads of an ``httpx.Client``.
 
-    httpcore's own (1.0.9) closes a connection that it has just given to another thread when more of them wait
-    than it may open: requests fail with "Bad file descriptor", whatever auth the client has.
+    The pool of httpcore 1.0.9 may close a connection that it has just given to another thread. Requests then
+    fail with "Bad file descriptor", with and without an auth hook.
     """
 
     def __init__(self, patience: float) -> None:

@@ -1,4 +1,4 @@
-"""A repeated request has the body of the first, byte for byte, or there is none. Real sockets."""
+"""A repeated request has the body of the first, byte for byte, or is not sent. Real sockets."""
 
 # ruff: noqa: D102 - the files of this module have a file's methods
 
@@ -291,7 +291,7 @@ async def test_upload_refused_before_it_was_read(kind, api, backend, size):
 
 @pytest.mark.parametrize("base", ["ByteStream", "SyncByteStream"])
 async def test_stream_of_the_app_is_not_sent_again(kind, api, backend, base):
-    """A stream class of the app may be readable once only, whatever it derives from."""
+    """A stream class of the app may be readable once only, also when it derives from a known one."""
     library = kind.library
 
     class Own(getattr(library, base), library.AsyncByteStream):

@@ -1,4 +1,4 @@
-"""The errors that come out of a request for which there is no token, and the connection after them."""
+"""The errors of a request that gets no token, and the connection after them."""
 
 import pytest
 

@@ -58,7 +58,7 @@ async def async_hj(service) -> AsyncHelloJohn:
 
 @pytest.mark.parametrize("base_url", ["http://testserver", "http://test", "http://api.internal:8000"])
 def test_test_client_of_a_framework(hj, base_url):
-    """hj.wrap(TestClient(app)) sends the token, whatever cleartext base URL it has."""
+    """hj.wrap(TestClient(app)) sends the token to any cleartext base URL."""
     with hj.wrap(TestClient(app, base_url=base_url)) as api:
         assert api.get("/token").json() == {"token": "Bearer at_1"}
         assert api.post("/token").json() == {"token": "Bearer at_1"}

@@ -146,7 +146,7 @@ def test_origin_is_recognised_in_every_spelling(library, url):
 @LIBRARIES
 @pytest.mark.parametrize("url", OTHER)
 def test_everything_else_is_another_origin(library, url):
-    """Another scheme, port or host is another origin, whatever makes it look alike."""
+    """Another scheme, port or host is another origin, however similar it looks."""
     assert not allows(hook([API], library), url, library)
 
 

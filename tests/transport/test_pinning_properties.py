@@ -1,6 +1,6 @@
 """Generated URLs and redirect chains: the token reaches allowed origins only, and only they cause a refresh.
 
-The model of what is allowed uses only what goes over the wire: scheme, host and port.
+The model of allowed origins uses only scheme, host and port, as they go over the wire.
 """
 
 import ipaddress
@@ -97,7 +97,7 @@ class Wire:
         self.sent = []
 
     def __call__(self, request):
-        """Note what goes over the wire, and answer."""
+        """Note the request, and answer."""
         url = request.url
         if url.scheme not in DEFAULT_PORTS or not url.raw_host:
             raise self.library.UnsupportedProtocol("No transport takes this.", request=request)
@@ -123,7 +123,7 @@ class Sent:
 
 
 def allowed(origins, sent):
-    """Return whether a request may carry the token, from what the wire shows alone."""
+    """Return whether a request may carry the token, from scheme, host and port alone."""
     host = _one_spelling(sent.host)
     there = (sent.scheme, host, sent.port)
     return there in origins or (sent.scheme == "https" and sent.port == 443 and ("http", host, 80) in origins)
@@ -159,7 +159,7 @@ async def signed_in(kind, service):
 
 
 async def send(kind, api, scenario):
-    """Send the request, follow what the client does not follow, and return the last answer."""
+    """Send the request, follow redirects that the client does not follow, and return the last answer."""
     library = kind.library
     mishaps = (library.HTTPError, library.InvalidURL, UnicodeError, ValueError)
     try:
@@ -177,7 +177,7 @@ async def send(kind, api, scenario):
 @given(scenario=scenarios)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 async def test_token_reaches_allowed_origins_only(kind, scenario):
-    """Whatever URL the app requests, and wherever redirects lead, only allowed origins get the token."""
+    """For any URL and any chain of redirects, only allowed origins get the token."""
     service = Service()
     hj = await signed_in(kind, service)
     wire = Wire(kind, scenario["hops"], scenario["end"])

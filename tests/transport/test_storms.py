@@ -1,4 +1,4 @@
-"""No storms: an endpoint that refuses every token costs one refresh a minute, whoever calls it."""
+"""No storms: an endpoint that refuses every token costs one refresh a minute, however many callers it has."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Never run: type checkers must accept every line of it. What a caller does with errors and values."""
+"""Never run: type checkers must accept every line of it. The use of errors and values by a caller."""
 
 from datetime import datetime, timedelta
 from typing import assert_type
@@ -21,7 +21,7 @@ from hellojohn._models import AuthEvent, Session, SessionOptions, User
 
 
 def tell(error: HelloJohnError) -> str:
-    """Branch on an error and use what it carries."""
+    """Branch on an error and use its fields."""
     match error:
         case MfaRequired():
             return assert_type(error.challenge, MfaChallenge).id

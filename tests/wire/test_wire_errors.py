@@ -185,7 +185,7 @@ def test_second_factor_comes_with_its_challenge(factors, ids, nested):
 
 
 @pytest.mark.parametrize("password", ["1", "totp", "ch"])
-def test_password_that_is_a_part_of_the_challenge_changes_nothing(password):
+def test_password_that_is_a_part_of_the_challenge(password):
     """The challenge is masked, and the usual factors are not secrets."""
     answer = problem(403, "mfa_required", challenge_id="ch_1", available_factors=["totp"])
     error = raised(reply(403, raw=answer.body, secrets=(password,)))

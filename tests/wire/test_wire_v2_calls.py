@@ -266,7 +266,7 @@ def test_user_is_read_from_userinfo():
     assert user.extra == {"custom_fields": {"team": "blue"}}
 
 
-def test_user_is_asked_for_elsewhere_when_userinfo_refuses_a_good_token():
+def test_user_is_asked_for_elsewhere_when_userinfo_refuses():
     """After a rotation of the tenant's keys only ``/v2/me`` takes the tokens."""
     refusal = refused("UNAUTHORIZED", "token invalid or expired")
     request = v2.me_after(refusal, Secret("at_1"))

@@ -3,8 +3,9 @@
 from datetime import datetime, timedelta
 from typing import assert_type
 
-from hellojohn._errors import (
+from hellojohn import (
     ApiError,
+    AuthEvent,
     ConfigurationError,
     ExpiryReason,
     HelloJohnError,
@@ -12,12 +13,14 @@ from hellojohn._errors import (
     MfaRequired,
     RateLimited,
     ServiceUnavailable,
+    Session,
     SessionExpired,
+    SessionOptions,
     SignInRequired,
     StoreError,
     TokenInvalid,
+    User,
 )
-from hellojohn._models import AuthEvent, Session, SessionOptions, User
 
 
 def tell(error: HelloJohnError) -> str:

@@ -1,6 +1,6 @@
-"""Sign in to HelloJohn, stay signed in, and know when it is over.
+"""Sign in to HelloJohn, stay signed in, and know when the session is over.
 
-``HelloJohn`` and ``AsyncHelloJohn`` are the clients; everything public can be imported from here.
+``HelloJohn`` and ``AsyncHelloJohn`` are the clients. Every public name can be imported from here.
 """
 
 from importlib import import_module
@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 from hellojohn._version import __version__
 
 if TYPE_CHECKING:
-    from hellojohn._public import *  # noqa: F403
-    from hellojohn.stores import EncryptedStore, FileStore, KeyringStore, RedisStore, default_store
+    from hellojohn._auth import *  # noqa: F403
+    from hellojohn._client import *  # noqa: F403
+    from hellojohn._doctor import *  # noqa: F403
+    from hellojohn._errors import *  # noqa: F403
+    from hellojohn._models import *  # noqa: F403
+    from hellojohn.stores import *  # noqa: F403
 
 __all__ = [
     "AccountDisabled",
@@ -21,9 +25,11 @@ __all__ = [
     "Auth",
     "AuthEvent",
     "AuthEventType",
+    "ChallengeExpired",
     "ConfigurationError",
     "Conflict",
     "Diagnosis",
+    "EmailNotVerified",
     "EncryptedStore",
     "ExpiryReason",
     "FileStore",
@@ -36,6 +42,7 @@ __all__ = [
     "MfaRequired",
     "NotFound",
     "NotSignedIn",
+    "NotSupported",
     "PermissionDenied",
     "RateLimited",
     "RedisStore",
@@ -44,6 +51,7 @@ __all__ = [
     "SessionExpired",
     "SessionOptions",
     "SignInRequired",
+    "SignInSuperseded",
     "StoreCorrupt",
     "StoreError",
     "StoreLocked",
@@ -60,6 +68,9 @@ __all__ = [
     "default_store",
 ]
 
+# Where the names are, in the order in which they are looked for: what costs more to load comes later.
+_MODULES = ("_errors", "_models", "_client", "_auth", "_doctor", "stores")
+
 
 def __dir__() -> list[str]:
     """List the public names, loaded or not."""
@@ -67,11 +78,12 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    """Load the client, or a store and what it needs, when it is first asked for: importing costs nothing."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    public = import_module("hellojohn._public")
-    home = public if hasattr(public, name) else import_module("hellojohn.stores")
-    found = globals()[name] = getattr(home, name)
-    found.__module__ = __name__
-    return found
+    """Load a public name when it is first used, so that importing the package costs next to nothing."""
+    if name in __all__:
+        for module in _MODULES:
+            home = import_module(f"hellojohn.{module}")
+            if hasattr(home, name):
+                found = globals()[name] = getattr(home, name)
+                found.__module__ = __name__
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

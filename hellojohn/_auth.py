@@ -1,36 +1,36 @@
 """``hj.auth``: sign-in, sign-out and the session, for callers that block and callers that await."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-from hellojohn._account import Account
 from hellojohn._config import Settings, check_flag
-from hellojohn._duration import parse_duration
+from hellojohn._duration import format_duration, parse_duration
 from hellojohn._errors import ConfigurationError, MfaChallenge
-from hellojohn._flight import Steps, drive, drive_async
 from hellojohn._models import Session, SessionOptions, User
 from hellojohn._secret import Secret
-from hellojohn._sign import Wish, sign_in, sign_out, user
-from hellojohn._wire import Dialect
+from hellojohn._session import operations
+from hellojohn._session.account import Account
+from hellojohn._session.flight import Flow, run, run_async
+from hellojohn._session.operations import SignInRequest
+from hellojohn._wire import ApiRequest, Dialect
+
+__all__ = ["AsyncAuth", "Auth"]
 
 Options = SessionOptions | Mapping[str, Any]
+Duration = str | timedelta
 
 
-class _Steps:
-    """What both faces ask of an account: arguments checked, secrets hidden."""
+class _Flows:
+    """What both faces ask of an account: the arguments are checked here, and the secrets masked."""
 
     def __init__(self, account: Account, settings: Settings) -> None:
         self.account = account
         self._settings = settings
 
     @property
-    def _public(self) -> Dialect:
-        """The dialect, for calls that carry the publishable key."""
-        if self._settings.publishable_key is None:
-            raise ConfigurationError(
-                "Sign-in needs the public key: pass publishable_key=... or set HELLOJOHN_PUBLISHABLE_KEY."
-            )
-        return self.account.services.dialect
+    def _dialect(self) -> Dialect:
+        return self.account.context.service.dialect
 
     def sign_in(
         self,
@@ -40,15 +40,12 @@ class _Steps:
         remember_me: bool | None,
         session_options: Options | None,
         captcha_token: Secret | None,
-    ) -> Steps[Session]:
-        wish = self._wish(remember_me, session_options)
-        call = self._public.sign_in(
-            email,
-            password,
-            duration=wish.as_text(),
-            captcha_token=captcha_token,
+    ) -> Flow[Session]:
+        duration = self._duration(remember_me, session_options)
+        request = self._dialect.sign_in(
+            email, password, duration=_as_text(duration), captcha_token=captcha_token
         )
-        return sign_in(self.account, call, wish)
+        return self._sign_in(request, duration, remember_me)
 
     def sign_up(
         self,
@@ -60,66 +57,58 @@ class _Steps:
         metadata: Mapping[str, Any] | None,
         remember_me: bool | None,
         session_options: Options | None,
-    ) -> Steps[Session]:
-        wish = self._wish(remember_me, session_options)
-        call = self._public.sign_up(
+    ) -> Flow[Session]:
+        duration = self._duration(remember_me, session_options)
+        request = self._dialect.sign_up(
             email,
             password,
-            duration=wish.as_text(),
+            duration=_as_text(duration),
             name=name,
             username=username,
             metadata=metadata,
         )
-        return sign_in(self.account, call, wish)
+        return self._sign_in(request, duration, remember_me)
 
-    def verify_mfa(self, challenge: MfaChallenge, code: Secret, factor: str | None) -> Steps[Session]:
+    def verify_mfa(self, challenge: MfaChallenge, code: Secret, factor: str | None) -> Flow[Session]:
         if not isinstance(challenge, MfaChallenge):
             raise ConfigurationError("challenge must be the MfaChallenge of an MfaRequired error.")
-        wish = _wish_of(challenge)
-        call = self._public.verify_mfa(challenge, code, factor=factor)
-        return sign_in(self.account, call, wish)
+        if challenge.remember_me is not None:
+            check_flag(challenge.remember_me, "challenge.remember_me")
+        request = self._dialect.verify_mfa(challenge, code, factor=factor)
+        return self._sign_in(request, challenge.duration, challenge.remember_me)
 
-    def refresh(self) -> Steps[Session]:
-        view = yield from self.account.load()
-        if view is None:
-            view = yield from self.account.acquire()
-        view = yield from self.account.acquire(view, full=True)
-        return self.account.public(view.record)
+    def sign_out(self, *, everywhere: bool) -> Flow[bool]:
+        return operations.sign_out(self.account, everywhere=check_flag(everywhere, "everywhere"))
 
-    def session(self) -> Steps[Session | None]:
-        view = yield from self.account.load()
-        return None if view is None else self.account.public(view.record)
+    def access_token(self, refused: Secret | None) -> Flow[Secret]:
+        return operations.access_token(self.account, refused=refused)
 
-    def access_token(self) -> Steps[Secret]:
-        view = yield from self.account.acquire()
-        return view.record.access_token
+    def _sign_in(
+        self,
+        request: ApiRequest,
+        duration: Duration | None,
+        remember_me: bool | None,  # noqa: FBT001
+    ) -> Flow[Session]:
+        asked = None if duration is None else parse_duration(duration, name="challenge.duration")
+        return operations.sign_in(self.account, SignInRequest(request, asked, remember_me))
 
-    def _wish(self, remember_me: object, session_options: Options | None) -> Wish:
+    def _duration(self, remember_me: object, session_options: Options | None) -> Duration | None:
         if remember_me is not None and session_options is not None:
             raise ConfigurationError(
                 "Pass remember_me or session_options, not both: each asks for a duration."
             )
         if session_options is not None:
-            options = SessionOptions.read(session_options)
-            return Wish(parse_duration(options.duration, name="session_options duration"))
-        match remember_me:
-            case None:
-                return Wish()
-            case True:
-                return Wish(self._settings.remember_me_duration, remember_me=True)
-            case False:
-                return Wish(self._settings.session_duration, remember_me=False)
-            case _:
-                raise ConfigurationError("remember_me must be True, False or None.")
+            return SessionOptions.read(session_options).duration
+        if remember_me is None:
+            return None
+        if check_flag(remember_me, "remember_me"):
+            return self._settings.remember_me_duration
+        return self._settings.session_duration
 
 
-def _wish_of(challenge: MfaChallenge) -> Wish:
-    """Return what was asked for at sign-in; an app may have kept it between two requests."""
-    asked, chosen = challenge.duration, challenge.remember_me
-    return Wish(
-        None if asked is None else parse_duration(asked, name="challenge.duration"),
-        None if chosen is None else check_flag(chosen, "challenge.remember_me"),
-    )
+def _as_text(duration: Duration | None) -> str | None:
+    """Return a duration as it goes over the wire: text as the app gave it."""
+    return format_duration(duration) if isinstance(duration, timedelta) else duration
 
 
 class Auth:
@@ -127,7 +116,7 @@ class Auth:
 
     def __init__(self, account: Account, settings: Settings) -> None:
         """Made by ``HelloJohn``."""
-        self._steps = _Steps(account, settings)
+        self._flows = _Flows(account, settings)
 
     def sign_in(
         self,
@@ -165,8 +154,8 @@ class Auth:
         hidden = Secret(password)
         captcha = None if captcha_token is None else Secret(captcha_token)
         del password, captcha_token
-        return drive(
-            self._steps.sign_in(
+        return run(
+            self._flows.sign_in(
                 email,
                 hidden,
                 remember_me=remember_me,
@@ -208,8 +197,8 @@ class Auth:
         """
         hidden = Secret(password)
         del password
-        return drive(
-            self._steps.sign_up(
+        return run(
+            self._flows.sign_up(
                 email,
                 hidden,
                 name=name,
@@ -238,23 +227,26 @@ class Auth:
         """
         hidden = Secret(code)
         del code
-        return drive(self._steps.verify_mfa(challenge, hidden, factor))
+        return run(self._flows.verify_mfa(challenge, hidden, factor))
 
-    def sign_out(self, *, everywhere: bool = False) -> None:
+    def sign_out(self, *, everywhere: bool = False) -> bool:
         """End the session: here at once and for good, and at the service.
 
-        It is gone here even when the service cannot be reached, and no refresh in flight brings it back.
-        Signing out when nobody is signed in does nothing.
+        The session is gone here even when the service cannot be reached, and no operation that was begun
+        before brings it back. Without a session, this does nothing.
 
         Args:
-            everywhere: End all of the user's sessions.
+            everywhere: End all sessions of the user.
+
+        Returns:
+            Whether the service confirmed it. Without a session there is nothing to confirm: ``True``.
 
         Raises:
             ServiceUnavailable: With ``everywhere`` only: the other sessions may live on.
             ApiError: With ``everywhere`` only: the service refused.
-            StoreError: The store did not let go of the session; the service was told all the same.
+            StoreError: The store did not remove the session. The service was asked to end it all the same.
         """
-        drive(sign_out(self._steps.account, everywhere=everywhere))
+        return run(self._flows.sign_out(everywhere=everywhere))
 
     def session(self) -> Session | None:
         """Return the session, ``None`` when there is none or it is over.
@@ -264,17 +256,24 @@ class Auth:
         Raises:
             StoreError: The store failed.
         """
-        return drive(self._steps.session())
+        return run(operations.session(self._flows.account))
 
-    def access_token(self) -> str:
-        """Return an access token that is good now, for any transport other than HTTP; refreshes when due.
+    def access_token(self, *, refused: str | None = None) -> str:
+        """Return an access token that is valid now, for a transport other than HTTP. It refreshes when due.
+
+        Args:
+            refused: The token that the other transport was refused with. A newer one comes back, with one
+                refresh for any number of callers.
 
         Raises:
-            SignInRequired: Nobody is signed in, or the session is over.
-            ServiceUnavailable: A refresh was due and got no usable answer; the session is kept.
+            SignInRequired: No user is signed in, or the session has ended.
+            ServiceUnavailable: A refresh was due and got no usable answer, or the refused token is itself
+                the result of a refusal a moment ago. The session is kept.
             StoreError: The store failed.
         """
-        return drive(self._steps.access_token()).reveal()
+        hidden = None if refused is None else Secret(refused)
+        del refused
+        return run(self._flows.access_token(hidden)).reveal()
 
     def refresh(self) -> Session:
         """Refresh now, or join the refresh that is in flight.
@@ -285,7 +284,7 @@ class Auth:
             ApiError: The settings are wrong; the session is kept.
             StoreError: The store failed.
         """
-        return drive(self._steps.refresh())
+        return run(operations.refresh(self._flows.account))
 
     def user(self) -> User:
         """Ask the service who is signed in.
@@ -296,7 +295,7 @@ class Auth:
             ApiError: The service refused.
             StoreError: The store failed.
         """
-        return drive(user(self._steps.account))
+        return run(operations.user(self._flows.account))
 
 
 class AsyncAuth:
@@ -307,7 +306,7 @@ class AsyncAuth:
 
     def __init__(self, account: Account, settings: Settings) -> None:
         """Made by ``AsyncHelloJohn``."""
-        self._steps = _Steps(account, settings)
+        self._flows = _Flows(account, settings)
 
     async def sign_in(
         self,
@@ -322,8 +321,8 @@ class AsyncAuth:
         hidden = Secret(password)
         captcha = None if captcha_token is None else Secret(captcha_token)
         del password, captcha_token
-        return await drive_async(
-            self._steps.sign_in(
+        return await run_async(
+            self._flows.sign_in(
                 email,
                 hidden,
                 remember_me=remember_me,
@@ -346,8 +345,8 @@ class AsyncAuth:
         """Create a user and sign them in: see ``Auth.sign_up``."""
         hidden = Secret(password)
         del password
-        return await drive_async(
-            self._steps.sign_up(
+        return await run_async(
+            self._flows.sign_up(
                 email,
                 hidden,
                 name=name,
@@ -362,24 +361,26 @@ class AsyncAuth:
         """Answer a second-factor challenge: see ``Auth.verify_mfa``."""
         hidden = Secret(code)
         del code
-        return await drive_async(self._steps.verify_mfa(challenge, hidden, factor))
+        return await run_async(self._flows.verify_mfa(challenge, hidden, factor))
 
-    async def sign_out(self, *, everywhere: bool = False) -> None:
+    async def sign_out(self, *, everywhere: bool = False) -> bool:
         """End the session, here and at the service: see ``Auth.sign_out``."""
-        await drive_async(sign_out(self._steps.account, everywhere=everywhere))
+        return await run_async(self._flows.sign_out(everywhere=everywhere))
 
     async def session(self) -> Session | None:
         """Return the session, ``None`` when there is none or it is over: see ``Auth.session``."""
-        return await drive_async(self._steps.session())
+        return await run_async(operations.session(self._flows.account))
 
-    async def access_token(self) -> str:
-        """Return an access token that is good now: see ``Auth.access_token``."""
-        return (await drive_async(self._steps.access_token())).reveal()
+    async def access_token(self, *, refused: str | None = None) -> str:
+        """Return an access token that is valid now: see ``Auth.access_token``."""
+        hidden = None if refused is None else Secret(refused)
+        del refused
+        return (await run_async(self._flows.access_token(hidden))).reveal()
 
     async def refresh(self) -> Session:
         """Refresh now, or join the refresh that is in flight: see ``Auth.refresh``."""
-        return await drive_async(self._steps.refresh())
+        return await run_async(operations.refresh(self._flows.account))
 
     async def user(self) -> User:
         """Ask the service who is signed in: see ``Auth.user``."""
-        return await drive_async(user(self._steps.account))
+        return await run_async(operations.user(self._flows.account))

@@ -1,57 +1,45 @@
 """The clients, ``HelloJohn`` and ``AsyncHelloJohn``: signatures, docstrings, and one-line bodies."""
 
-import sys
-import time
+import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, NoReturn, Self, TypeVar
 
 import httpx
 
-from hellojohn._account import Account
-from hellojohn._auth import AsyncAuth, Auth
-from hellojohn._config import Settings, read_settings
-from hellojohn._doctor import Diagnosis, diagnose
-from hellojohn._engine import Engine
-from hellojohn._errors import ConfigurationError
-from hellojohn._events import Callback
-from hellojohn._flight import drive, drive_async, finish
-from hellojohn._http import Proxy, Sender, Timeout, Verify
-from hellojohn._models import Clock
 from hellojohn._secret import Secret
-from hellojohn._transport.httpx import SessionAuth
-from hellojohn._transport.origins import Origins
-from hellojohn._wire.v1 import V1
-from hellojohn.stores import MemoryStore, TokenStore
-from hellojohn.stores._checks import check_store
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
+    import httpx2
+
+    from hellojohn._assembly import Parts
+    from hellojohn._auth import AsyncAuth, Auth
+    from hellojohn._clock import Clock
+    from hellojohn._doctor import Diagnosis
+    from hellojohn._http import Proxy, Timeout, Transport, Verify
+    from hellojohn._models import AuthEvent
+    from hellojohn._session.account import Account
+    from hellojohn._session.flight import Flow
+    from hellojohn._transport.clients import AsyncClientOptions, ClientOptions
+    from hellojohn._transport.httpx import SessionAuth
     from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
+    from hellojohn.stores import TokenStore
+
+__all__ = ["AsyncHelloJohn", "HelloJohn"]
 
 AnyOrigins = Iterable[str] | Literal["*"]
-
-
-class _Closes(Protocol):
-    def close(self) -> None: ...
-
-
-class _ClosesAsync(Protocol):
-    async def aclose(self) -> None: ...
-
-
-AnyClient = TypeVar("AnyClient")
-SyncClient = TypeVar("SyncClient", bound=_Closes)
-AsyncClient = TypeVar("AsyncClient", bound=_ClosesAsync)
+SyncClient = TypeVar("SyncClient", bound="httpx.Client | httpx2.Client")
+AsyncClient = TypeVar("AsyncClient", bound="httpx.AsyncClient | httpx2.AsyncClient")
 
 
 class _Client:
-    """What both clients are made of."""
+    """What both clients share."""
 
-    _settings: Settings
-    _sender: Sender
-    _engine: Engine
-    _account: Account
+    _parts: "Parts"
+    _account: "Account"
     _root: bool
 
     def __init__(
@@ -62,48 +50,57 @@ class _Client:
         secret_key: str | None = None,
         client_id: str | None = None,
         api_url: str | None = None,
-        api: Literal["v1"] = "v1",
-        store: TokenStore | None = None,
+        api: Literal["v1", "v2"] = "v1",
+        store: "TokenStore | None" = None,
         account: str = "default",
         remember_me_duration: str | timedelta = "30d",
         session_duration: str | timedelta = "24h",
         idle_timeout: str | timedelta | None = None,
         background_refresh: bool = True,
-        timeout: Timeout = 10.0,
-        verify: Verify = True,
-        proxy: Proxy = None,
-        transport: httpx.BaseTransport | None = None,
-        clock: Clock = time.time,
+        timeout: "Timeout" = 10.0,
+        verify: "Verify" = True,
+        proxy: "Proxy" = None,
+        transport: "Transport" = None,
+        clock: "Clock | None" = None,
     ) -> None:
-        """Read the settings; nothing is read from the store or sent before the first use.
+        """Read the settings. Nothing is read from the store or sent before the first use.
 
         Args:
             tenant_id: The tenant; environment variable ``HELLOJOHN_TENANT_ID``.
-            publishable_key: The public key, for sign-in and sign-up; ``HELLOJOHN_PUBLISHABLE_KEY``.
+            publishable_key: The public key, for sign-in and sign-up; ``HELLOJOHN_PUBLISHABLE_KEY``. The
+                first call that needs it asks for it.
             secret_key: The server-side key; ``HELLOJOHN_SECRET_KEY``. Never ship it in an app.
-            client_id: For the v2 API, which this version does not speak.
-            api_url: Where the service is, with or without ``/v1``; ``HELLOJOHN_API_URL``. ``https``, or
-                ``http`` on this machine.
-            api: The dialect to speak.
-            store: Where the session is kept; in memory if not given.
+            client_id: The client's id, which ``api="v2"`` needs; ``HELLOJOHN_CLIENT_ID``.
+            api_url: The service, with or without a trailing ``/v1``; ``HELLOJOHN_API_URL``. It is an
+                ``https`` URL, or ``http`` on this machine.
+            api: ``"v1"`` for the cloud API, ``"v2"`` for the open-source server.
+            store: Where the session is kept; in memory by default.
             account: Which session in the store.
             remember_me_duration: What ``sign_in(remember_me=True)`` asks for.
             session_duration: What ``sign_in(remember_me=False)`` asks for.
-            idle_timeout: The tenant's idle timeout: with it, a session in use is refreshed early enough.
-            background_refresh: Refresh ahead of expiry, on a thread of the SDK's, so that nobody waits.
-            timeout: Of the SDK's own calls, in seconds, httpx's meaning.
-            verify: Of the SDK's own calls, httpx's meaning.
-            proxy: Of the SDK's own calls, httpx's meaning.
-            transport: Of the SDK's own calls: an ``httpx.BaseTransport``, for the async client too.
+            idle_timeout: The tenant's idle timeout. With it, a session in use is refreshed in time.
+            background_refresh: Whether to refresh ahead of expiry on a thread of the SDK, so that no request
+                waits.
+            timeout: Seconds for the SDK's own calls, in httpx's meaning. A refresh reads its answer for up
+                to 20 seconds, because asking again would present the refresh token twice.
+            verify: For the SDK's own calls, in httpx's meaning.
+            proxy: For the SDK's own calls, in httpx's meaning.
+            transport: For the SDK's own calls: a function that returns an ``httpx.BaseTransport``, or a
+                transport, which then serves only the process that made it. Also for the async client.
             clock: Returns seconds since the epoch; inject one in tests.
 
         Raises:
-            ConfigurationError: A setting is missing or malformed; the message names argument and variable.
+            ConfigurationError: Settings are missing or malformed. The message names all of them.
         """
         public = None if publishable_key is None else Secret(publishable_key)
         secret = None if secret_key is None else Secret(secret_key)
         del publishable_key, secret_key
-        self._settings = settings = read_settings(
+        # The engine is loaded here, so that importing the package stays cheap.
+        from hellojohn._assembly import Parts  # noqa: PLC0415
+        from hellojohn._config import read_settings  # noqa: PLC0415
+        from hellojohn._http import Sender  # noqa: PLC0415
+
+        settings = read_settings(
             tenant_id=tenant_id,
             publishable_key=public,
             secret_key=secret,
@@ -116,21 +113,13 @@ class _Client:
             background_refresh=background_refresh,
             clock=clock,
         )
-        self._sender = sender = Sender(
-            settings.api_url, timeout=timeout, verify=verify, proxy=proxy, transport=transport
-        )
-        self._engine = Engine(
-            settings,
-            store=MemoryStore() if store is None else check_store(store),
-            dialect=V1(settings.tenant_id, settings.publishable_key or Secret("")),
-            send=lambda call, deadline: sender.send(call, deadline=deadline),
-            after_fork=sender.reset_after_fork,
-        )
+        sender = Sender(settings.api_url, timeout=timeout, verify=verify, proxy=proxy, transport=transport)
+        self._parts = Parts(settings, sender, store)
         self._root = True
-        self._rebound(account)
+        self._bind(account)
 
-    def _rebound(self, account: str) -> Self:
-        self._account = self._engine.account(account)
+    def _bind(self, account: str) -> Self:
+        self._account = self._parts.engine.account(account)
         return self
 
     @property
@@ -141,26 +130,26 @@ class _Client:
     def for_account(self, name: str) -> Self:
         """Return the same client bound to another session in the store.
 
-        It shares everything with this client, costs next to nothing, and need not be closed: make one for
-        each request of a web back end.
+        It shares the connections and threads of this client, costs next to nothing, and need not be closed:
+        create one for each request of a web back end.
 
         Args:
-            name: Which session in the store: a text of 1 to 256 printable characters.
+            name: Which session in the store: a text of 1 to 256 characters without control characters.
 
         Raises:
-            ConfigurationError: The name is not such a text.
+            ConfigurationError: The name is not such a text, or the client was closed.
         """
         other = object.__new__(type(self))
         other.__dict__.update(self.__dict__, _root=False)
-        return other._rebound(name)
+        return other._bind(name)
 
-    def on(self, callback: Callback) -> Callable[[], None]:
+    def on(self, callback: "Callable[[AuthEvent], None]") -> Callable[[], None]:
         """Call ``callback`` with every ``AuthEvent`` of this client and of those made by ``for_account``.
 
-        Events come in order and once each, on a thread of the SDK's, with no lock held: the callback may call
-        the client. A callback that raises is logged and harms nothing. ``sign_in``, ``sign_out`` and
-        ``refresh`` return, and ``SessionExpired`` is raised, when the callbacks have been called, unless one
-        was at work on another event: then this one comes behind it, and nobody waits.
+        Events come in the order in which the sessions changed, once each, on a thread of the SDK with no lock
+        held, so a callback may call the client. A callback that raises is logged and changes nothing else.
+        ``sign_in``, ``sign_out`` and ``refresh`` wait for the callbacks of their events, but at most a
+        second.
 
         Returns:
             A function that ends the subscription.
@@ -168,86 +157,73 @@ class _Client:
         Raises:
             TypeError: ``callback`` is not a plain function.
         """
-        return self._engine.events.on(callback)
+        return self._parts.engine.events.on(callback)
 
-    def httpx_auth(self, *, origins: AnyOrigins = ()) -> SessionAuth:
+    def httpx_auth(self, *, origins: AnyOrigins = ()) -> "SessionAuth":
         """Return an ``httpx.Auth`` for the app's own ``httpx.Client(auth=...)`` or ``AsyncClient``.
 
         Args:
-            origins: Who gets the access token: ``["https://api.example.com"]``, scheme, host and port.
-                ``"*"`` sends it to every https URL: only for a client whose URLs are all the app's own.
+            origins: Which origins get the access token: ``["https://api.example.com"]``, scheme, host and
+                port. ``"*"`` sends it to every https URL: only for a client whose URLs are all the app's own.
 
         Raises:
-            ConfigurationError: No origin, or one that is not safe.
+            ConfigurationError: There is no origin, or one that is not safe.
         """
-        return SessionAuth(self._account, Origins(origins))
+        return self._parts.httpx_auth(self._account, origins)
 
     def httpx2_auth(self, *, origins: AnyOrigins = ()) -> "SessionAuth2":
         """Return an ``httpx2.Auth``, as ``httpx_auth`` does for httpx.
 
         Raises:
-            ConfigurationError: No origin, or one that is not safe; or httpx2 is not installed.
+            ConfigurationError: There is no origin, or one that is not safe; or httpx2 is not installed.
         """
-        return _session_auth2()(self._account, Origins(origins))
-
-    def _attach(self, client: AnyClient, kind: str, origins: AnyOrigins) -> AnyClient:
-        library = _library_of(client, kind)
-        if library is None:
-            other = "HelloJohn" if kind == "AsyncClient" else "AsyncHelloJohn"
-            found = f"{type(client).__module__}.{type(client).__qualname__}"
-            raise TypeError(
-                f"{type(self).__name__} takes the {kind} of httpx or httpx2, not {found}: see {other}."
-            )
-        target: Any = client
-        if target.auth is not None:
-            raise ConfigurationError(
-                "The client has an auth already, such as from an earlier wrap(): pass one without."
-            )
-        flow = SessionAuth if library == "httpx" else _session_auth2()
-        target.auth = flow(self._account, Origins(origins, base_url=target.base_url))
-        return client
+        return self._parts.httpx2_auth(self._account, origins)
 
     def _close(self) -> None:
         if self._root:
-            self._engine.close()
-            self._sender.close()
+            self._parts.close()
 
     def __repr__(self) -> str:
-        """Show the settings that are no secret."""
+        """Show the settings that are not secret."""
         if not hasattr(self, "_account"):  # in the traceback of a wrong setting
             return f"<{type(self).__name__}>"
-        where = f"{self._settings.tenant_id} at {self._settings.api_url}"
+        settings = self._parts.settings
+        where = f"{settings.tenant_id} at {settings.api_url}"
         return f"<{type(self).__name__} account {self.account!r} of {where}>"
 
     def __reduce__(self) -> NoReturn:
         """Refuse to pickle: a client has threads, sockets and keys."""
-        msg = "A client does not pickle: make one in each process, on the same store."
+        msg = "A client does not pickle. Create one in each process, on the same store."
         raise TypeError(msg)
 
 
 class HelloJohn(_Client):
-    """Signs users in, keeps them signed in, and says when it is over.
+    """Signs users in, keeps them signed in, and raises ``SessionExpired`` when a session is over.
 
     Safe to share between threads. It survives ``fork``. Use it as a context manager or call ``close``.
     """
 
-    auth: Auth
-    """Sign-in, sign-out and the session."""
+    @property
+    def auth(self) -> "Auth":
+        """Sign-in, sign-out and the session."""
+        return self._auth
 
-    def _rebound(self, account: str) -> Self:
-        super()._rebound(account)
-        self.auth = Auth(self._account, self._settings)
+    def _bind(self, account: str) -> Self:
+        from hellojohn._auth import Auth  # noqa: PLC0415 - as in the constructor
+
+        super()._bind(account)
+        self._auth = Auth(self._account, self._parts.settings)
         return self
 
-    def client(self, *, origins: AnyOrigins = (), **options: Any) -> httpx.Client:  # noqa: ANN401 - httpx's own
+    def client(self, *, origins: AnyOrigins = (), **options: "Unpack[ClientOptions]") -> httpx.Client:
         """Return a new ``httpx.Client`` whose requests carry the session's access token.
 
         Args:
-            origins: Who gets the token besides ``base_url``: see ``httpx_auth``.
-            **options: Whatever ``httpx.Client`` takes, such as ``base_url``, ``headers`` or ``timeout``.
+            origins: Which origins get the token besides ``base_url``: see ``httpx_auth``.
+            **options: The arguments of ``httpx.Client``, such as ``base_url``, ``headers`` or ``timeout``.
 
         Raises:
-            ConfigurationError: No origin, or one that is not safe.
+            ConfigurationError: There is no origin, or one that is not safe.
         """
         return self.wrap(httpx.Client(**options), origins=origins)
 
@@ -255,25 +231,31 @@ class HelloJohn(_Client):
         """Attach the session's access token to the app's own ``httpx.Client`` or ``httpx2.Client``.
 
         Args:
-            client: The client. Its ``base_url`` is an allowed origin. A response hook of its own that raises
-                on 401 runs before the SDK sees the answer, and so switches the recovery off.
-            origins: Who gets the token besides ``base_url``: see ``httpx_auth``.
+            client: The client. Its ``base_url`` is an allowed origin. A response hook that raises on 401
+                runs before the SDK sees the response, and so prevents the refresh.
+            origins: Which origins get the token besides ``base_url``: see ``httpx_auth``.
 
         Returns:
             The same client.
 
         Raises:
-            ConfigurationError: No origin, or one that is not safe; or the client has an auth already.
-            TypeError: It is another kind of client.
+            ConfigurationError: There is no origin, or one that is not safe; or the client has an auth
+            already. TypeError: It is another kind of client.
         """
-        return self._attach(client, "Client", origins)
+        return self._parts.attach(self._account, client, "Client", origins, caller="HelloJohn")
 
-    def doctor(self) -> Diagnosis:
-        """Look at the store, the session, the service and the clock: facts and advice."""
-        return drive(self._account.operate(lambda: diagnose(self._account)))
+    def doctor(self) -> "Diagnosis":
+        """Examine the store, the session, the service and the clock, and return facts and advice."""
+        from hellojohn._session.flight import run  # noqa: PLC0415 - as in the constructor
+
+        return run(self._parts.doctor(self._account))
 
     def close(self) -> None:
-        """Wait until what is under way is stored, and close the SDK's own connections."""
+        """Wait until running operations are stored, at most one refresh, and close the SDK's connections.
+
+        Every later use of the client, or of an HTTP client that it is attached to, raises
+        ``ConfigurationError``.
+        """
         self._close()
 
     def __enter__(self) -> Self:
@@ -288,34 +270,85 @@ class HelloJohn(_Client):
 
 
 class AsyncHelloJohn(_Client):
-    """The same for asyncio: safe to share between tasks, event loops and threads.
+    """The same for asyncio and trio: safe to share between tasks, event loops and threads.
 
     Cancelling a call never loses a session. Use it as a context manager or call ``aclose``.
     """
 
-    auth: AsyncAuth
-    """Sign-in, sign-out and the session."""
+    @property
+    def auth(self) -> "AsyncAuth":
+        """Sign-in, sign-out and the session."""
+        return self._auth
 
-    def _rebound(self, account: str) -> Self:
-        super()._rebound(account)
-        self.auth = AsyncAuth(self._account, self._settings)
+    def _bind(self, account: str) -> Self:
+        from hellojohn._auth import AsyncAuth  # noqa: PLC0415 - as in the constructor
+
+        super()._bind(account)
+        self._auth = AsyncAuth(self._account, self._parts.settings)
         return self
 
-    def client(self, *, origins: AnyOrigins = (), **options: Any) -> httpx.AsyncClient:  # noqa: ANN401
-        """Return a new ``httpx.AsyncClient`` whose requests carry the token: see ``HelloJohn.client``."""
+    def client(
+        self, *, origins: AnyOrigins = (), **options: "Unpack[AsyncClientOptions]"
+    ) -> httpx.AsyncClient:
+        """Return a new ``httpx.AsyncClient`` whose requests carry the session's access token.
+
+        Args:
+            origins: Which origins get the token besides ``base_url``: see ``httpx_auth``.
+            **options: The arguments of ``httpx.AsyncClient``, such as ``base_url``, ``headers`` or
+                ``timeout``.
+
+        Raises:
+            ConfigurationError: There is no origin, or one that is not safe.
+        """
         return self.wrap(httpx.AsyncClient(**options), origins=origins)
 
     def wrap(self, client: AsyncClient, *, origins: AnyOrigins = ()) -> AsyncClient:
-        """Attach the token to the app's own ``AsyncClient`` of httpx or httpx2: see ``HelloJohn.wrap``."""
-        return self._attach(client, "AsyncClient", origins)
+        """Attach the session's access token to the app's own ``AsyncClient`` of httpx or httpx2.
 
-    async def doctor(self) -> Diagnosis:
-        """Look at the store, the session, the service and the clock: see ``HelloJohn.doctor``."""
-        return await drive_async(self._account.operate(lambda: diagnose(self._account)))
+        Args:
+            client: The client. Its ``base_url`` is an allowed origin. A response hook that raises on 401
+                runs before the SDK sees the response, and so prevents the refresh.
+            origins: Which origins get the token besides ``base_url``: see ``httpx_auth``.
+
+        Returns:
+            The same client.
+
+        Raises:
+            ConfigurationError: There is no origin, or one that is not safe; or the client has an auth
+            already. TypeError: It is another kind of client.
+        """
+        return self._parts.attach(self._account, client, "AsyncClient", origins, caller="AsyncHelloJohn")
+
+    async def doctor(self) -> "Diagnosis":
+        """Examine the store, the session, the service and the clock, and return facts and advice."""
+        from hellojohn._session.flight import run_async  # noqa: PLC0415 - as in the constructor
+
+        return await run_async(self._parts.doctor(self._account))
 
     async def aclose(self) -> None:
-        """Wait until what is under way is stored, and close the SDK's connections."""
-        await finish(self._close)
+        """Wait until running operations are stored, and close the SDK's connections: see ``HelloJohn.close``.
+
+        The event loop goes on meanwhile.
+        """
+        from hellojohn._session.flight import Completion, WaitFor, run_async  # noqa: PLC0415
+
+        closed = Completion()
+
+        def close() -> None:
+            try:
+                self._close()
+            finally:
+                closed.complete()
+
+        try:
+            threading.Thread(target=close, name="hellojohn-close").start()
+        except RuntimeError:  # no thread can be started
+            close()
+
+        def wait() -> "Flow[None]":
+            yield WaitFor(closed)
+
+        await run_async(wait())
 
     async def __aenter__(self) -> Self:
         """Use the client as a context manager."""
@@ -326,20 +359,3 @@ class AsyncHelloJohn(_Client):
     ) -> None:
         """Close."""
         await self.aclose()
-
-
-def _library_of(client: object, name: str) -> str | None:
-    """Return which of the two libraries ``client`` belongs to, if it is of the class ``name`` there."""
-    for library in ("httpx", "httpx2"):
-        kind = getattr(sys.modules.get(library), name, None)
-        if kind is not None and isinstance(client, kind):
-            return library
-    return None
-
-
-def _session_auth2() -> "type[SessionAuth2]":
-    try:
-        from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise ConfigurationError("httpx2 is not installed: pip install 'hellojohn[httpx2]'.") from None
-    return SessionAuth2

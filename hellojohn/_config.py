@@ -1,53 +1,70 @@
-"""Settings: an argument wins over its environment variable, that over the default. Checked once, here."""
+"""The settings of a client: an argument, else its environment variable, else the default.
+
+Checked once, here.
+"""
 
 import ipaddress
 import os
 import re
 import time
+import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 from urllib.parse import SplitResult, quote, urlsplit
 
+from hellojohn._clock import Clock
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError
-from hellojohn._models import Clock
+from hellojohn._limits import LONGEST_ACCOUNT
 from hellojohn._secret import Secret
 
+T = TypeVar("T")
+
 DEFAULT_API_URL = "https://api.hellojohn.dev"
+APIS = ("v1", "v2")
 _HOST = re.compile(r"[a-z0-9._:-]+")
+_VERSION = re.compile(r"/v[12]$")
+_JOINERS = (
+    "\u200c\u200d\u00a0"  # zero-width (non-)joiner and no-break space, as names in some scripts need them
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a client was told, complete and checked.
+    """The settings of a client, complete and checked.
 
     Attributes:
-        api_url: The API's base, without a trailing slash and with its version, such as ``https://host/v1``.
+        api: The dialect: ``"v1"`` or ``"v2"``.
+        api_url: The service, without a trailing slash and without a version, such as ``https://host``.
         tenant_id: The tenant.
+        client_id: The client's id, which v2 needs.
         publishable_key: The public key for sign-in and sign-up, if there is one.
         secret_key: The server-side key, if there is one.
-        remember_me_duration: What ``remember_me=True`` asks for.
-        session_duration: What ``remember_me=False`` asks for.
-        idle_timeout: The tenant's idle timeout, if known.
+        remember_me_duration: What ``remember_me=True`` asks for, as it goes over the wire.
+        session_duration: What ``remember_me=False`` asks for, as it goes over the wire.
+        idle_timeout: The tenant's idle timeout, if it is known.
         background_refresh: Whether to refresh ahead of expiry.
         clock: Seconds since the epoch.
     """
 
+    api: str
     api_url: str
     tenant_id: str
+    client_id: str | None
     publishable_key: Secret | None
     secret_key: Secret | None
-    remember_me_duration: timedelta
-    session_duration: timedelta
+    remember_me_duration: str | timedelta
+    session_duration: str | timedelta
     idle_timeout: timedelta | None
     background_refresh: bool
     clock: Clock
 
     @property
     def place(self) -> str:
-        """The tenant and the API, as the store's keys name them: whoever writes another has another key."""
-        api = self.api_url.removeprefix("https://").removesuffix("/v1")
-        return f"@{quote(self.tenant_id, safe='')}@{api}"
+        """The tenant and the service, as the keys of a store name them. Another service has other keys."""
+        return f"@{quote(self.tenant_id, safe='')}@{self.api_url.removeprefix('https://')}"
 
 
 def read_settings(
@@ -62,52 +79,68 @@ def read_settings(
     session_duration: str | timedelta = "24h",
     idle_timeout: str | timedelta | None = None,
     background_refresh: bool = True,
-    clock: Clock = time.time,
+    clock: Clock | None = None,
 ) -> Settings:
-    """Check every setting and fill in what the environment and the defaults say.
+    """Check every setting and fill in the environment's values and the defaults.
 
     Raises:
-        ConfigurationError: One is missing or malformed; the message names the argument and the variable.
+        ConfigurationError: Settings are missing or malformed. The message names all of them, each with its
+            argument and its environment variable.
     """
-    if api != "v1":
-        raise ConfigurationError("api must be 'v1': this version of hellojohn speaks the v1 API only.")
-    if client_id is not None:
-        raise ConfigurationError(
-            "client_id belongs to the v2 API, which this version does not speak: drop it."
-        )
-    publishable = _read_key(publishable_key, "publishable_key", wrong="sk_")
-    secret = _read_key(secret_key, "secret_key", wrong="pk_")
-    if publishable is None and secret is None:
-        raise ConfigurationError(f"publishable_key is missing: {_how('publishable_key')}.")
-    return Settings(
-        api_url=_read_api_url(api_url),
-        tenant_id=_read_tenant(tenant_id),
-        publishable_key=publishable,
-        secret_key=secret,
-        remember_me_duration=parse_duration(remember_me_duration, name="remember_me_duration"),
-        session_duration=parse_duration(session_duration, name="session_duration"),
-        idle_timeout=None if idle_timeout is None else parse_duration(idle_timeout, name="idle_timeout"),
-        background_refresh=check_flag(background_refresh, "background_refresh"),
-        clock=_read_clock(clock),
-    )
+    problems: list[str] = []
+
+    def checked(read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except ConfigurationError as error:
+            problems.append(str(error))
+            return None
+
+    def duration(value: str | timedelta, name: str) -> str | timedelta:
+        parse_duration(value, name=name)
+        return value
+
+    known = {
+        "api": checked(lambda: _read_api(api)),
+        "tenant_id": checked(lambda: _required("tenant_id", tenant_id)),
+        "client_id": checked(
+            lambda: _required("client_id", client_id) if api == "v2" else _read_text("client_id", client_id)
+        ),
+        "publishable_key": checked(lambda: _read_key("publishable_key", publishable_key, wrong="sk_")),
+        "secret_key": checked(lambda: _read_key("secret_key", secret_key, wrong="pk_")),
+        "api_url": checked(lambda: _read_api_url(api_url)),
+        "remember_me_duration": checked(lambda: duration(remember_me_duration, "remember_me_duration")),
+        "session_duration": checked(lambda: duration(session_duration, "session_duration")),
+        "idle_timeout": checked(
+            lambda: None if idle_timeout is None else parse_duration(idle_timeout, name="idle_timeout")
+        ),
+        "background_refresh": checked(lambda: check_flag(background_refresh, "background_refresh")),
+        "clock": checked(lambda: _read_clock(clock)),
+    }
+    if problems:
+        raise ConfigurationError("\n".join(problems))
+    return Settings(**known)  # type: ignore[arg-type] # each value was read by the function of its field
 
 
 def check_account(name: object) -> str:
     """Return an account's name.
 
     Raises:
-        ConfigurationError: It is not a text of 1 to 256 printable characters.
+        ConfigurationError: It is not a text of 1 to 256 characters without control characters.
     """
-    if not isinstance(name, str) or not 0 < len(name) <= 256 or not name.isprintable():  # noqa: PLR2004
-        raise ConfigurationError("account must be a text of 1 to 256 printable characters.")
+    fits = isinstance(name, str) and 0 < len(name) <= LONGEST_ACCOUNT
+    if not isinstance(name, str) or not fits or not all(map(_is_allowed, name)):
+        raise ConfigurationError(
+            f"account must be a text of 1 to {LONGEST_ACCOUNT} characters without control characters."
+        )
     return name
 
 
 def check_flag(value: object, name: str) -> bool:
-    """Return ``value`` if it is a bool.
+    """Return ``value`` if it is a bool: anything else could mean either.
 
     Raises:
-        ConfigurationError: It is anything else, which might stand for either.
+        ConfigurationError: It is not a bool.
     """
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False.")
@@ -115,7 +148,7 @@ def check_flag(value: object, name: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine by name or number."""
+    """Return whether a host is this machine, by name or by number."""
     name = host.strip("[]").rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -125,36 +158,54 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _how(name: str) -> str:
+def how_to_set(name: str) -> str:
+    """Return how to give a setting."""
     return f"pass {name}=... or set HELLOJOHN_{name.upper()}"
 
 
-def _read_text(value: str | None, name: str) -> str | None:
-    found = os.environ.get(f"HELLOJOHN_{name.upper()}") or None if value is None else value
-    if found is not None and not (isinstance(found, str) and Secret(found).is_sendable()):
-        raise ConfigurationError(f"{name} must be a text without spaces or control characters: {_how(name)}.")
+def _is_allowed(char: str) -> bool:
+    return char.isprintable() or char in _JOINERS or unicodedata.category(char) in {"Mn", "Mc", "Me"}
+
+
+def _read_api(value: object) -> str:
+    if value not in APIS:
+        raise ConfigurationError('api must be "v1", the cloud API, or "v2", the open-source server.')
+    return str(value)
+
+
+def _required(name: str, value: str | None) -> str:
+    found = _read_text(name, value)
+    if found is None:
+        raise ConfigurationError(f"{name} is missing: {how_to_set(name)}.")
     return found
 
 
-def _read_tenant(value: str | None) -> str:
-    tenant = _read_text(value, "tenant_id")
-    if tenant is None:
-        raise ConfigurationError(f"tenant_id is missing: {_how('tenant_id')}.")
-    return tenant
+def _read_text(name: str, value: str | None) -> str | None:
+    found = os.environ.get(f"HELLOJOHN_{name.upper()}") or None if value is None else value
+    if found is not None and not (isinstance(found, str) and Secret(found).is_sendable()):
+        raise ConfigurationError(
+            f"{name} must be a text without spaces or control characters: {how_to_set(name)}."
+        )
+    return found
 
 
-def _read_key(value: Secret | None, name: str, *, wrong: str) -> Secret | None:
+def _read_key(name: str, value: Secret | None, *, wrong: str) -> Secret | None:
     key = value or Secret(os.environ.get(f"HELLOJOHN_{name.upper()}", ""))
     if value is None and not key.reveal():
         return None
     if not key.is_sendable():
-        raise ConfigurationError(f"{name} must be a text without spaces or control characters: {_how(name)}.")
+        raise ConfigurationError(
+            f"{name} must be a text without spaces or control characters: {how_to_set(name)}."
+        )
     if key.reveal().startswith(wrong):
-        raise ConfigurationError(f"{name} holds the other kind of key ({wrong}...): {_how(name)}.")
+        raise ConfigurationError(f"{name} holds the other kind of key ({wrong}...): {how_to_set(name)}.")
     return key
 
 
-def _read_clock(clock: Clock) -> Clock:
+def _read_clock(clock: Clock | None) -> Clock:
+    if clock is None:
+        # Looked up at each call, so that tools such as freezegun can replace it.
+        return lambda: time.time()  # noqa: PLW0108
     now: object = clock() if callable(clock) else None
     if isinstance(now, bool) or not isinstance(now, int | float):
         raise ConfigurationError("clock must be a function that returns seconds since the epoch.")
@@ -162,14 +213,14 @@ def _read_clock(clock: Clock) -> Clock:
 
 
 def _read_api_url(value: str | None) -> str:
-    parts = _split(_read_text(value, "api_url") or DEFAULT_API_URL)
+    parts = _split(_read_text("api_url", value) or DEFAULT_API_URL)
     if parts is None:
         raise ConfigurationError(
             f"api_url must be an https URL such as {DEFAULT_API_URL}, or http on this machine, without user,"
-            f" query or fragment: {_how('api_url')}."
+            f" query or fragment: {how_to_set('api_url')}."
         )
-    path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}/v1"
+    path = _VERSION.sub("", parts.path.rstrip("/")).rstrip("/")
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{path}"
 
 
 def _split(text: str) -> SplitResult | None:

@@ -1,33 +1,40 @@
-"""``hj.doctor()``: how the client and its session are, and what to do. Shows no secret, changes nothing."""
+"""``hj.doctor()``: how the client and its session are, and what to do.
 
-from collections.abc import Callable, Mapping
+It shows no secret and changes nothing.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from hellojohn._account import Account
-from hellojohn._errors import ApiError, HelloJohnError
-from hellojohn._record import Record
-from hellojohn._timing import as_moment
-from hellojohn._wire import Answer, ApiRequest, TransportFailure
+from hellojohn._clock import Clock, as_moment
+from hellojohn._config import Settings
+from hellojohn._errors import HelloJohnError
+from hellojohn._limits import DOCTOR_DEADLINE
+from hellojohn._session.account import Account
+from hellojohn._session.record import EndedRecord, SessionRecord
+from hellojohn._session.refresh import cooldown_left
+from hellojohn._wire import Answer, TransportFailure
 
-_DEADLINE = 10.0
-_CLOCK_GRAIN = 1.5
+__all__ = ["Diagnosis"]
+
+_CLOCK_GRAIN = 1.5  # the service's clock is known to the second
 _CLOCK_SLACK = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """What ``doctor`` found. ``str()`` of it is a report to read or to send in.
+    """The findings of ``doctor``. ``str()`` of it is a report to read or to send in.
 
     Attributes:
         account: Which session in the store.
-        store: Facts about the store: its kind, where it is, its lock, its permissions.
-        session: Facts about the session, and about its last refresh; empty when nobody is signed in.
+        store: Facts about the store: its kind, its place, its lock, its permissions.
+        session: Facts about the session and its last refresh; empty when no user is signed in.
         service: Whether the service answers, as a sentence.
-        clock_offset: Seconds by which this machine's clock is ahead of the service's, which tells whole
-            seconds; ``None`` when unknown.
-        advice: What to do, one sentence each; empty when all is well.
+        clock_offset: Seconds by which this machine's clock is ahead of the service's, to the second; ``None``
+            when unknown.
+        advice: Sentences that say what to do; empty when nothing has to be done.
     """
 
     account: str
@@ -47,131 +54,126 @@ class Diagnosis:
             "clock": _clock_in_words(self.clock_offset),
         }
         lines = [f"{name:14} {fact}" for name, fact in facts.items()]
-        lines += [f"advice         {sentence}" for sentence in self.advice or ("none: all is well.",)]
+        lines += [f"advice         {sentence}" for sentence in self.advice or ("nothing to do",)]
         return "\n".join(lines)
 
 
-def diagnose(account: Account) -> Diagnosis:
-    """Look at the store, the session and the service. It blocks: run it on an owner thread."""
-    record, trouble = _stored(account)
-    store = dict(account.services.vault.describe())
-    answer = account.services.send(ApiRequest("GET", "/auth/me"), _DEADLINE)
+def diagnose(account: Account, settings: Settings) -> Diagnosis:
+    """Examine the store, the session and the service. It blocks: run it on a worker thread."""
+    context, trouble = account.context, list(_missing_keys(settings))
+    record: SessionRecord | None = None
+    try:
+        stored = context.storage.peek(account.key)
+    except HelloJohnError as error:
+        trouble.append(str(error))
+    else:
+        record = stored if isinstance(stored, SessionRecord) else None
+        if record is None:
+            trouble.append(_no_session(account, stored))
+    store = dict(context.storage.describe())
+    trouble.append(store.pop("advice", ""))
+    answer, problem = _ask(account)
     offset = _clock_offset(answer, account.clock)
-    silence = _silence(account, answer)
-    advice = [*trouble, store.pop("advice", ""), *_advice_on(record, account)]
-    advice += _advice_on_service(answer, silence, offset)
+    facts = {} if record is None else _facts(record, account)
+    advice = [*trouble, *_session_advice(record, account), *_service_advice(answer, problem, offset)]
     return Diagnosis(
         account=account.name,
         store=store,
-        session={} if record is None else _facts(record, account),
-        service=account.services.api_url + (f": {silence}" if silence else " answers"),
+        session=facts,
+        service=f"{context.api_url}: {problem or 'answers'}",
         clock_offset=offset,
         advice=tuple(dict.fromkeys(filter(None, advice))),
     )
 
 
-def _stored(account: Account) -> tuple[Record | None, list[str]]:
+def _missing_keys(settings: Settings) -> list[str]:
+    if settings.api == "v1" and settings.publishable_key is None:
+        return ["publishable_key (HELLOJOHN_PUBLISHABLE_KEY) is not set: sign-in needs it."]
+    return []
+
+
+def _no_session(account: Account, stored: EndedRecord | SessionRecord | None) -> str:
+    if isinstance(stored, EndedRecord):
+        return f"The last session has ended ({stored.reason}): sign in again."
+    return account.context.not_signed_in(account.name)
+
+
+def _ask(account: Account) -> tuple[Answer | None, str]:
+    """Ask the service anything; return its answer, and the problem if it is not HelloJohn's own."""
+    service = account.context.service
     try:
-        record = account.services.vault.read(account.key)
-    except HelloJohnError as error:
-        return None, [str(error)]
-    if record is None:
-        return None, [account.services.nobody(account.name)]
-    return record, []
-
-
-def _silence(account: Account, answer: Answer) -> str:
-    """Return why the answer is not the service's own; a call without a token is refused, and rightly so."""
+        answer = service.send(service.dialect.probe(), DOCTOR_DEADLINE)
+    except HelloJohnError as error:  # of the settings for the connection
+        return None, str(error)
     if isinstance(answer, TransportFailure):
-        return f"no answer ({answer.detail})"
-    try:
-        account.services.dialect.read_user(answer)
-    except HelloJohnError as error:
-        understood = isinstance(error, ApiError) and error.code is not None
-        return "" if understood else str(error)
-    return ""
+        return answer, f"no answer ({answer.detail})"
+    if service.dialect.is_own_answer(answer):
+        return answer, ""
+    return answer, f"something other than HelloJohn answers (status {answer.status})"
 
 
-def _clock_offset(answer: Answer, clock: Callable[[], float]) -> float | None:
-    if isinstance(answer, TransportFailure):
+def _clock_offset(answer: Answer | None, clock: Clock) -> float | None:
+    if answer is None or isinstance(answer, TransportFailure):
         return None
     try:
-        told = parsedate_to_datetime(answer.headers["date"])
-        return clock() - told.replace(tzinfo=told.tzinfo or UTC).timestamp()
+        moment = parsedate_to_datetime(answer.headers["date"])
+        return clock() - moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
-def _facts(record: Record, account: Account) -> dict[str, str]:
-    now = account.clock()
-    lives = f"lives until {_moment(as_moment(record.refreshed_at + record.ttl))}"
+def _facts(record: SessionRecord, account: Account) -> dict[str, str]:
+    end = record.session_ends_at
     return {
         "session": f"{record.session_id or 'without an id'}, generation {record.generation}",
-        "session ends": "unknown" if record.over_at is None else _moment(as_moment(record.over_at)),
-        "last refresh": _last_refresh(record, account, now),
-        "access token": "spent: the next use asks for another" if record.is_spent else lives,
+        "session ends": "unknown" if end is None else _moment(as_moment(end)),
+        "last refresh": _last_refresh(record, account),
+        "access token": f"expires {_moment(as_moment(record.token_expires_at))}",
     }
 
 
-def _last_refresh(record: Record, account: Account, now: float) -> str:
+def _last_refresh(record: SessionRecord, account: Account) -> str:
+    now = account.clock()
     when = _ago(now - record.refreshed_at)
     last = f"none since the sign-in {when}" if record.generation == 1 else f"{when}: succeeded"
-    if record.is_spent:
-        return f"{last}; the stored record was damaged since, and replaced"
-    if record.intent_at is not None:
-        return f"{last}; one begun {_ago(now - record.intent_at)} has no known outcome"
+    if record.refresh_started_at is not None:
+        return f"{last}; the outcome of one begun {_ago(now - record.refresh_started_at)} is unknown"
     if account.last_error is not None:
-        return f"{last}; one since then failed ({type(account.last_error).__name__})"
+        return f"{last}; a later one failed ({type(account.last_error).__name__})"
     return last
 
 
-def _advice_on(record: Record | None, account: Account) -> list[str]:
-    """Return what to do about the session."""
+def _session_advice(record: SessionRecord | None, account: Account) -> list[str]:
     if record is None:
         return []
-    services, now = account.services, account.clock()
-    idle, until = services.idle_timeout, record.retry_at or now
-    rules = (
-        (
-            record.over_at is not None and record.over_at <= now,
-            "The session is over: sign in again.",
-        ),
-        (
-            record.intent_at is not None and not record.is_spent,
-            "A refresh was cut off: the next one tells whether the session has survived.",
-        ),
-        (
-            account in services.unsaved,
-            "The session is in memory only, as the store failed: mend the store before the process ends.",
-        ),
-        (
-            until > now,
-            f"The service wants no refresh until {_moment(as_moment(until))}: do processes share the store?",
-        ),
-        (
-            idle is not None and record.ttl > idle and not services.background_refresh,
-            "The access token outlives the idle timeout: switch background_refresh on.",
-        ),
-    )
-    return [sentence for applies, sentence in rules if applies]
+    context, now = account.context, account.clock()
+    end, wait = record.session_ends_at, cooldown_left(record, now)
+    advice: list[str] = []
+    if end is not None and end <= now:
+        advice.append("The session is over: sign in again.")
+    if record.refresh_started_at is not None:
+        advice.append("A refresh was cut off: the next one shows whether the session has survived.")
+    if account in context.unsaved:
+        advice.append("The session is in memory only, because the store failed: repair the store.")
+    if wait is not None:
+        advice.append(f"The last refresh failed. No other is tried for {wait:.0f} s.")
+    outlives = context.idle_timeout is not None and record.ttl > context.idle_timeout
+    if outlives and not context.background_refresh:
+        advice.append("The access token outlives the idle timeout: switch background_refresh on.")
+    return advice
 
 
-def _advice_on_service(answer: Answer, silence: str, offset: float | None) -> list[str]:
-    rules = (
-        (
-            isinstance(answer, TransportFailure),
-            "The service cannot be reached: check api_url, the proxy settings and the network.",
-        ),
-        (
-            bool(silence) and not isinstance(answer, TransportFailure),
-            "Something else than HelloJohn answers, or it is out of order: check api_url and the proxies.",
-        ),
-        (
-            offset is not None and abs(offset) > _CLOCK_SLACK,
-            "This machine's clock is wrong: set it, or the ends of sessions show wrongly.",
-        ),
-    )
-    return [sentence for applies, sentence in rules if applies]
+def _service_advice(answer: Answer | None, problem: str, offset: float | None) -> list[str]:
+    advice: list[str] = []
+    if answer is None or isinstance(answer, TransportFailure):
+        advice.append("The service cannot be reached: check api_url, the proxy settings and the network.")
+    elif problem:
+        advice.append(
+            "Something other than HelloJohn answers: check api_url (HELLOJOHN_API_URL) and proxies."
+        )
+    if offset is not None and abs(offset) > _CLOCK_SLACK:
+        advice.append("This machine's clock is wrong. Set it: the ends of sessions are shown wrongly.")
+    return advice
 
 
 def _clock_in_words(offset: float | None) -> str:
@@ -187,8 +189,8 @@ def _moment(moment: datetime) -> str:
 
 
 def _ago(seconds: float) -> str:
-    side = "ago" if seconds >= 0 else "ahead of this machine's clock"
+    suffix = "ago" if seconds >= 0 else "ahead of this machine's clock"
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if abs(seconds) >= size:
-            return f"{abs(seconds) / size:.1f} {unit} {side}"
-    return f"{abs(seconds):.0f} s {side}"
+            return f"{abs(seconds) / size:.1f} {unit} {suffix}"
+    return f"{abs(seconds):.0f} s {suffix}"

@@ -2,12 +2,15 @@
 
     HelloJohnError                       never raised itself
     ├ ConfigurationError (ValueError)    the code or the settings are wrong: fix them
+    │ └ NotSupported                     this server cannot do it; nothing was sent
+    ├ SignInSuperseded                   a later sign-in or sign-out came first
     ├ SignInRequired                     no usable session: send the user to sign-in
     │ ├ NotSignedIn                      nobody has signed in on this account
     │ └ SessionExpired                   there was a session and it is over; see ``reason``
     ├ ApiError                           the API answered, and the answer is no
     │ ├ InvalidCredentials  ├ MfaRequired  ├ AccountLocked  ├ AccountDisabled
     │ ├ PermissionDenied    ├ NotFound     ├ Conflict       ├ ValidationFailed
+    │ ├ ChallengeExpired    ├ EmailNotVerified
     │ └ RateLimited                      wait ``retry_after`` seconds
     ├ ServiceUnavailable                 no usable answer: try again later, the session is kept
     ├ StoreError (OSError)               the token store failed
@@ -62,6 +65,9 @@ class MfaChallenge(NamedTuple):
     duration: timedelta | None = None
     remember_me: bool | None = None
 
+    def asking(self, duration: timedelta | None, remember_me: bool | None) -> "MfaChallenge":
+        return self._replace(duration=duration, remember_me=remember_me)
+
 
 _NO_CHALLENGE = MfaChallenge("")
 
@@ -76,6 +82,17 @@ class HelloJohnError(Exception):
 
 class ConfigurationError(HelloJohnError, ValueError):
     """An argument or a setting is wrong. Fix the code or the environment; retrying does not help."""
+
+
+class NotSupported(ConfigurationError):
+    """This server cannot do it. Nothing was sent. The message says which server, and what to use instead."""
+
+
+class SignInSuperseded(HelloJohnError):
+    """A later sign-in or sign-out was asked for before this sign-in was complete. The later one counts.
+
+    The session that this sign-in brought was signed out at the service.
+    """
 
 
 class SignInRequired(HelloJohnError):
@@ -185,6 +202,14 @@ class ValidationFailed(ApiError):
     """The API refused a value, such as a weak password. Show the message to the user."""
 
 
+class ChallengeExpired(ApiError):
+    """A second-factor challenge, or the token of a mailed link, was used or has expired. Start over."""
+
+
+class EmailNotVerified(ApiError):
+    """The address is not verified. Call ``auth.send_email_verification(email)``: a mail asks the user for it."""
+
+
 class RateLimited(ApiError):
     """Too many calls. Wait ``retry_after`` seconds and call again.
 
@@ -232,7 +257,17 @@ class StoreLocked(StoreError):
 
 
 class StoreCorrupt(StoreError):
-    """The store holds something that is no session of ours, which was set aside; or the key is wrong."""
+    """The store holds something that is not a session of hellojohn, or that was encrypted with another key.
+
+    Attributes:
+        readable_elsewhere: Whether another key or a later version of hellojohn can read it. Reading leaves it
+            alone then; signing in or out quarantines it.
+    """
+
+    def __init__(self, message: str = "", *, readable_elsewhere: bool = False) -> None:
+        """Keep whether the text is good for another reader."""
+        super().__init__(message)
+        self.readable_elsewhere = readable_elsewhere
 
 
 class StoreUnavailable(StoreError):

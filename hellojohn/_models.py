@@ -1,17 +1,15 @@
 """The public values: users, sessions, sign-in options, events. Frozen, and free of secrets."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from hellojohn._clock import Clock, as_moment
 from hellojohn._duration import format_duration, parse_duration
 from hellojohn._errors import ConfigurationError, ExpiryReason
-from hellojohn._timing import as_moment
-
-Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +79,55 @@ class SessionOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """The session as the client knows it. It holds no token.
+class Device:
+    """The browser for which a back end signs a user in, so that the list of sessions shows it.
 
     Attributes:
-        id: The session's id, where the server gave one.
-        user: Who is signed in, as of sign-in; ``auth.user()`` asks the API.
-        tenant_id: The tenant.
-        created_at: When it was signed in, by this machine's clock (UTC).
-        access_token_expires_at: When the access token in use ends, by this machine's clock (UTC).
-        expires_at: When the session itself ends, by this machine's clock (UTC); ``None`` when unknown.
-        duration: What was asked for at sign-in; ``None`` for the tenant's default.
-        remember_me: What was asked for at sign-in.
-        idle_expires_at: When it ends if no refresh happens before; ``None`` without a known idle timeout.
+        user_agent: The ``User-Agent`` of the browser's request.
+        ip_address: The address that the browser's request came from.
     """
 
-    id: str | None
-    user: User | None
+    user_agent: str | None = None
+    ip_address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the types.
+
+        Raises:
+            ConfigurationError: A value is not text.
+        """
+        for name, value in (("user_agent", self.user_agent), ("ip_address", self.ip_address)):
+            if value is not None and not isinstance(value, str):
+                raise ConfigurationError(f"device.{name} must be text or None, not {type(value).__name__}.")
+
+
+class _Clocked:
+    """Holds a clock outside of the fields, so that a session is made of plain values only."""
+
+    __slots__ = ("_clock",)
+
+    _clock: Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session(_Clocked):
+    """The session as the client knows it. It holds no token, and serialises as plain values.
+
+    Attributes:
+        id: The service's id of the session. It is empty where the service gives none.
+        user: The signed-in user, as of sign-in. ``auth.user()`` asks the service.
+        tenant_id: The tenant.
+        created_at: When the user signed in, by this machine's clock (UTC).
+        access_token_expires_at: When the present access token expires, by this machine's clock (UTC).
+        expires_at: When the session itself ends, by this machine's clock (UTC); ``None`` when unknown.
+        duration: The duration asked for at sign-in; ``None`` for the tenant's default.
+        remember_me: The choice made at sign-in.
+        idle_expires_at: When the session ends if it is not refreshed before; ``None`` without a known idle
+            timeout.
+    """
+
+    id: str
+    user: User
     tenant_id: str
     created_at: datetime
     access_token_expires_at: datetime
@@ -105,22 +135,21 @@ class Session:
     duration: timedelta | None
     remember_me: bool | None
     idle_expires_at: datetime | None
-    clock: Clock = field(default=time.time, repr=False, compare=False)
 
     def time_left(self) -> timedelta | None:
-        """Return how long the session will live if it is used: never negative, ``None`` when unknown."""
+        """Return how long the session lives if it is used: never negative, ``None`` when unknown.
+
+        It is counted by the client's clock, or by the system's in a session that was unpickled or copied.
+        """
         if self.expires_at is None:
             return None
-        return max(self.expires_at - as_moment(self.clock()), timedelta(0))
+        clock: Clock = getattr(self, "_clock", time.time)
+        return max(self.expires_at - as_moment(clock()), timedelta(0))
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the facts and leave the injected clock behind."""
-        facts = {name: getattr(self, name) for name in self.__slots__ if name != "clock"}
-        return _session, (facts,)
-
-
-def _session(facts: dict[str, Any]) -> Session:
-    return Session(**facts)
+    def counted_by(self, clock: Clock) -> "Session":
+        """Set the clock of ``time_left``. Called once, by the client that makes the session."""
+        object.__setattr__(self, "_clock", clock)
+        return self
 
 
 class AuthEventType(StrEnum):
@@ -129,9 +158,11 @@ class AuthEventType(StrEnum):
     SIGNED_IN = "SIGNED_IN"
     TOKEN_REFRESHED = "TOKEN_REFRESHED"  # noqa: S105 - an event's name
     SESSION_EXPIRING = "SESSION_EXPIRING"
-    """Its end is near: a tenth of its duration away, at most a day. Told once a session, when it is used."""
+    """The session ends soon: the last tenth of it, at most a day. Emitted once per session, on use."""
     SESSION_EXPIRED = "SESSION_EXPIRED"
     SIGNED_OUT = "SIGNED_OUT"
+    SESSION_REPLACED = "SESSION_REPLACED"
+    """Another process has signed a user in on this account."""
     MFA_REQUIRED = "MFA_REQUIRED"
 
 

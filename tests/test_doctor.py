@@ -18,7 +18,7 @@ from hellojohn import (
     StoreUnavailable,
 )
 from hellojohn._doctor import _ago
-from hellojohn._record import Record
+from hellojohn._session.record import SessionRecord
 from hellojohn.emulator import Emulator
 from hellojohn.testing._settings import settings_for
 
@@ -134,7 +134,7 @@ def test_a_session_of_which_little_is_known_shows_that(doctor, hj, record):
 def test_a_token_that_was_saved_in_the_place_of_junk_shows_as_spent(doctor, hj, record):
     """It has no life that could be told; the next use refreshes."""
     hj.auth.sign_in(*USER)
-    record(**{name: getattr(record().spent(), name) for name in ("ttl", "intent_at")})
+    record(**{name: getattr(record().spent(), name) for name in ("ttl", "refresh_started_at")})
     found = doctor()
     assert found.session["access token"] == "spent: the next use asks for another"
     assert found.session["last refresh"].endswith("the stored record was damaged since, and replaced")
@@ -198,7 +198,7 @@ def test_a_session_that_is_over_asks_for_a_sign_in(doctor, hj, emulator):
 def test_a_refresh_that_was_cut_off_shows(doctor, hj, record, emulator):
     """A process was killed while it waited, and left its intent in the record."""
     hj.auth.sign_in(*USER)
-    record(intent_at=emulator.clock())
+    record(refresh_started_at=emulator.clock())
     emulator.advance("2m")
     found = doctor()
     assert found.session["last refresh"].endswith("; one begun 2.0 min ago has no known outcome")

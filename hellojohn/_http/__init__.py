@@ -4,3 +4,5 @@ from hellojohn._http._sender import Sender
 from hellojohn._http._settings import Proxy, Timeout, Verify
 
 __all__ = ["Proxy", "Sender", "Timeout", "Verify"]
+
+Transport = object

@@ -102,6 +102,9 @@ class Sender:
             except Exception as error:  # noqa: BLE001 - a transport may raise anything, with the request in it
                 return _lost(Delivery.UNKNOWN, error, call)
 
+    def prepare(self) -> None:
+        self._opened()
+
     def close(self) -> None:
         """Close the connections. A call in flight is cut off; a later one opens new connections."""
         with self._lock:

@@ -1,32 +1,75 @@
-"""Reads a refused answer to its end, so that its connection is free, and leaves it as if nobody had read it.
+"""Reads the body of a 401, so that its connection is free, and leaves the response as if it were unread.
 
-The app may get this answer after all, and may want it in any way the library offers, undecoded too.
+The app may get this response after all. Reading has a bound in bytes and time: a body that never ends, or
+that breaks off, must not keep the request from being repeated.
 """
 
+import time
 from contextlib import suppress
 from typing import Any
+
+from hellojohn._limits import LONGEST_REFUSAL, REFUSAL_READ_TIME
 
 Response = Any
 
 
 def drain(response: Response, plain_body: type) -> None:
-    """Read ``response``; ``plain_body`` is its library's stream of bytes that are at hand."""
-    if response.is_stream_consumed:  # by a hook of the app's
+    """Read ``response``; ``plain_body`` is its library's stream of bytes."""
+    if response.is_stream_consumed:  # by a hook of the app
         response.close()
-    else:
-        _refill(response, plain_body(b"".join(response.iter_raw())))
+        return
+    body = _Body(response)
+    with suppress(Exception):  # the body broke off, or did not go on in time
+        for part in response.iter_raw():
+            if body.is_full(part):
+                break
+    with suppress(Exception):
+        response.close()
+    body.put_back(plain_body)
 
 
 async def drain_async(response: Response, plain_body: type) -> None:
     """Do the same, awaiting."""
     if response.is_stream_consumed:
         await response.aclose()
-    else:
-        _refill(response, plain_body(b"".join([part async for part in response.aiter_raw()])))
+        return
+    body = _Body(response)
+    with suppress(Exception):
+        async for part in response.aiter_raw():
+            if body.is_full(part):
+                break
+    with suppress(Exception):
+        await response.aclose()
+    body.put_back(plain_body)
 
 
-def _refill(response: Response, stream: object) -> None:
-    with suppress(RuntimeError):  # nobody measured it
-        response.elapsed = response.elapsed
-    response.stream = stream
-    response.is_closed = response.is_stream_consumed = False
+class _Body:
+    """What was read of a response."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+        self._parts = bytearray()
+        self._ends_at = time.monotonic() + REFUSAL_READ_TIME
+        # The connection looks the timeout up when the body is read. Without it, a wait could last for ever.
+        limits = dict(response.request.extensions.get("timeout") or {})
+        read = limits.get("read")
+        limits["read"] = REFUSAL_READ_TIME if read is None else min(read, REFUSAL_READ_TIME)
+        self._timeout = response.request.extensions.get("timeout")
+        response.request.extensions["timeout"] = limits
+
+    def is_full(self, part: bytes) -> bool:
+        """Add a part; return whether reading must stop."""
+        self._parts += part
+        return len(self._parts) >= LONGEST_REFUSAL or time.monotonic() >= self._ends_at
+
+    def put_back(self, plain_body: type) -> None:
+        """Let the app read the body as if it came from the network."""
+        response = self._response
+        if self._timeout is None:
+            response.request.extensions.pop("timeout", None)
+        else:
+            response.request.extensions["timeout"] = self._timeout
+        with suppress(RuntimeError):  # it was not measured
+            response.elapsed = response.elapsed
+        response.stream = plain_body(bytes(self._parts))
+        response.is_closed = response.is_stream_consumed = False

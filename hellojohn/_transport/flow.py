@@ -1,35 +1,42 @@
 """The auth flow, for httpx and httpx2 alike: they share its shape and nothing else.
 
-The flow adds the token, and on a 401 for that token asks the engine for another and replays the request
-once. The refresh itself never goes through the app's client. No lock is held and no response is left unread
-across a ``yield``: a waiting request keeps no connection from anybody.
+The flow adds the token. On a 401 for that token it asks the engine for a newer one and repeats the request.
+The refresh itself never goes through the app's client. No lock is held and no response is left unread across
+a ``yield``, so a waiting request keeps no connection from another one.
 
-What is replayed is the request that was refused, which after a redirect is not the one that the app sent: a
-POST whose result lies elsewhere was carried out, and must not be sent again because its result says 401.
+The request that is repeated is the one that was refused. After a redirect, that is not the one that the app
+sent: a POST whose result is elsewhere was carried out, and must not be sent again because its result says
+401.
 """
 
+import re
 from collections.abc import AsyncGenerator, Generator
 from typing import Any, ClassVar
 
-from hellojohn._account import Account
-from hellojohn._flight import drive, drive_async
+from hellojohn._limits import REPEATS
+from hellojohn._session.account import Account
+from hellojohn._session.acquire import acquire
+from hellojohn._session.flight import run, run_async
+from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._transport.drain import drain, drain_async
 from hellojohn._transport.origins import Origins
 from hellojohn._transport.replay import Body
-from hellojohn._view import View
 
 Request = Any
 Response = Any
 
 _MARK = "hellojohn"
 _UNAUTHORIZED = 401
+# A newer token does not help with these: RFC 6750 and RFC 9470.
+_NOT_ABOUT_FRESHNESS = re.compile(r"insufficient_(scope|user_authentication)")
+_OTHER_SCHEMES = re.compile(r"\s*(basic|digest|negotiate|ntlm)\b", re.IGNORECASE)
 
 
 class TokenFlow:
     """Sends one account's access token to allowed origins, and keeps it fresh."""
 
     plain_body: ClassVar[type]
-    """The HTTP library's stream of bytes that are at hand, which any number of attempts can send."""
+    """The HTTP library's stream of bytes in memory, which can be sent any number of times."""
 
     def __init__(self, account: Account, origins: Origins) -> None:
         """Made by ``client``, ``wrap`` and ``httpx_auth`` of a HelloJohn client."""
@@ -37,72 +44,108 @@ class TokenFlow:
         self._origins = origins
 
     def __repr__(self) -> str:
-        """Show whose token goes where."""
+        """Show the account and the origins."""
         return f"<{type(self).__name__} of account {self._account.name!r} for {self._origins!r}>"
 
+    def __reduce__(self) -> Any:  # noqa: ANN401 - it never returns
+        """Refuse to pickle or to be copied: the hook belongs to a client with threads and sockets."""
+        msg = "The auth hook does not pickle or deep-copy. Create it from a HelloJohn client in each process."
+        raise TypeError(msg)
+
     def sync_auth_flow(self, request: Request) -> Generator[Request, Response, None]:
-        """Send ``request`` with a token that is good as far as this side can know."""
-        if not self._origins.allow(request.url):
+        """Send ``request`` with a token that is valid as far as the client knows."""
+        if not self._origins.allow(request.url) or (
+            "Authorization" in request.headers and not self._is_ours(request)
+        ):
             yield self._without_token(request)
             return
         account = self._account
-        view = account.view
-        if view is None or not view.fresh_from <= account.clock() < view.fresh_until:
-            view = drive(account.acquire())
-        body = self._attach(request, view)
+        snapshot = account.state.snapshot
+        if snapshot is None or not snapshot.fresh_from <= account.clock() < snapshot.fresh_until:
+            snapshot = run(acquire(account, timeout=_patience(request)))
+        body = self._attach(request, snapshot)
         response = yield request
-        if response.status_code == _UNAUTHORIZED and self._refuses(response, view):
+        for _ in range(REPEATS):
+            if response.status_code != _UNAUTHORIZED or not self._is_refused(response, snapshot):
+                return
             drain(response, self.plain_body)
-            renewed = drive(account.acquire(view))
-            if _is_same_user(view, renewed) and self._is_repeatable(response.request, body):
-                self._attach(response.request, renewed)
-                yield response.request
+            newer = run(acquire(account, snapshot, timeout=_patience(request)))
+            if not _may_repeat(snapshot, newer) or not self._is_repeatable(response.request, body):
+                return
+            snapshot = newer
+            self._attach(response.request, snapshot)
+            response = yield response.request
 
     async def async_auth_flow(self, request: Request) -> AsyncGenerator[Request, Response]:
         """Do the same, awaiting."""
-        if not self._origins.allow(request.url):
+        if not self._origins.allow(request.url) or (
+            "Authorization" in request.headers and not self._is_ours(request)
+        ):
             yield self._without_token(request)
             return
         account = self._account
-        view = account.view
-        if view is None or not view.fresh_from <= account.clock() < view.fresh_until:
-            view = await drive_async(account.acquire())
-        body = self._attach(request, view)
+        snapshot = account.state.snapshot
+        if snapshot is None or not snapshot.fresh_from <= account.clock() < snapshot.fresh_until:
+            snapshot = await run_async(acquire(account, timeout=_patience(request)))
+        body = self._attach(request, snapshot)
         response = yield request
-        if response.status_code == _UNAUTHORIZED and self._refuses(response, view):
+        for _ in range(REPEATS):
+            if response.status_code != _UNAUTHORIZED or not self._is_refused(response, snapshot):
+                return
             await drain_async(response, self.plain_body)
-            renewed = await drive_async(account.acquire(view))
-            if _is_same_user(view, renewed) and self._is_repeatable(response.request, body):
-                self._attach(response.request, renewed)
-                yield response.request
+            newer = await run_async(acquire(account, snapshot, timeout=_patience(request)))
+            if not _may_repeat(snapshot, newer) or not self._is_repeatable(response.request, body):
+                return
+            snapshot = newer
+            self._attach(response.request, snapshot)
+            response = yield response.request
 
-    def _attach(self, request: Request, view: View) -> Body | None:
-        """Put the token on, and remember where a body that is not plain bytes begins."""
-        request.headers["Authorization"] = view.header
-        request.extensions[_MARK] = view
+    def _attach(self, request: Request, snapshot: TokenSnapshot) -> Body | None:
+        """Add the token, and remember where a body that is not plain bytes begins."""
+        request.headers["Authorization"] = snapshot.header
+        request.extensions[_MARK] = snapshot
         return None if type(request.stream) is self.plain_body else Body(request.stream)
 
     def _is_repeatable(self, refused: Request, body: Body | None) -> bool:
-        """Return whether a refused request, which a redirect may have left without the body, can go again."""
+        """Return whether a refused request can be sent again. A redirect may have removed its body."""
         return type(refused.stream) is self.plain_body or (body is not None and body.rewind())
 
-    def _refuses(self, response: Response, view: View) -> bool:
-        """Return whether a 401 refuses our token: it was sent, to an allowed origin, and is not only weak."""
-        answered = response.request
-        ours = answered.headers.get("Authorization") == view.header and self._origins.allow(answered.url)
-        return ours and "insufficient_scope" not in response.headers.get("WWW-Authenticate", "")
+    def _is_refused(self, response: Response, snapshot: TokenSnapshot) -> bool:
+        """Return whether a 401 is about our token, and a newer one may help."""
+        request = response.request
+        if request.headers.get("Authorization") != snapshot.header or not self._origins.allow(request.url):
+            return False
+        challenge = response.headers.get("WWW-Authenticate", "")
+        return not (_NOT_ABOUT_FRESHNESS.search(challenge) or _OTHER_SCHEMES.match(challenge))
+
+    def _is_ours(self, request: Request) -> bool:
+        """Return whether the hook has set the ``Authorization`` header.
+
+        The hook leaves an app's own alone.
+        """
+        snapshot = request.extensions.get(_MARK) or self._account.state.snapshot
+        return snapshot is not None and request.headers["Authorization"] == snapshot.header
 
     def _without_token(self, request: Request) -> Request:
-        """Take off a token of ours that a request, or headers copied from one, brought along."""
-        view = request.extensions.pop(_MARK, None) or self._account.view
-        if view is not None and request.headers.get("Authorization") == view.header:
+        """Remove our token from a request that was copied from one of ours."""
+        if "Authorization" in request.headers and self._is_ours(request):
             del request.headers["Authorization"]
+        request.extensions.pop(_MARK, None)
         return request
 
 
-def _is_same_user(old: View, new: View) -> bool:
-    """Return whether a request made as one user may be repeated: not as somebody who signed in meanwhile."""
-    before, after = old.record, new.record
+def _patience(request: Request) -> float | None:
+    """Return how long a request may wait for a token: its time to connect and to be answered."""
+    limits = request.extensions.get("timeout") or {}
+    connect, read = limits.get("connect"), limits.get("read")
+    return None if connect is None or read is None else connect + read
+
+
+def _may_repeat(refused: TokenSnapshot, newer: TokenSnapshot) -> bool:
+    """Return whether a request can be repeated with a token: it is newer, and of the same user."""
+    before, after = refused.record, newer.record
+    if not after.is_newer_than(before):
+        return False
     if before.user is None or after.user is None:
-        return before.created_at == after.created_at
+        return before.is_same_session(after)
     return before.user.id == after.user.id

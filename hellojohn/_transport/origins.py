@@ -1,59 +1,93 @@
-"""Which origins get the access token. Pure: knows URLs, sends nothing.
+"""Which origins get the access token. It knows URLs and sends nothing.
 
-An origin is scheme, host and port. Cleartext ``http`` is taken for this machine's own names only; since httpx
-keeps the ``Authorization`` header when it follows such an address on port 80 to ``https`` on port 443 of the
-same host, that twin belongs to it.
+An origin is scheme, host and port; ``ws`` counts as ``http`` and ``wss`` as ``https``. Cleartext is allowed
+for this machine's own names only, and for clients whose requests never leave the process. httpx keeps the
+``Authorization`` header when it follows a redirect from ``http`` on port 80 to ``https`` on port 443 of the
+same host, so that twin belongs to an allowed cleartext origin.
 """
 
+import logging
 import re
 from collections.abc import Iterable
-from typing import Literal, cast
+from typing import Any, Literal, Self, cast
 
 import httpx
 
 from hellojohn._config import is_loopback
 from hellojohn._errors import ConfigurationError
+from hellojohn._transport.clients import stays_in_process
 
+logger = logging.getLogger("hellojohn")
+
+_SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_LONGEST_LOGGED = 100  # origins, so that a crawler does not fill the memory
 _HOST = re.compile(rb"[a-z0-9._:-]+")
 
 
 class Origins:
     """A set of allowed origins, or with ``"*"`` every origin that is safe to send a token to."""
 
-    __slots__ = ("_all", "_pairs", "_shown")
+    __slots__ = ("_all", "_logged", "_pairs", "_shown")
 
-    def __init__(self, origins: "Iterable[str] | Literal['*']", *, base_url: httpx.URL | None = None) -> None:
+    def __init__(
+        self,
+        origins: "Iterable[str] | Literal['*']",
+        *,
+        base_url: httpx.URL | None = None,
+        in_process: bool = False,
+    ) -> None:
         """Allow ``origins`` and the origin of ``base_url``.
 
+        Args:
+            origins: The origins, or ``"*"``.
+            base_url: A client's base URL.
+            in_process: Whether the client's requests never leave the process, so that its base URL may be
+                cleartext.
+
         Raises:
-            ConfigurationError: None is left, or one is not an origin, or it is cleartext to another machine.
+            ConfigurationError: There is no origin, one is malformed, or one is cleartext to another machine.
         """
         self._all = isinstance(origins, str) and origins == "*"
-        urls = [] if base_url is None or not base_url.raw_host else [base_url]
-        urls += [] if self._all else [_read_origin(origin) for origin in _listed(origins)]
+        self._logged: set[str] = set()
+        own = [] if base_url is None or not base_url.raw_host else [base_url]
+        listed = [] if self._all else [_read_origin(origin) for origin in _listed(origins)]
+        urls = [*own, *listed]
         self._shown = (
             '"*"' if self._all else sorted({f"{url.scheme}://{url.netloc.decode()}" for url in urls})
         )
-        self._pairs = {pair for url in urls for pair in _pairs_of(url)}
+        self._pairs = {pair for url in listed for pair in _pairs_of(url)}
+        self._pairs |= {pair for url in own for pair in _pairs_of(url, in_process=in_process)}
         if not self._pairs and not self._all:
             text = str(base_url or "")
-            shown = repr(text.rpartition("@")[2])  # before it, there may be a password
+            shown = repr(text.rpartition("@")[2])  # a password may stand before the @
             given = f"base_url {shown} lacks scheme or host. " if text else ""
             raise ConfigurationError(
                 f"{given}Which origins may get the token? Give the client a base_url such as"
                 ' "https://api.example.com", or pass origins=["https://api.example.com"].'
             )
 
+    @classmethod
+    def of_client(cls, origins: "Iterable[str] | Literal['*']", client: Any) -> Self:  # noqa: ANN401
+        """Allow ``origins`` and the base URL of a client of httpx or httpx2."""
+        return cls(origins, base_url=client.base_url, in_process=stays_in_process(client))
+
     def allow(self, url: httpx.URL) -> bool:
         """Return whether a request to ``url`` carries the token."""
-        if (url.scheme, url.netloc) in self._pairs:
+        if (url.scheme, url.netloc) in self._pairs or (self._all and _is_safe(url)):
             return True
-        return self._all and _is_safe(url)
+        self._log(url)
+        return False
 
     def __repr__(self) -> str:
         """Show the origins."""
         return f"Origins({getattr(self, '_shown', None)})"
+
+    def _log(self, url: httpx.URL) -> None:
+        origin = f"{url.scheme}://{url.netloc.decode('ascii', 'replace')}"
+        if origin not in self._logged and len(self._logged) < _LONGEST_LOGGED:
+            self._logged.add(origin)
+            logger.info("Requests to %s go without a token: it is not an allowed origin.", origin)
 
 
 def _listed(origins: object) -> list[object]:
@@ -80,24 +114,30 @@ def _is_origin(url: httpx.URL) -> bool:
     return bare and bool(url.scheme) and _HOST.fullmatch(url.raw_host) is not None
 
 
-def _pairs_of(url: httpx.URL) -> list[tuple[str, bytes]]:
-    if not _is_safe(url):
+def _pairs_of(url: httpx.URL, *, in_process: bool = False) -> list[tuple[str, bytes]]:
+    """Return the pairs of scheme and host with port, in every spelling that a request may have."""
+    if not (_is_safe(url) or (in_process and url.scheme in _SCHEMES)):
         raise ConfigurationError(
             f"The token is not sent in cleartext to {_name(url)}: use https. (http is for this machine only.)"
         )
-    default = _DEFAULT_PORTS[url.scheme]
+    scheme = _SCHEMES[url.scheme]
+    spellings = [name for name, meaning in _SCHEMES.items() if meaning == scheme]
+    default = _DEFAULT_PORTS[scheme]
     if url.port not in (None, default):
-        return [(url.scheme, url.netloc)]
+        return [(name, url.netloc) for name in spellings]
+    if scheme == "http":
+        spellings = list(_SCHEMES)
     host = url.netloc.removesuffix(b":%d" % default)
-    schemes = ("http", "https") if url.scheme == "http" else ("https",)
-    # Both spellings of the port: httpx leaves it to an address that begins with HTTPS.
-    return [(scheme, host + port) for scheme in schemes for port in (b"", b":%d" % _DEFAULT_PORTS[scheme])]
+    return [
+        (name, host + port) for name in spellings for port in (b"", b":%d" % _DEFAULT_PORTS[_SCHEMES[name]])
+    ]
 
 
 def _is_safe(url: httpx.URL) -> bool:
-    return url.scheme == "https" or (url.scheme == "http" and is_loopback(_name(url)))
+    scheme = _SCHEMES.get(url.scheme)
+    return scheme == "https" or (scheme == "http" and is_loopback(_name(url)))
 
 
 def _name(url: httpx.URL) -> str:
-    """Return the host as it goes over the wire: ``url.host`` raises at an ``xn--`` name that is none."""
+    """Return the host as it goes over the wire: ``url.host`` raises at a malformed ``xn--`` name."""
     return url.raw_host.decode("ascii")

@@ -1,24 +1,30 @@
-"""What an answer to a refresh means: one table, and nothing that acts on it. Pure; never raises.
+"""What an answer to a refresh means: one table, read from the top. Nothing here raises or acts.
 
-answer                                             outcome
--------------------------------------------------  -------------
-2xx with a readable body                           done
-no answer, and nothing was sent                    not sent
-429, 503                                           later
-no answer after sending; 2xx that cannot be read;  unknown
-any other 5xx, 1xx
-4xx with a code that ends a session                over
-401 or 403 whose body is no error of HelloJohn's   not ours
-any other 3xx or 4xx                               misconfigured
+    answer                                             outcome            ask again
+    -------------------------------------------------  -----------------  -----------------------------------
+    2xx with readable tokens                           success
+    none, and nothing was sent                         not sent
+    none after sending                                 unknown            yes
+    429, 503                                           retry later
+    2xx that cannot be read                            unknown            no
+    504: the service behind the gateway is working on  unknown            no
+    any other 5xx                                      unknown            yes
+    1xx, 6xx and more                                  unknown            no
+    3xx or 4xx whose body is not HelloJohn's           foreign response
+    4xx with a code that ends a session, in doubt      doubtful end
+    4xx with any other code that ends a session        session ended
+    any other 3xx or 4xx                               misconfigured
 
-Only *over* ends a session, and only the codes that the dialect lists mean it: a code nobody knows, or one of
-those beside a 5xx or a 429, ends nothing.
+Only the codes that the dialect lists end a session. An unknown code ends nothing, nor does a listed one with
+another status.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from hellojohn._errors import ExpiryReason
-from hellojohn._wire._types import (
+from hellojohn._errors import ExpiryReason, ServiceUnavailable
+from hellojohn._wire.errors import Codes, Failure, read_failure, refusal, retry_after, unavailable
+from hellojohn._wire.values import (
     Answer,
     ApiResponse,
     Delivery,
@@ -27,49 +33,70 @@ from hellojohn._wire._types import (
     TokenResponse,
     TransportFailure,
 )
-from hellojohn._wire.errors import read_failure, refusal, retry_after, unavailable
-
-__all__ = ["Outcome", "OutcomeKind", "outcome"]
 
 
-def outcome(answer: Answer, grant: TokenResponse | None, *, over: Mapping[str, ExpiryReason]) -> Outcome:
+class Ending(NamedTuple):
+    """What a code that ends a session says.
+
+    Attributes:
+        reason: Why the session is over.
+        token_was_used: Whether the service may mean that the token was presented before.
+        doubtful: Whether the service says the same during an outage.
+    """
+
+    reason: ExpiryReason
+    token_was_used: bool = False
+    doubtful: bool = False
+
+
+Endings = Mapping[str, Ending]
+"""The codes of one dialect that end a session. ``"code: detail"`` is looked up before ``"code"``."""
+
+
+def outcome(answer: Answer, tokens: TokenResponse | None, *, codes: Codes, endings: Endings) -> Outcome:
     """Classify the answer to a refresh.
 
     Args:
         answer: The answer.
-        grant: What could be read from it, if anything.
-        over: The codes that end a session.
+        tokens: What could be read from it, if anything.
+        codes: The dialect's error codes.
+        endings: The codes that end a session.
     """
     if isinstance(answer, TransportFailure):
-        kind = OutcomeKind.NOT_SENT if answer.fault is Delivery.NOT_SENT else OutcomeKind.UNKNOWN
-        return Outcome(kind, error=refusal(answer))
-    failure = read_failure(answer)
-    code, shown = (None, None) if failure is None else (failure.code, failure.shown)
-    match _kind(answer, grant, code, over):
-        case OutcomeKind.SUCCESS as kind:
-            return Outcome(kind, grant=grant)
-        case OutcomeKind.SESSION_ENDED as kind:
-            return Outcome(kind, reason=over[code or ""], code=code)
-        case OutcomeKind.RETRY_LATER as kind:
-            wait = retry_after(answer)
-            return Outcome(kind, code=shown, retry_after=wait, error=unavailable(answer))
-        case kind:
-            return Outcome(kind, code=shown, error=refusal(answer))
-
-
-def _kind(
-    reply: ApiResponse, grant: TokenResponse | None, code: str | None, over: Mapping[str, ExpiryReason]
-) -> OutcomeKind:
-    match reply.status // 100, reply.status:
-        case 2, _:
-            return OutcomeKind.UNKNOWN if grant is None else OutcomeKind.SUCCESS
+        kind = OutcomeKind.NOT_SENT if answer.delivery is Delivery.NOT_SENT else OutcomeKind.UNKNOWN
+        return Outcome(kind, error=refusal(answer, codes), ask_again=kind is OutcomeKind.UNKNOWN)
+    if answer.is_success and tokens is not None:
+        return Outcome(OutcomeKind.SUCCESS, tokens)
+    failure = read_failure(answer, codes)
+    code = None if failure is None else failure.shown
+    match answer.status // 100, answer.status:
         case _, 429 | 503:
-            return OutcomeKind.RETRY_LATER
-        case 4, _ if code in over:
-            return OutcomeKind.SESSION_ENDED
-        case _, 401 | 403 if code is None:
-            return OutcomeKind.FOREIGN_RESPONSE
+            wait = retry_after(answer)
+            return Outcome(OutcomeKind.RETRY_LATER, code=code, retry_after=wait, error=unavailable(answer))
         case 3 | 4, _:
-            return OutcomeKind.MISCONFIGURED
-        case _:
-            return OutcomeKind.UNKNOWN
+            return _refused(answer, failure, codes, endings)
+        case hundred, status:
+            again = hundred == 5 and status != 504  # noqa: PLR2004 - the table above
+            return Outcome(OutcomeKind.UNKNOWN, code=code, error=refusal(answer, codes), ask_again=again)
+
+
+def _refused(answer: ApiResponse, failure: Failure | None, codes: Codes, endings: Endings) -> Outcome:
+    if failure is None:
+        return Outcome(OutcomeKind.FOREIGN_RESPONSE, error=refusal(answer, codes))
+    key = failure.key(endings) if answer.status // 100 == 4 else None  # noqa: PLR2004 - the table above
+    if key is None:
+        return Outcome(OutcomeKind.MISCONFIGURED, code=failure.shown, error=refusal(answer, codes))
+    ending = endings[key]
+    return Outcome(
+        OutcomeKind.DOUBTFUL_END if ending.doubtful else OutcomeKind.SESSION_ENDED,
+        reason=ending.reason,
+        code=failure.code,
+        error=_in_doubt() if ending.doubtful else None,
+        token_was_used=ending.token_was_used,
+    )
+
+
+def _in_doubt() -> ServiceUnavailable:
+    return ServiceUnavailable(
+        "HelloJohn refused the refresh with an answer that it also gives during an outage. Try again later."
+    )

@@ -11,7 +11,7 @@ from hellojohn.cli._demo import play
 from hellojohn.cli._doctor import doctor
 from hellojohn.cli._serve import serve
 from hellojohn.emulator import Emulator
-from hellojohn.emulator.policy import Policy
+from hellojohn.emulator.v1.policy import Policy
 
 _DEFAULTS = Policy()
 _TENANT = "Tenant settings"

@@ -1,16 +1,17 @@
-"""The emulator as an ASGI application: the table of routes, and a gate before each of them.
+"""The emulator as an ASGI application: a table of routes, and a gate in front of each of them.
 
-The gate counts the request, holds it, makes it fail when that is due, and turns a refusal into the documented
-error. It knows the calls only by name.
+The gate counts the request, holds it, makes it fail when that is due, turns a problem into the API's error,
+and reports the request to the log. It knows the API only as a table of ``Call`` and its ``Errors``.
 """
 
 import asyncio
 import math
 import secrets
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -19,27 +20,28 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from hellojohn.emulator import responses
 from hellojohn.emulator.faults import Fault, Faults, When
-from hellojohn.emulator.problems import ApiProblem, code_for
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.requests import LARGEST_BODY, receive_body
-from hellojohn.emulator.routes import Api
+from hellojohn.emulator.responses import is_error, raw_response
 
 Handler = Callable[[Request], Response]
-_TOO_MANY: Final = 429
-_BODILESS: Final = (204, 205, 304)
+ANY_METHOD: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+ANY_SIZE: Final = math.inf
 _LONGEST_REQUEST_ID: Final = 128
-_CHALLENGES: Final = {
-    "missing_token": "Bearer",
-    "invalid_token": 'Bearer error="invalid_token"',
-    "token_expired": 'Bearer error="invalid_token"',
-}
-_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One row of the table: the name faults know it by, its address and its handler."""
+    """One row of the table of routes.
+
+    Attributes:
+        name: The name in ``fail``, ``hold`` and ``calls``.
+        methods: The methods that it takes.
+        path: The address, with parameters as Starlette writes them.
+        handler: The function that answers.
+        largest_body: The largest body that it takes, in bytes.
+    """
 
     name: str
     methods: tuple[str, ...]
@@ -48,35 +50,49 @@ class Call:
     largest_body: float = LARGEST_BODY
 
 
-def calls(api: Api) -> list[Call]:
-    """Return the documented calls and the sample resource."""
-    any_method = tuple(_METHODS)
-    below_v1: list[tuple[str, str, Handler]] = [
-        ("auth/sign-up", "POST", api.sign_up),
-        ("auth/sign-in", "POST", api.sign_in),
-        ("auth/token/refresh", "POST", api.refresh),
-        ("auth/sign-out", "POST", api.sign_out),
-        ("auth/me", "GET", api.me),
-        ("mfa/verify", "POST", api.verify_mfa),
-        ("sessions", "GET", api.list_sessions),
-        ("sessions", "DELETE", api.revoke_sessions),
-        ("sessions/verify", "POST", api.verify_session),
-        ("sessions/{session_id}", "GET", api.get_session),
-        ("sessions/{session_id}", "DELETE", api.revoke_session),
-        ("admin/config", "GET", api.get_config),
-        ("admin/config", "PATCH", api.change_config),
-    ]
-    return [
-        *(Call(name, (method,), f"/v1/{name}", handler) for name, method, handler in below_v1),
-        Call(".well-known/jwks.json", ("GET",), "/.well-known/jwks.json", api.jwks),
-        Call("resource", any_method, "/resource", api.resource, math.inf),
-        Call("resource", any_method, "/resource/{path:path}", api.resource, math.inf),
-    ]
+@dataclass(frozen=True, slots=True)
+class RequestLine:
+    """One line of the request log. It has no query and no header, so that it carries no secret.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path, without the query.
+        status: The status of the answer; ``None`` when the connection was cut instead.
+        milliseconds: The time from the request's head to the answer.
+    """
+
+    method: str
+    path: str
+    status: int | None
+    milliseconds: float
 
 
-def build(table: list[Call], *, faults: Faults, clock: Callable[[], float]) -> Starlette:
+class Errors(Protocol):
+    """How an API writes its errors."""
+
+    def refused(self, problem: ApiProblem, *, request_id: str) -> Response:
+        """Return the answer to a refused request."""
+        ...
+
+    def failed(self, fault: Fault, *, request_id: str, now: float) -> Response:
+        """Return the error of a fault that has a status and no body."""
+        ...
+
+    def unrouted(self, status: int, *, request_id: str) -> Response:
+        """Return the answer to an unknown address (404) or method (405)."""
+        ...
+
+
+def build(
+    table: Sequence[Call],
+    *,
+    errors: Errors,
+    faults: Faults,
+    clock: Callable[[], float],
+    log: Callable[[RequestLine], None] | None = None,
+) -> Starlette:
     """Return the application. The server puts ``cut``, which ends the connection, into its state."""
-    gate = _Gate(faults, clock)
+    gate = _Gate(errors, faults, clock, log)
     routes = [Route(call.path, gate.before(call), methods=list(call.methods)) for call in table]
     app = Starlette(routes=routes, exception_handlers={HTTPException: gate.unrouted})
     app.router.redirect_slashes = False
@@ -92,7 +108,7 @@ class Cut(Response):
         self._partial = partial
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Cut, and stay until the server has noticed."""
+        """Cut the connection, and wait until the server has noticed."""
         if self._partial is not None and self._partial.body:
             await _send_half(self._partial, send)
         scope["state"]["cut"]()
@@ -100,22 +116,35 @@ class Cut(Response):
 
 
 class _Gate:
-    def __init__(self, faults: Faults, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        errors: Errors,
+        faults: Faults,
+        clock: Callable[[], float],
+        log: Callable[[RequestLine], None] | None,
+    ) -> None:
+        self._errors = errors
         self._faults = faults
         self._clock = clock
+        self._log = log
 
     def before(self, call: Call) -> Callable[[Request], Awaitable[Response]]:
         """Return the handler of a call with the gate in front."""
 
         async def endpoint(request: Request) -> Response:
-            return await self._pass(call, request)
+            began = time.perf_counter()
+            response = await self._pass(call, request)
+            self._report(request, response, began)
+            return response
 
         return endpoint
 
     async def unrouted(self, request: Request, error: Exception) -> Response:
         """Answer a request that no route takes."""
-        missing = isinstance(error, HTTPException) and error.status_code == 404  # noqa: PLR2004
-        return self._refused(request, ApiProblem("not_found" if missing else "method_not_allowed"))
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        answer = self._errors.unrouted(status, request_id=_request_id(request))
+        self._report(request, answer, time.perf_counter())
+        return self._stamped(request, answer)
 
     async def _pass(self, call: Call, request: Request) -> Response:
         self._faults.arrive(call.name)
@@ -124,10 +153,10 @@ class _Gate:
             await self._wait(call.name, "before")
             answer = await self._answer(call, request)
             await self._wait(call.name, "after")
-        except ApiProblem as refusal:
-            return self._refused(request, refusal)
+        except ApiProblem as problem:
+            return self._refused(request, problem)
         except (asyncio.CancelledError, ClientDisconnect):
-            return Cut()  # the emulator stops, or the client went away: nobody listens any more
+            return Cut()  # the emulator stops or the client has hung up
         return answer
 
     async def _wait(self, route: str, when: When) -> None:
@@ -146,40 +175,42 @@ class _Gate:
         served = self._served(call, request)
         if fault.drop:
             return Cut(served if fault.drop == "midway" else None)
-        return self._failed(request, fault) if fault.answers else served
+        if fault.answers:
+            return self._failed(request, fault)
+        served.headers.update(fault.headers)
+        return served
 
     def _served(self, call: Call, request: Request) -> Response:
         try:
             return self._stamped(request, call.handler(request))
-        except ApiProblem as refusal:
-            return self._refused(request, refusal)
+        except ApiProblem as problem:
+            return self._refused(request, problem)
 
-    def _refused(self, request: Request, refusal: ApiProblem) -> Response:
-        body = responses.encode(responses.error_json(refusal, request_id=_request_id(request)))
-        response = Response(body, refusal.status, media_type="application/json")
-        if refusal.code in _CHALLENGES:
-            response.headers["WWW-Authenticate"] = _CHALLENGES[refusal.code]
-        return self._stamped(request, response)
+    def _refused(self, request: Request, problem: ApiProblem) -> Response:
+        return self._stamped(request, self._errors.refused(problem, request_id=_request_id(request)))
 
     def _failed(self, request: Request, fault: Fault) -> Response:
         status = fault.status or 200
-        if fault.body is not None or status < 400:  # noqa: PLR2004
-            response = _raw(fault.body or b"", status)
-        elif status == _TOO_MANY and fault.code is None:
-            body = responses.encode(responses.rate_limited_json(fault.retry_after))
-            response = self._stamped(request, Response(body, status, media_type="application/json"))
+        if fault.body is not None or not is_error(status):
+            response = raw_response(fault.body or b"", status=status)
         else:
-            response = self._refused(request, ApiProblem(fault.code or code_for(status), status=status))
-        if status == _TOO_MANY:
-            response.headers.update(responses.rate_limit_headers(fault.retry_after, now=self._clock()))
+            answer = self._errors.failed(fault, request_id=_request_id(request), now=self._clock())
+            response = self._stamped(request, answer)
         if fault.retry_after is not None:
             response.headers["Retry-After"] = str(fault.retry_after)
+        response.headers.update(fault.headers)
         return response
 
     def _stamped(self, request: Request, response: Response) -> Response:
         response.headers["X-Request-ID"] = _request_id(request)
         response.headers["Date"] = formatdate(self._clock(), usegmt=True)
         return response
+
+    def _report(self, request: Request, response: Response, began: float) -> None:
+        if self._log is not None:
+            status = None if isinstance(response, Cut) else response.status_code
+            elapsed = (time.perf_counter() - began) * 1000
+            self._log(RequestLine(request.method, request.url.path, status, elapsed))
 
 
 async def _send_half(response: Response, send: Send) -> None:
@@ -188,11 +219,6 @@ async def _send_half(response: Response, send: Send) -> None:
     )
     half = bytes(response.body)[: len(response.body) // 2]
     await send({"type": "http.response.body", "body": half, "more_body": True})
-
-
-def _raw(body: bytes, status: int) -> Response:
-    media_type = "application/json" if body[:1] in (b"{", b"[") else "text/html"
-    return Response(b"" if status in _BODILESS else body, status, media_type=media_type)
 
 
 def _request_id(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""A clock that can be moved. It sleeps never and imports nothing of the rules."""
+"""A clock that can be moved. It never sleeps and knows no rule of the service."""
 
 import threading
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class MovableClock:
         return self._base() + self._offset
 
     def advance(self, by: str | timedelta) -> None:
-        """Move the clock by text such as ``31d``, or by a ``timedelta``: the only one that may go back."""
+        """Move the clock by text such as ``31d`` or by a ``timedelta``, which alone can move it back."""
         step = by if isinstance(by, timedelta) else parse_duration(by, name="advance")
         with self._lock:
             self._offset += step.total_seconds()

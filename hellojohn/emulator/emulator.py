@@ -1,47 +1,46 @@
-"""The emulator as its users hold it: start and stop, the clock, users, sessions and failures.
-
-It wires the rooms together and decides nothing itself.
-"""
+"""The emulator as its users hold it: users, sessions, tokens and settings, for the API that it speaks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
-from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Literal, Unpack
 
+from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
-from hellojohn.emulator import app
-from hellojohn.emulator.clock import MovableClock
-from hellojohn.emulator.faults import Drop, Fault, Faults, Hold, When
-from hellojohn.emulator.policy import Settings
-from hellojohn.emulator.problems import ApiProblem
-from hellojohn.emulator.records import AccountState, Profile
-from hellojohn.emulator.responses import Shape
-from hellojohn.emulator.routes import Api
-from hellojohn.emulator.rules import Rules
-from hellojohn.emulator.server import BackgroundServer
-from hellojohn.emulator.tokens import Issuer
+from hellojohn.emulator.app import RequestLine
+from hellojohn.emulator.keys import Algorithm
+from hellojohn.emulator.records import SessionInfo
+from hellojohn.emulator.service import Service, Surroundings
+from hellojohn.emulator.user_admin import UserAdmin, problems_named
+from hellojohn.emulator.users import access_of
+from hellojohn.emulator.v1.policy import Settings
+from hellojohn.emulator.v1.responses import Shape
+from hellojohn.emulator.v1.service import V1Service
 
+ApiName = Literal["v1", "v2"]
 DEMO_EMAIL: Final = "demo@example.com"
-DEMO_PASSWORD: Final = "correct horse battery staple"  # noqa: S105  # it is printed for everybody to use
-_TENANT_ID = "tnt_local"
-_PUBLISHABLE_KEY = "pk_test_local"
-_SECRET_KEY = "sk_test_local"  # noqa: S105  # it opens nothing but an emulator
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # where to call it, not where to listen
+DEMO_PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - printed for everyone to use
+_TENANT_ID: Final = "tnt_local"
+_PUBLISHABLE_KEY: Final = "pk_test_local"
+_SECRET_KEY: Final = "sk_test_local"  # noqa: S105 - it opens nothing but an emulator
 
 
-class Emulator:
-    """The HelloJohn v1 service on this machine, in memory, for development and tests.
+class Emulator(UserAdmin):
+    """The HelloJohn service on this machine, in memory, for development and tests.
 
     It follows the documented session rules: rotation and reuse detection, the four settings, revocation. Rate
-    limits are not enforced; ask for them with ``fail``. Use it in a ``with`` block, or ``start`` and ``stop``
-    it.
+    limits are not enforced; ask for them with ``fail``. Use it in a ``with`` block, or call ``start`` and
+    ``stop``.
 
     Attributes:
-        tenant_id: The one tenant's id.
+        api: The API that it speaks.
+        tenant_id: The id of the one tenant.
+        client_id: The id of the client, where the API needs one; otherwise ``None``.
         publishable_key: The key for sign-in and sign-up.
         secret_key: The key for sessions and settings. It opens nothing but an emulator.
+        webhook_secret: The secret that signs webhooks.
+        inbox: The mails that were sent, the oldest first.
         clock: The emulator's time: call it for the seconds since the epoch, and pass it to a client as its
             ``clock``.
     """
@@ -49,148 +48,134 @@ class Emulator:
     def __init__(
         self,
         *,
+        api: ApiName = "v1",
         port: int = 0,
         host: str = "127.0.0.1",
         answers: Shape = "nested",
         clock: Callable[[], float] = time.time,
         reuse_grace: str | timedelta | None = None,
+        log: Callable[[RequestLine], None] | None = None,
     ) -> None:
         """Prepare; nothing listens before ``start``.
 
         Args:
+            api: The API to speak: ``v1``, the documented cloud API.
             port: The port to listen on; 0 picks a free one, which is then kept across restarts.
-            host: The address to listen on. Any but loopback lets others in, with keys that everybody knows.
+            host: The address to listen on. Any but loopback lets others in, with keys that are public.
             answers: Which of the two documented shapes sign-in and sign-up answer in.
             clock: The base clock, in seconds since the epoch.
-            reuse_grace: For how long after its rotation a refresh token is taken once more, such as ``10s``;
-                by default not at all, and presenting one revokes its session.
+            reuse_grace: How long after its rotation a refresh token works once more, such as ``10s``. By
+                default it does not, and presenting it revokes its session.
+            log: Called with each ``RequestLine``, from the emulator's thread.
         """
-        if answers not in ("nested", "flat"):
-            msg = f"answers is 'nested' or 'flat', not {answers!r}."
-            raise ConfigurationError(msg)
-        self.tenant_id: str = _TENANT_ID
+        super().__init__(tenant_id=_TENANT_ID, port=port, host=host, clock=clock, log=log)
+        self.api: ApiName = api
+        self.client_id: str | None = None
         self.publishable_key: str = _PUBLISHABLE_KEY
         self.secret_key: str = _SECRET_KEY
-        self.clock: MovableClock = MovableClock(clock)
-        self._host = host
-        self._port = port
-        self._server: BackgroundServer | None = None
-        self._rules = Rules(clock=self.clock, reuse_grace=reuse_grace)
-        self._issuer = Issuer(tenant_id=self.tenant_id)
-        table = app.calls(self._api(answers))
-        self._faults = Faults({call.name for call in table})
-        self._app = app.build(table, faults=self._faults, clock=self.clock)
+        self._service = self._make_service(api, answers, reuse_grace)
+        self._serve(self._service.table(), self._service.errors)
         self.add_user(DEMO_EMAIL, DEMO_PASSWORD, name="Demo")
 
-    # Running
+    # Sessions and tokens
 
-    def start(self) -> Self:
-        """Listen; return once requests are answered. A port once used is used again.
-
-        Raises:
-            ConfigurationError: It runs already, or the address cannot be listened on.
-        """
-        if self._server is not None:
-            msg = "The emulator runs already: stop it first."
-            raise ConfigurationError(msg)
-        server = self._listen()
-        self._port = server.port
-        self._issuer.url = self.url
-        server.start()
-        self._server = server
-        return self
-
-    def stop(self) -> None:
-        """Stop listening and cut every connection, as an outage does. Users, sessions and time stay."""
-        if self._server is not None:
-            self._server.stop()
-            self._server = None
-
-    def restart(self) -> None:
-        """Stop and start again, on the same port and with the same state."""
-        self.stop()
-        self.start()
-
-    def __enter__(self) -> Self:
-        """Start."""
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop."""
-        self.stop()
-
-    @property
-    def url(self) -> str:
-        """The address of the API host, such as ``http://127.0.0.1:3000``, without ``/v1``.
+    def session(self, session_id: str) -> SessionInfo:
+        """Return a session as it is now, also an ended one.
 
         Raises:
-            ConfigurationError: It has never been started, so that the port is not known yet.
+            ConfigurationError: The session is unknown.
         """
-        if self._port == 0:
-            msg = "The emulator has no address yet: start it first."
-            raise ConfigurationError(msg)
-        host = _ANY_ADDRESS.get(self._host, self._host)
-        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+        with problems_named():
+            return self._service.session(session_id)
 
-    def advance(self, by: str | timedelta) -> None:
-        """Move the clock by text such as ``31d`` or by a ``timedelta``; only a negative one moves it back."""
-        self.clock.advance(by)
-
-    # The tenant
-
-    def add_user(
-        self, email: str, password: str, *, name: str | None = None, mfa_code: str | None = None
-    ) -> str:
-        """Add a user who can sign in, and return the user's id.
-
-        Args:
-            email: The address to sign in with.
-            password: The password; any will do.
-            name: The user's name.
-            mfa_code: The code of the second factor that sign-in then asks for.
-
-        Raises:
-            ConfigurationError: The address is not one, or it is taken.
-        """
-        try:
-            user = self._rules.add_user(
-                email,
-                Secret(password),
-                profile=Profile(name),
-                mfa_code=None if mfa_code is None else Secret(mfa_code),
-            )
-        except ApiProblem as refusal:
-            raise ConfigurationError(refusal.message) from None
-        return user.id
-
-    def lock_user(self, email: str) -> None:
-        """Lock an account: sign-in answers ``account_locked``; sessions go on."""
-        self._set_state(email, AccountState.LOCKED)
-
-    def disable_user(self, email: str) -> None:
-        """Disable an account: sign-in and refresh answer ``account_disabled``."""
-        self._set_state(email, AccountState.DISABLED)
-
-    def enable_user(self, email: str) -> None:
-        """Let a locked or disabled account in again."""
-        self._set_state(email, AccountState.ACTIVE)
+    def sessions(self, email: str | None = None) -> list[SessionInfo]:
+        """Return the sessions of a user, or of all users, the oldest first. Ended sessions are among them."""
+        with problems_named():
+            return self._service.sessions(email)
 
     def revoke(self, session_id: str) -> None:
-        """Revoke a session. Its access tokens work on until they expire.
+        """Revoke a session. Its access tokens keep working until they expire.
 
         Raises:
-            ConfigurationError: There is no such session.
+            ConfigurationError: The session is unknown.
         """
-        try:
-            self._rules.revoke(session_id)
-        except ApiProblem as refusal:
-            raise ConfigurationError(refusal.message) from None
+        with problems_named():
+            self._service.revoke(session_id)
 
     def reject_access_tokens(self) -> None:
-        """Make ``/resource`` answer 401 to every access token issued so far."""
-        self._issuer.reject_all()
+        """Make ``/resource`` answer 401 to every access token that was issued so far."""
+        self._service.reject_access_tokens()
+
+    def token(
+        self,
+        email: str = DEMO_EMAIL,
+        *,
+        scopes: Collection[str] | None = None,
+        roles: Collection[str] | None = None,
+        expires_in: str | timedelta | None = None,
+        claims: dict[str, object] | None = None,
+    ) -> str:
+        """Open a session of a user and return its access token.
+
+        Args:
+            email: Who signs in. Neither the password nor a second factor is asked for.
+            scopes: The token's scopes; ``None`` for the user's.
+            roles: The token's roles; ``None`` for the user's.
+            expires_in: The token's life; ``None`` for the tenant's ``access_token_ttl``. A negative
+                ``timedelta`` makes an expired token.
+            claims: Claims to add or to replace; a claim that is ``None`` is left out.
+
+        Raises:
+            ConfigurationError: The user is unknown, or an argument is malformed.
+        """
+        named = scopes is not None or roles is not None
+        life = parse_duration(expires_in, name="expires_in") if isinstance(expires_in, str) else expires_in
+        with problems_named():
+            return self._service.token(
+                email,
+                access=access_of(roles or (), scopes or ()) if named else None,
+                life=life,
+                claims=claims or {},
+            )
+
+    def authorize(self, url: str, email: str = DEMO_EMAIL) -> str:
+        """Do the browser's part of a sign-in through a provider: sign a user in, and follow the redirect.
+
+        Args:
+            url: The address that the app sends the browser to.
+            email: Who signs in there.
+
+        Returns:
+            The address that the browser ends on, with a code. Nothing is requested from it.
+
+        Raises:
+            ConfigurationError: The address is malformed, or the user is unknown.
+        """
+        with problems_named():
+            return self._service.authorize(url, email)
+
+    def rotate_keys(
+        self,
+        *,
+        algorithm: Algorithm = "EdDSA",
+        keep_old: str | timedelta | None = "24h",
+        publish_after: str | timedelta | None = None,
+    ) -> str:
+        """Sign access tokens with a new key from now on, and return its id.
+
+        Args:
+            algorithm: ``EdDSA``, ``RS256``, ``RS384`` or ``RS512``.
+            keep_old: How long the old keys stay published; ``None`` withdraws them at once.
+            publish_after: How long the new key is missing from the published set; ``None`` for no time.
+
+        Raises:
+            ConfigurationError: An argument is malformed.
+        """
+        return self._service.keys.rotate(
+            algorithm=algorithm,
+            keep_old=None if keep_old is None else _seconds(keep_old, "keep_old"),
+            publish_after=0.0 if publish_after is None else _seconds(publish_after, "publish_after"),
+        )
 
     def configure(self, **settings: Unpack[Settings]) -> None:
         """Change the tenant's session settings, as ``admin/config`` does; ``None`` clears a limit.
@@ -202,98 +187,35 @@ class Emulator:
         Raises:
             ConfigurationError: A name or a value is wrong; nothing is changed then.
         """
-        self._rules.configure(settings)
-
-    # Trouble
-
-    def fail(
-        self,
-        route: str,
-        *,
-        status: int | None = None,
-        code: str | None = None,
-        body: bytes | str | None = None,
-        retry_after: float | str | None = None,
-        delay: float = 0.0,
-        drop: Drop | None = None,
-        when: When = "before",
-        times: int | None = 1,
-    ) -> None:
-        """Let the next requests on a route fail. Failures of a route happen in the order they were asked for.
-
-        Args:
-            route: The route's path below ``/v1`` or the end of it, such as ``token/refresh``.
-            status: Answer with this status and an error in the documented shape.
-            code: The error's code; each status has a usual one.
-            body: Answer with this body, in place of an error; the status is 200 unless given.
-            retry_after: The answer's ``Retry-After``: seconds or an HTTP date.
-            delay: Wait for so many real seconds first.
-            drop: Cut the connection ``before`` the rules run, ``after`` they did, or ``midway`` through the
-                answer.
-            when: Whether ``status`` and ``body`` answer ``before`` the rules run, or ``after``, in place of
-                their answer.
-            times: How many requests; ``None`` until ``clear_failures``.
-
-        Raises:
-            ConfigurationError: There is no such route, or the arguments name no failure or two at once.
-        """
-        data = body.encode() if isinstance(body, str) else body
-        fault = Fault(
-            status=status, code=code, body=data, retry_after=retry_after, delay=delay, drop=drop, when=when
-        )
-        self._faults.schedule(route, fault, times=times)
-
-    def clear_failures(self) -> None:
-        """Forget the failures that are still to come."""
-        self._faults.clear()
-
-    def hold(self, route: str, *, when: When = "before") -> Hold:
-        """Hold the requests on a route while the returned ``with`` block lasts.
-
-        Args:
-            route: The route's path below ``/v1`` or the end of it, such as ``token/refresh``.
-            when: ``before`` the rules run, or ``after``, when only the answer is missing.
-        """
-        return self._faults.hold(route, when=when)
-
-    def calls(self, route: str) -> int:
-        """Return how many requests a route has received, those that failed included."""
-        return self._faults.calls(route)
+        self._service.configure(settings)
 
     @property
     def rotations(self) -> int:
         """How many refreshes have succeeded."""
-        return self._rules.rotations
+        return self._service.rotations
 
     @property
     def reuses(self) -> int:
         """How many times a rotated refresh token was presented again."""
-        return self._rules.reuses
+        return self._service.reuses
 
-    def __repr__(self) -> str:
-        """Show where it is, and no key."""
-        return f"<Emulator at {self.url if getattr(self, '_port', 0) else 'no address yet'}>"
+    def _on_listening(self) -> None:
+        self._service.listen_at(self.url)
 
-    def _listen(self) -> BackgroundServer:
-        try:
-            return BackgroundServer(self._app, host=self._host, port=self._port)
-        except OSError as error:
-            where = f"{self._host}:{self._port}"
-            msg = f"The emulator cannot listen on {where}: {error}. Pick another address or port."
-            raise ConfigurationError(msg) from error
+    def _make_service(self, api: ApiName, answers: Shape, reuse_grace: str | timedelta | None) -> Service:
+        surroundings = Surroundings(self.clock, self.inbox, self._webhooks.emit)
+        if api == "v1":
+            return V1Service(
+                surroundings,
+                tenant_id=self.tenant_id,
+                publishable_key=Secret(self.publishable_key),
+                secret_key=Secret(self.secret_key),
+                shape=answers,
+                reuse_grace=reuse_grace,
+            )
+        msg = f"The emulator speaks api='v1', not {api!r}."
+        raise ConfigurationError(msg)
 
-    def _api(self, shape: Shape) -> Api:
-        return Api(
-            rules=self._rules,
-            issuer=self._issuer,
-            clock=self.clock,
-            publishable_key=Secret(self.publishable_key),
-            secret_key=Secret(self.secret_key),
-            shape=shape,
-        )
 
-    def _set_state(self, email: str, state: AccountState) -> None:
-        try:
-            self._rules.set_state(email, state)
-        except ApiProblem as refusal:
-            raise ConfigurationError(refusal.message) from None
+def _seconds(duration: str | timedelta, name: str) -> float:
+    return parse_duration(duration, name=name).total_seconds()

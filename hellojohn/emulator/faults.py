@@ -1,14 +1,15 @@
-"""What goes wrong on purpose: a queue of failures and of holds for each route, and a count of its requests.
+"""Failures on demand: a queue of failures and holds for each route, and a count of its requests.
 
-Pure bookkeeping, safe to share between threads; ``app`` carries it out. Routes are named by their path below
-``/v1``, and the end of a name will do: ``token/refresh`` for ``auth/token/refresh``.
+Pure bookkeeping, safe to share between threads; ``app`` carries it out. Each API names its routes. The end of
+a name selects it, with or without ``.json``: ``token/refresh`` for ``auth/token/refresh``, ``jwks`` for
+``.well-known/jwks.json``.
 """
 
 import threading
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
 
@@ -27,6 +28,7 @@ class Fault:
         code: The answer's error code.
         body: The answer's body, in place of an error.
         retry_after: Its ``Retry-After``: seconds or an HTTP date.
+        headers: Further headers of the answer. Without ``status`` and ``body``, of the real answer.
         delay: Real seconds to wait before anything else.
         drop: Cut the connection before the rules run, after them, or midway through the answer.
         when: Whether ``status`` and ``body`` answer before the rules run, or hide their answer.
@@ -36,17 +38,18 @@ class Fault:
     code: str | None = None
     body: bytes | None = None
     retry_after: float | str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     delay: float = 0.0
     drop: Drop | None = None
     when: When = "before"
 
     def __post_init__(self) -> None:
-        """Refuse a failure that is none, or two at once."""
-        if not (self.answers or self.delay > 0 or self.drop):
+        """Refuse a failure that does nothing, or two failures at once."""
+        if not (self.answers or self.delay > 0 or self.drop or self.headers):
             msg = "Say what goes wrong: status=503, body=..., delay=0.5 or drop='before'."
             raise ConfigurationError(msg)
-        if self.answers and self.drop:
-            msg = "A dropped connection carries no answer: give drop alone, or status and body."
+        if self.drop and (self.answers or self.headers):
+            msg = "A dropped connection carries no answer: give drop alone, or status, body and headers."
             raise ConfigurationError(msg)
         if self.status is not None and not 200 <= self.status <= 599:  # noqa: PLR2004
             msg = f"status is an HTTP status from 200 to 599, not {self.status!r}."
@@ -57,12 +60,12 @@ class Fault:
 
     @property
     def answers(self) -> bool:
-        """Whether the failure is an answer of its own."""
+        """Whether the failure replaces the answer."""
         return self.status is not None or self.body is not None
 
 
 class Hold:
-    """Requests on a route arrive and wait until the ``with`` block is left. Made by ``Emulator.hold``.
+    """Requests on a route arrive and wait until the ``with`` block ends. Made by ``Emulator.hold``.
 
     Attributes:
         arrived: Set when the first request waits.
@@ -86,7 +89,7 @@ class Hold:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let them go."""
+        """Release the requests."""
         self.release()
 
     def wait_arrived(self, count: int = 1, *, timeout: float = 10.0) -> None:
@@ -101,7 +104,7 @@ class Hold:
                 raise TimeoutError(msg)
 
     def release(self) -> None:
-        """Let the requests go, and hold no more. Leaving the block does the same."""
+        """Release the requests, and hold no more. The end of the block does the same."""
         self._faults.finish(self)
         with self._changed:
             first, self._released = not self._released, True
@@ -110,7 +113,7 @@ class Hold:
                 gate.set_result(None)
 
     def enter(self) -> Future[None] | None:
-        """Note a request; return what it waits for, or ``None`` when the hold is over."""
+        """Note a request; return the gate it waits at, or ``None`` when the hold is over."""
         with self._changed:
             if self._released:
                 return None
@@ -171,7 +174,7 @@ class Faults:
             return sum(self._calls[name] for name in names)
 
     def hold(self, route: str, *, when: When) -> Hold:
-        """Return a hold on a route, not begun yet."""
+        """Return a hold on a route that has not begun."""
         return Hold(self, self.matching(route), when)
 
     def start(self, hold: Hold) -> None:
@@ -186,20 +189,20 @@ class Faults:
                 self._holds.remove(hold)
 
     def gates(self, route: str, when: When) -> list[Future[None]]:
-        """Note a request at every hold on its route; return what it waits for."""
+        """Note a request at every hold on its route; return the gates it waits at."""
         with self._lock:
             holds = [hold for hold in self._holds if route in hold.routes and hold.when == when]
         gates = [hold.enter() for hold in holds]
         return [gate for gate in gates if gate is not None]
 
     def matching(self, route: str) -> list[str]:
-        """Return the routes whose names end so.
+        """Return the routes whose names end in ``route``.
 
         Raises:
-            ConfigurationError: There is none.
+            ConfigurationError: No route does.
         """
-        wanted = "/" + route.strip("/")
-        names = [name for name in self._routes if f"/{name}".endswith(wanted)]
+        wanted = "/" + route.strip("/").removesuffix(".json")
+        names = [name for name in self._routes if f"/{name}".removesuffix(".json").endswith(wanted)]
         if not names:
             msg = f"There is no route {route!r}. The routes are: {', '.join(sorted(self._routes))}."
             raise ConfigurationError(msg)

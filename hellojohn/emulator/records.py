@@ -1,4 +1,4 @@
-"""The values the session rules work on: users, sessions and what a sign-in grants. Pure and frozen."""
+"""Values that every API of the emulator shares: users to add, devices and sessions. Pure and frozen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class SessionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a user says about themselves."""
+    """The data that users give about themselves."""
 
     name: str | None = None
     username: str | None = None
@@ -33,16 +33,34 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class User:
-    """Somebody who can sign in."""
+class Access:
+    """The roles and scopes that an access token names."""
 
-    id: str
+    roles: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """A user to add.
+
+    Attributes:
+        email: The address to sign in with.
+        password: The password.
+        profile: The user's data.
+        access: The roles and scopes of the user's access tokens.
+        mfa_code: The code that always answers the user's authenticator app; ``None`` without one.
+        factors: Second factors that are sent: ``email_otp``, ``sms``.
+        verified: Whether the address counts as verified.
+    """
+
     email: str
     password: Secret
-    profile: Profile
-    mfa_code: Secret | None
-    created_at: float
-    state: AccountState = AccountState.ACTIVE
+    profile: Profile = field(default_factory=Profile)
+    access: Access = field(default_factory=Access)
+    mfa_code: Secret | None = None
+    factors: tuple[str, ...] = ()
+    verified: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +71,14 @@ class Device:
     ip_address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
-    """One sign-in and its life; ``serial`` counts sign-ins, ``token`` is the live token's digest."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionInfo:
+    """A session as ``Emulator.sessions`` shows it. Times are seconds since the epoch."""
 
     id: str
-    serial: int
     user_id: str
+    status: SessionStatus
     device: Device
-    mfa_verified: bool
     created_at: float
     last_active_at: float
-    expires_at: float
-    token: bytes = field(repr=False)
-    status: SessionStatus = SessionStatus.ACTIVE
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """What a sign-in or a refresh gives: the session, its user and the one live refresh token."""
-
-    session: Session
-    user: User
-    refresh_token: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Challenge:
-    """A second factor that is due, and the sign-in that waits for it."""
-
-    user_id: str
-    duration: str | None
-    device: Device
     expires_at: float

@@ -1,46 +1,52 @@
-"""Reads requests: bodies within bounds, fields of the right type, who calls. Everything else is refused.
+"""Reads requests: a body within bounds, fields of the right type, the caller's key or token.
 
-It is strict where the real service may be lenient, with an unknown field for one, so that a misspelt field is
+It is strict where the real service may be lenient. An unknown field is refused, so that a misspelt field is
 noticed on the developer's machine. It knows no session rule.
+
+Its refusals are ``invalid_request``, ``payload_too_large``, ``validation_failed`` and ``missing_token``. An
+API with other codes translates them in its ``Errors``.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Final, NoReturn, cast
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from hellojohn._duration import parse_duration
-from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
+from hellojohn.emulator.addresses import is_web_address
 from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import Device
 
 LARGEST_BODY: Final = 1_048_576
-_LARGEST_PAGE = 100
-_USUAL_PAGE = 20
 
 
 class Fields:
-    """The fields of a JSON object, each read as the type it must have."""
+    """The fields of a JSON object or a form, each read as the type that it must have."""
 
     def __init__(self, values: Mapping[str, object], *, allowed: tuple[str, ...]) -> None:
-        """Refuse the fields that are not ``allowed``."""
+        """Refuse every field that is not ``allowed``."""
         self._values = values
         for name in values:
             if name not in allowed:
                 refuse(f"There is no field {name[:40]!a} here; the fields are {', '.join(allowed)}.")
 
     def text(self, name: str) -> str:
-        """Return a text that must be there."""
+        """Return a required text."""
         value = self.optional_text(name)
         if value is None:
             refuse(f"{name} is missing.")
         return value
 
     def secret(self, name: str) -> Secret:
-        """Return a text that must be there, masked."""
+        """Return a required text, masked."""
         return Secret(self.text(name))
+
+    def optional_secret(self, name: str) -> Secret | None:
+        """Return a text, masked, or ``None`` when it is absent or null."""
+        value = self.optional_text(name)
+        return None if value is None else Secret(value)
 
     def optional_text(self, name: str) -> str | None:
         """Return a text, or ``None`` when it is absent or null."""
@@ -52,14 +58,14 @@ class Fields:
         return value
 
     def flag(self, name: str) -> bool:
-        """Return true or false; absent is false."""
+        """Return true or false; an absent field is false."""
         value = self._values.get(name, False)
         if not isinstance(value, bool):
             refuse(f"{name} must be true or false.")
         return value
 
     def mapping(self, name: str) -> Mapping[str, object]:
-        """Return an object; absent or null is an empty one."""
+        """Return an object; an absent or null field is an empty object."""
         value = self._values.get(name)
         if value is None:
             return {}
@@ -67,35 +73,31 @@ class Fields:
             refuse(f"{name} must be an object.")
         return cast("dict[str, object]", value)
 
-    def session_duration(self) -> str | None:
-        """Return the duration that ``session_options`` asks for."""
-        duration = Fields(self.mapping("session_options"), allowed=("duration",)).optional_text("duration")
-        if duration is None:
-            return None
-        try:
-            parse_duration(duration, name="session_options.duration")
-        except ConfigurationError as error:
-            refuse(str(error))
-        return duration
+    def optional_url(self, name: str) -> str | None:
+        """Return an address that a browser can be sent to, or ``None`` when it is absent or null."""
+        value = self.optional_text(name)
+        if value is not None and not is_web_address(value):
+            refuse(f"{name} must be an http or https address without a user, a password or a fragment.")
+        return value
 
 
 def refuse(message: str) -> NoReturn:
     """Refuse a value, with a sentence that names it."""
-    raise ApiProblem("validation_failed", message)
+    raise ApiProblem("validation_failed", message, status=422)
 
 
 async def receive_body(request: Request, *, largest: float) -> None:
-    """Take the whole body in, for ``body`` to return, and stop where it gets too large."""
+    """Receive the whole body for ``body`` to return, and stop when it gets larger than ``largest`` bytes."""
     received = bytearray()
     async for chunk in request.stream():
         received += chunk
         if len(received) > largest:
-            raise ApiProblem("payload_too_large")
+            raise ApiProblem("payload_too_large", "The body is larger than 1 MiB.", status=413)
     request.state.body = bytes(received)
 
 
 def body(request: Request) -> bytes:
-    """Return the body that ``receive_body`` took in."""
+    """Return the body that ``receive_body`` received."""
     received: bytes = request.state.body
     return received
 
@@ -103,51 +105,52 @@ def body(request: Request) -> bytes:
 def read_object(request: Request) -> dict[str, object]:
     """Return the body as a JSON object."""
     try:
-        value: object = json.loads(body(request), parse_constant=_no_constant)
+        value: object = json.loads(body(request), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise ApiProblem("invalid_request")
+        raise ApiProblem("invalid_request", "The body is not a JSON object.", status=400)
     return cast("dict[str, object]", value)
 
 
 def read_fields(request: Request, *allowed: str) -> Fields:
-    """Return the body's fields, of which only these may occur."""
+    """Return the body's fields. Any field that is not ``allowed`` is refused."""
     return Fields(read_object(request), allowed=allowed)
 
 
+def read_form(request: Request, *allowed: str) -> Fields:
+    """Return the fields of a form that a browser posts. An empty field counts as absent."""
+    try:
+        pairs = parse_qsl(body(request).decode(), max_num_fields=20, errors="strict")
+    except ValueError:
+        raise ApiProblem("invalid_request", "The body is not a form.", status=400) from None
+    return Fields(dict(pairs), allowed=allowed)
+
+
+def read_query(request: Request, *allowed: str) -> Fields:
+    """Return the fields of the query. An empty field counts as absent."""
+    values = {name: value for name, value in request.query_params.items() if value}
+    return Fields(values, allowed=allowed)
+
+
 def bearer(request: Request) -> Secret:
-    """Return the key or token the caller sent."""
+    """Return the key or token that the caller sent."""
     scheme, _, credential = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential.strip():
-        raise ApiProblem("missing_token")
+        message = "Send an Authorization header: Bearer and the key or token."
+        raise ApiProblem("missing_token", message, status=401)
     return Secret(credential.strip())
 
 
 def device(request: Request) -> Device:
-    """Return where the request came from."""
-    address = request.client.host if request.client else None
-    return Device(request.headers.get("user-agent"), address)
-
-
-def page(request: Request) -> tuple[int, int | None]:
-    """Return how many items the caller wants, and the serial that the page starts below."""
-    query = request.query_params
-    limit = _number(query.get("limit", str(_USUAL_PAGE)))
-    if limit is None or not 1 <= limit <= _LARGEST_PAGE:
-        refuse(f"limit is a number from 1 to {_LARGEST_PAGE}.")
-    cursor = _number(query.get("cursor", "0"))
-    if cursor is None:
-        refuse("cursor is the next_cursor of the page before, unchanged.")
-    return limit, cursor if "cursor" in query else None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 12 else None  # noqa: PLR2004
+    """Return where the request came from. A back end names its browser's address in ``X-Forwarded-For``."""
+    connected = request.client.host if request.client else None
+    forwarded = request.headers.get("x-forwarded-for", "").partition(",")[0].strip()
+    return Device(request.headers.get("user-agent"), forwarded or connected)
 
 
 def _is_unicode(text: str) -> bool:
-    """JSON can spell half a surrogate pair, which no UTF-8 can carry on."""
+    """Return whether the text can be encoded: JSON can spell half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -155,6 +158,6 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _no_constant(name: str) -> NoReturn:
-    """``NaN`` and the infinities are no JSON, whatever ``json`` says."""
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse ``NaN`` and the infinities, which ``json`` accepts although JSON has none."""
     raise ValueError(name)

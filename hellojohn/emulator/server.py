@@ -1,7 +1,7 @@
-"""Runs the application with uvicorn on a thread of its own, and ends it at once.
+"""Runs the application with uvicorn on a separate thread, and stops it at once.
 
-uvicorn's own shutdown waits for open connections and polls; an emulator that is stopped behaves like a
-service that is gone: what is open is cut. It knows nothing of sessions.
+uvicorn's own shutdown polls and waits for open connections. A stopped emulator behaves like a service that is
+gone instead: open connections are cut. This module knows nothing of sessions.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ _LAST_WORDS: Final = 0.02
 
 
 class BackgroundServer:
-    """One listening socket and the thread that serves it. It is started once and stopped once.
+    """One listening socket and the thread that serves it. Start it once, and stop it once.
 
     Attributes:
         port: The port it listens on.
     """
 
     def __init__(self, app: Starlette, *, host: str, port: int) -> None:
-        """Listen: from here on connections are taken, and wait for ``start``.
+        """Listen: the system accepts connections from here on, and they wait for ``start``.
 
         Raises:
             OSError: The address cannot be listened on.
@@ -42,7 +42,11 @@ class BackgroundServer:
         self.port: int = self._listener.getsockname()[1]
 
     def start(self) -> None:
-        """Serve; return once requests are answered."""
+        """Serve; return once requests are answered.
+
+        Raises:
+            Exception: The server ended before it was ready; its error.
+        """
         self._thread.start()
         wait((self._server.ready, self._ended), _PATIENCE, FIRST_COMPLETED)
         if not self._server.ready.done():
@@ -52,7 +56,10 @@ class BackgroundServer:
     def stop(self) -> None:
         """Stop listening and cut every connection; return when the thread has ended.
 
-        In a process forked meanwhile, where the thread never ran, it does nothing.
+        In a forked child, where the thread does not run, this does nothing.
+
+        Raises:
+            Exception: The server broke down earlier; its error.
         """
         self._server.end()
         self._thread.join(_PATIENCE)
@@ -63,17 +70,17 @@ class BackgroundServer:
         try:
             with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
                 runner.run(self._server.serve(sockets=[self._listener]))
-        except BaseException as error:  # noqa: BLE001  # it comes out of start or stop
+        except BaseException as error:  # noqa: BLE001 - start or stop raises it
             self._ended.set_exception(error)
         else:
             self._ended.set_result(None)
 
 
 class _Server(Server):
-    """uvicorn without its polling: it starts, waits to be told to end, and ends."""
+    """uvicorn without its polling: it waits for ``end`` and then ends."""
 
     def __init__(self, app: Starlette) -> None:
-        # log_config=None leaves the logging of the process, which is not ours, as it is.
+        # log_config=None: the logging of the process belongs to the app.
         config = Config(
             app,
             http=_Connection,
@@ -91,18 +98,18 @@ class _Server(Server):
         self._ending = asyncio.Event()
 
     def end(self) -> None:
-        """Make the server end; to be called from another thread."""
-        with suppress(RuntimeError):  # the loop is closed: it has ended by itself
+        """Make the server end. Safe to call from another thread."""
+        with suppress(RuntimeError):  # the loop is closed: the server has ended by itself
             self._loop.call_soon_threadsafe(self._ending.set)
 
     async def main_loop(self) -> None:
-        """Serve until told to end."""
+        """Serve until ``end`` is called."""
         self._loop = asyncio.get_running_loop()
         self.ready.set_result(None)
         await self._ending.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Leave nothing open, and let requests that are held notice."""
+        """Close everything, and cancel the requests that are held."""
         for listener in sockets or ():
             _shut(listener)
         for server in self.servers:
@@ -118,11 +125,11 @@ class _Server(Server):
 
 
 class _Connection(H11Protocol):
-    """uvicorn's connection, with no access log and a way for the application to cut it."""
+    """uvicorn's connection without an access log, and with a way for the application to cut it."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        # asyncio sets this only on sockets that name their protocol; without it an answer takes 40 ms more.
+        # asyncio sets this only on sockets that name their protocol. Without it an answer takes 40 ms longer.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.access_log = False
         self.app_state = {**self.app_state, "cut": partial(cut, transport)}
@@ -135,6 +142,6 @@ def cut(transport: asyncio.Transport) -> None:
 
 
 def _shut(connection: socket.socket) -> None:
-    """Shut a socket for every process: one that was forked meanwhile holds it, too."""
+    """Shut a socket down in every process: a forked child holds a copy of it."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)

@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from hellojohn.stores._protocol import TokenStore
+from hellojohn.stores._protocol import LockedValue, TokenStore
 from hellojohn.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ __all__ = [
     "EncryptedStore",
     "FileStore",
     "KeyringStore",
+    "LockedValue",
     "MemoryStore",
     "RedisStore",
     "TokenStore",

@@ -1,60 +1,132 @@
-"""What a store may do beyond the protocol, and what is done where it does not. Knows no store of ours.
+"""The optional parts of a ``TokenStore``, and what replaces each part in a store without it.
 
-Everybody who is given a ``TokenStore`` uses the optional parts through here.
+Code that is given a ``TokenStore`` uses the optional parts through this module. It knows no particular store.
 """
 
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import lru_cache, partial
 from itertools import count
+from typing import cast
 
 from hellojohn._secret import Secret
-from hellojohn.stores._protocol import TokenStore
+from hellojohn.stores._protocol import LockedValue, TokenStore
 
 Save = Callable[[str, Secret, float | None], None]
-"""Puts a text under a key, to be worthless after so many seconds."""
+"""Puts a text under a key; the last argument is the number of seconds after which the text is worthless."""
 
 
 def saver(store: TokenStore) -> Save:
-    """Return what saves a text in ``store``, with its expiry where ``save`` takes ``expires_in``."""
-    plain: Callable[..., None] = store.save
-    with suppress(TypeError, ValueError):  # a callable without a signature, such as one written in C
-        if "expires_in" in inspect.signature(plain).parameters:
-            return lambda key, text, expires_in: plain(key, text.reveal(), expires_in=expires_in)
-    return lambda key, text, _: plain(key, text.reveal())
+    """Return a function that saves in ``store``, with the expiry where ``save`` takes ``expires_in``."""
+    save: Callable[..., None] = store.save
+    if _takes_expiry(getattr(save, "__func__", save)):
+        return lambda key, text, expires_in: save(key, text.reveal(), expires_in=expires_in)
+    return lambda key, text, _: save(key, text.reveal())
 
 
 def loaded(store: TokenStore, key: str) -> Secret | None:
-    """Return what is under ``key``, wrapped at once."""
-    text = store.load(key)
+    """Return the text under ``key`` as a ``Secret``, or ``None``."""
+    return wrapped(store.load(key))
+
+
+def wrapped(text: str | None) -> Secret | None:
+    """Return ``text`` as a ``Secret``."""
     return None if text is None else Secret(text)
 
 
 def lease_of(store: TokenStore) -> float | None:
-    """Return for how many seconds a killed holder keeps a lock; ``None`` where it loses it at once."""
+    """Return the seconds for which a killed holder keeps a lock; ``None`` if it loses the lock at once."""
     lease: float | None = getattr(store, "lease", None)
     return lease
 
 
-def set_aside(store: TokenStore, key: str) -> str | None:
-    """Move what is under ``key`` out of the way, and say where to; ``None`` when nothing was there.
+def enter_lock(store: TokenStore, key: str, timeout: float) -> tuple[Callable[[], object], LockedValue]:
+    """Take the lock of ``key``.
 
-    Without a way of the store's own, the text goes under the next free of the keys ``key.corrupt-N``.
+    Returns:
+        The function that releases the lock, to be called once, and the value under the key. In a store whose
+        lock returns no ``LockedValue``, the value uses ``load`` and ``save``, and ``release=True`` leaves the
+        release to that function.
+
+    Raises:
+        StoreLocked: Another thread or process held the lock for the whole wait.
+        StoreError: The store failed.
     """
-    move: Callable[[str], str | None] | None = getattr(store, "set_aside", None)
+    lock = store.lock(key, timeout)
+    value = locked_value(lock.__enter__()) or StoreValue(store, key)
+    return partial(lock.__exit__, None, None, None), value
+
+
+def without_lock(store: TokenStore, key: str) -> LockedValue:
+    """Return the value under ``key`` for a caller that works without the lock, or holds it already."""
+    return StoreValue(store, key)
+
+
+def locked_value(entered: object) -> LockedValue | None:
+    """Return the object that a lock returned on entering, if it is a ``LockedValue``.
+
+    A lock may also return the store or a lock object.
+    """
+    if hasattr(entered, "load") and hasattr(entered, "save") and not hasattr(entered, "lock"):
+        return cast("LockedValue", entered)
+    return None
+
+
+def quarantine(store: TokenStore, key: str) -> str | None:
+    """Move the data under ``key`` to another place and describe that place; ``None`` if there was no data.
+
+    In a store without ``quarantine``, the text goes to the next free one of the keys ``key.corrupt-N``.
+    """
+    move: Callable[[str], str | None] | None = getattr(store, "quarantine", None)
     if move is not None:
         return move(key)
     found = loaded(store, key)
     if found is None:
         return None
     names = (f"{key}.corrupt-{number}" for number in count(1))
-    aside = next(name for name in names if loaded(store, name) is None)
-    store.save(aside, found.reveal())
+    place = next(name for name in names if loaded(store, name) is None)
+    store.save(place, found.reveal())
     store.delete(key)
-    return aside
+    return place
 
 
 def describe(store: TokenStore) -> Mapping[str, str]:
-    """Return the facts that the store tells about itself."""
-    tell: Callable[[], Mapping[str, str]] | None = getattr(store, "describe", None)
-    return {} if tell is None else tell()
+    """Return the facts that the store reports about itself."""
+    report: Callable[[], Mapping[str, str]] | None = getattr(store, "describe", None)
+    return {} if report is None else report()
+
+
+class StoreValue:
+    """The text under a locked key of a store whose lock returns no ``LockedValue``."""
+
+    def __init__(self, store: TokenStore, key: str) -> None:
+        """Use ``load`` and ``save`` of ``store``."""
+        self._store = store
+        self._key = key
+        self._save = saver(store)
+
+    def load(self) -> str | None:
+        """Return the text under the key, or ``None``."""
+        return self._store.load(self._key)
+
+    def save(self, text: str, *, expires_in: float | None = None, release: bool = False) -> None:
+        """Put ``text`` under the key; the lock is released when it is left, whatever ``release`` says."""
+        del release
+        secret = Secret(text)
+        del text  # the store may raise, and a traceback shows the locals
+        self._save(self._key, secret, expires_in)
+
+
+def _takes_expiry(save: Callable[..., object]) -> bool:
+    with suppress(TypeError):  # of an unhashable callable
+        return _has_expires_in(save)
+    return False
+
+
+@lru_cache(maxsize=64)
+def _has_expires_in(save: Callable[..., object]) -> bool:
+    # A callable written in C may have no signature. An expiry that it does not take would break each save.
+    with suppress(TypeError, ValueError):
+        return "expires_in" in inspect.signature(save).parameters
+    return False

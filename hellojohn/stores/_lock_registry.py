@@ -14,6 +14,17 @@ class _Hold(NamedTuple):
     token: str
 
 
+def refuse_in_child(pid: int, key: str) -> None:
+    """Refuse to use a lock in a child of the process that took it.
+
+    Raises:
+        StoreLocked: The process ``pid`` took the lock of ``key``, and this is another process.
+    """
+    if os.getpid() != pid:
+        msg = f"This process was forked inside the lock of {key!r}, which its parent still holds."
+        raise StoreLocked(msg)
+
+
 class HeldLocks(threading.local):
     """A thread's own record of the locks it holds, each with the token that proves it."""
 
@@ -36,10 +47,10 @@ class HeldLocks(threading.local):
             StoreLocked: The process was forked inside the lock: it is still the parent's.
         """
         hold = self._holds.get(key)
-        if hold and hold.pid != os.getpid():
-            msg = f"This process was forked inside the lock of {key!r}, which its parent still holds."
-            raise StoreLocked(msg)
-        return hold.token if hold else None
+        if hold is None:
+            return None
+        refuse_in_child(hold.pid, key)
+        return hold.token
 
     @contextmanager
     def noted(self, key: str, token: str = "") -> Generator[None]:

@@ -4,17 +4,26 @@ import os
 import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt
 from hellojohn._secret import Secret
-from hellojohn.stores._capabilities import describe, lease_of, loaded, saver, set_aside
+from hellojohn.stores._capabilities import (
+    describe,
+    lease_of,
+    loaded,
+    locked_value,
+    quarantine,
+    saver,
+    wrapped,
+)
 from hellojohn.stores._checks import check_store
 from hellojohn.stores._encoding import refuse_unfit
-from hellojohn.stores._protocol import TokenStore
+from hellojohn.stores._protocol import LockedValue, TokenStore
 
 if TYPE_CHECKING:
     from hellojohn.stores._cipher import Cipher, Key
@@ -89,17 +98,7 @@ class EncryptedStore:
                 version of the SDK.
             StoreError: The inner store failed.
         """
-        record = loaded(self._inner, key)
-        if record is None:
-            return None
-        match = self._matched(key, record)
-        text = match and self._decrypted(key, match)
-        if text is None:
-            msg = (
-                f"What {self!r} holds for {key!r} is not encrypted, or was changed. Nothing was changed now."
-            )
-            raise StoreCorrupt(msg)
-        return text
+        return self._opened(key, loaded(self._inner, key))
 
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
         """Put ``text`` under ``key``, encrypted with the first key.
@@ -110,34 +109,29 @@ class EncryptedStore:
         """
         secret = Secret(text)
         del text
-        refuse_unfit(secret)
-        salt, cipher = self._keys[0].fresh()
-        head = f"{_KIND}:{cipher.id}:{salt}:"
-        body = urlsafe_b64encode(cipher.encrypt(secret, f"{head}{key}")).decode()
-        self._save(key, Secret(f"{head}{body}"), expires_in)
+        self._save(key, self._sealed(key, secret), expires_in)
 
     def delete(self, key: str) -> None:
         """Remove what is under ``key``."""
         self._inner.delete(key)
 
-    def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self, key: str, timeout: float) -> Generator[LockedValue | None]:
         """Take the inner store's lock of ``key``, waiting up to ``timeout`` seconds."""
-        return self._inner.lock(key, timeout)
+        with self._inner.lock(key, timeout) as entered:
+            value = locked_value(entered)
+            if value is None:
+                yield None
+            else:
+                yield _EncryptedValue(value, partial(self._opened, key), partial(self._sealed, key))
 
-    def set_aside(self, key: str) -> str | None:
-        """Let the inner store set aside what is under ``key``, still encrypted.
+    def quarantine(self, key: str) -> str | None:
+        """Let the inner store move the data under ``key`` to another place, still encrypted.
 
         Raises:
-            StoreCorrupt: Another encryption key or a later version can read it. It was left as it is.
             StoreError: The inner store failed.
         """
-        record = None
-        with suppress(StoreCorrupt):
-            record = loaded(self._inner, key)
-        match = record and self._matched(key, record)
-        if match:
-            self._cipher(key, match[2], match[3])
-        return set_aside(self._inner, key)
+        return quarantine(self._inner, key)
 
     def describe(self) -> Mapping[str, str]:
         """Return facts for ``doctor``: those of the inner store, and which keys there are, by their ids.
@@ -153,13 +147,31 @@ class EncryptedStore:
             "encrypted": f"AES-256-GCM with {first}{reads}",
         }
 
+    def _opened(self, key: str, record: Secret | None) -> str | None:
+        """Return the text in a record of ``key``."""
+        if record is None:
+            return None
+        match = self._matched(key, record)
+        text = match and self._decrypted(key, match)
+        if text is None:
+            msg = f"The record of {key!r} in {self!r} is not encrypted, or was changed. It is left as it was."
+            raise StoreCorrupt(msg)
+        return text
+
+    def _sealed(self, key: str, text: Secret) -> Secret:
+        """Return the record of ``key`` for a text."""
+        refuse_unfit(text)
+        salt, cipher = self._keys[0].fresh()
+        head = f"{_KIND}:{cipher.id}:{salt}:"
+        return Secret(f"{head}{urlsafe_b64encode(cipher.encrypt(text, f'{head}{key}')).decode()}")
+
     def _matched(self, key: str, record: Secret) -> re.Match[str] | None:
         if _LATER.match(record.reveal()):
             msg = (
                 f"What {self!r} holds for {key!r} was encrypted by a later version of hellojohn: upgrade this"
                 " one. Nothing was changed."
             )
-            raise StoreCorrupt(msg)
+            raise StoreCorrupt(msg, readable_elsewhere=True)
         return _RECORD.fullmatch(record.reveal())
 
     def _decrypted(self, key: str, match: re.Match[str]) -> str | None:
@@ -180,7 +192,31 @@ class EncryptedStore:
             f"What {self!r} holds for {key!r} was encrypted with another key ({id_}). Give that key as well:"
             " EncryptedStore(inner, [new_key, old_key]). Nothing was changed."
         )
-        raise StoreCorrupt(msg)
+        raise StoreCorrupt(msg, readable_elsewhere=True)
+
+
+class _EncryptedValue:
+    """The text under a locked key, encrypted in the inner store's ``LockedValue``."""
+
+    def __init__(
+        self,
+        value: LockedValue,
+        opened: Callable[[Secret | None], str | None],
+        sealed: Callable[[Secret], Secret],
+    ) -> None:
+        self._value = value
+        self._opened = opened
+        self._sealed = sealed
+
+    def load(self) -> str | None:
+        """Return the text, decrypted, or ``None``."""
+        return self._opened(wrapped(self._value.load()))
+
+    def save(self, text: str, *, expires_in: float | None = None, release: bool = False) -> None:
+        """Put ``text`` under the key, encrypted."""
+        secret = Secret(text)
+        del text  # before anything can raise: a traceback shows the locals
+        self._value.save(self._sealed(secret).reveal(), expires_in=expires_in, release=release)
 
 
 def _wrapped(key: object) -> list[Secret]:

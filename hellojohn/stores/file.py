@@ -124,7 +124,7 @@ class FileStore:
         with file_lock(file, timeout), self._held.noted(key):
             yield
 
-    def set_aside(self, key: str) -> str | None:
+    def quarantine(self, key: str) -> str | None:
         """Rename the file of ``key`` to the next free ``*.corrupt-N`` and return its new path.
 
         Raises:

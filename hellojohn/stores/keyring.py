@@ -115,7 +115,7 @@ class KeyringStore:
         with file_lock(file, timeout):
             yield
 
-    def set_aside(self, key: str) -> str | None:
+    def quarantine(self, key: str) -> str | None:
         """Move what is under ``key`` to the next free entry ``*.corrupt-N``, and return its name.
 
         Raises:

@@ -71,7 +71,7 @@ class MemoryStore:
         finally:
             lock.release()
 
-    def set_aside(self, key: str) -> str | None:
+    def quarantine(self, key: str) -> str | None:
         """Move what is under ``key`` to ``key.corrupt-1`` (or the next free number) and return that key."""
         self._refuse_inherited(key)
         text = self._texts.pop(key, None)

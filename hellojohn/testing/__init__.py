@@ -1,10 +1,13 @@
 """For tests: pytest fixtures with an emulator behind them, and the contract that a token store must keep.
 
-With ``hellojohn[emulator]`` installed, pytest has these fixtures by itself:
+With ``hellojohn[emulator]`` installed, pytest finds these fixtures:
 
-- ``hellojohn_emulator``: a running ``hellojohn.emulator.Emulator`` of the test's own.
-- ``hellojohn_client``: a signed-out ``HelloJohn`` that talks to it and goes by its clock.
+- ``hellojohn_emulator``: a running ``hellojohn.emulator.Emulator`` for this test.
+- ``hellojohn_client``: a signed-out ``HelloJohn`` that talks to it and uses its clock.
 - ``hellojohn_async_client``: the same for ``AsyncHelloJohn``.
+- ``hellojohn_environment``: its environment variables, set, for an app that makes its own client.
+- ``hellojohn_headers``: a function that returns the ``Authorization`` header of a signed-in user.
+- ``hellojohn_api``: the API that it speaks, ``"v1"``; override it to test on another one.
 """
 
 from importlib import import_module
@@ -24,7 +27,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    """Load ``name``, and what it needs, when it is first asked for."""
+    """Load ``name`` when it is first used."""
     if name not in _LAZY:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)

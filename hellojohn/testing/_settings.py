@@ -1,32 +1,50 @@
 """The settings that bind a client to an emulator. Not for services elsewhere: nothing here is encrypted."""
 
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from httpx import BaseTransport, HTTPTransport
 
-from hellojohn._models import Clock
+from hellojohn._clock import Clock
 from hellojohn.emulator import Emulator
 
 
 class ClientSettings(TypedDict):
     """Arguments of ``HelloJohn`` and ``AsyncHelloJohn``."""
 
+    api: Literal["v1", "v2"]
     tenant_id: str
     publishable_key: str
     secret_key: str
+    client_id: str | None
     api_url: str
     transport: BaseTransport
     clock: Clock
 
 
 def settings_for(emulator: Emulator) -> ClientSettings:
-    """Return everything that the environment would fill in otherwise: another service's key, or a proxy."""
+    """Return every argument that the environment would fill in otherwise, such as another key or a proxy."""
     return {
+        "api": emulator.api,
         "tenant_id": emulator.tenant_id,
         "publishable_key": emulator.publishable_key,
         "secret_key": emulator.secret_key,
+        "client_id": emulator.client_id,
         "api_url": emulator.url,
-        # Loading certificates takes longer than a test, and plain HTTP has no use for any.
+        # Loading certificates takes longer than a test, and plain HTTP needs none.
         "transport": HTTPTransport(verify=False),
         "clock": emulator.clock,
     }
+
+
+def environment_for(emulator: Emulator) -> dict[str, str]:
+    """Return the environment variables that lead a client to the emulator."""
+    variables = {
+        "HELLOJOHN_API_URL": emulator.url,
+        "HELLOJOHN_TENANT_ID": emulator.tenant_id,
+        "HELLOJOHN_PUBLISHABLE_KEY": emulator.publishable_key,
+        "HELLOJOHN_SECRET_KEY": emulator.secret_key,
+        "HELLOJOHN_WEBHOOK_SECRET": emulator.webhook_secret,
+    }
+    if emulator.client_id is not None:
+        variables["HELLOJOHN_CLIENT_ID"] = emulator.client_id
+    return variables

@@ -1,4 +1,4 @@
-"""What a child process does to a store while ``TokenStoreContract`` watches. Light: each child loads it."""
+"""The tasks of the child processes of ``TokenStoreContract``. Few imports: each child loads this module."""
 
 import pickle
 import sys
@@ -8,12 +8,12 @@ from hellojohn.stores import TokenStore
 
 
 def stamped(number: int) -> str:
-    """Return a text that shows its number in every field, of a length that depends on it."""
+    """Return a text that shows its number in every field, and whose length depends on the number."""
     return f"{number:08d}-\N{LATIN SMALL LETTER E WITH ACUTE} " * (50 + number % 7 * 100)
 
 
 def is_whole(text: str) -> bool:
-    """Return whether ``text`` is one that ``stamped`` made, all of it."""
+    """Return whether ``text`` is all of one text that ``stamped`` made."""
     return text[:8].isdigit() and text == stamped(int(text[:8]))
 
 
@@ -24,14 +24,14 @@ def count_up(store: TokenStore, key: str, rounds: int) -> None:
             store.save(key, str(int(store.load(key) or "0") + 1))
 
 
-def count_up_when_told(store: TokenStore, key: str, rounds: int) -> None:
-    """Wait for a word, so that several children begin at once; count up."""
+def count_up_on_signal(store: TokenStore, key: str, rounds: int) -> None:
+    """Wait for a signal, so that several children begin at once, and count up."""
     report_and_wait()
     count_up(store, key, rounds)
 
 
 def write_stamped(store: TokenStore, key: str, rounds: int) -> None:
-    """Save one stamped text after the other, and say so after the first."""
+    """Save one stamped text after the other, and report after the first."""
     store.save(key, stamped(0))
     report_and_wait()
     for number in range(1, rounds):
@@ -39,14 +39,14 @@ def write_stamped(store: TokenStore, key: str, rounds: int) -> None:
 
 
 def hold(store: TokenStore, key: str) -> None:
-    """Take the lock, say so, and never let go."""
+    """Take the lock, report, and hold the lock until the process is killed."""
     with store.lock(key, 60):
         report_and_wait()
 
 
 def report_and_wait() -> None:
-    """Tell the parent that this point is reached, and wait for its word."""
-    sys.stdout.write("here\n")
+    """Report to the parent that this point is reached, and wait for its signal."""
+    sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.buffer.readline()
 

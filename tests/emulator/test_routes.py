@@ -8,6 +8,7 @@ import jwt
 import pytest
 
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+from hellojohn.emulator.v1.policy import seconds
 
 START = 1_700_000_000.0
 
@@ -25,7 +26,7 @@ def claims(token):
 
 class TestSigningIn:
     def test_the_nested_shape(self, caller):
-        """Sign-in answers with the user and the session, and says when both lives end."""
+        """Sign-in answers with the user, the session and both expiries."""
         body = {"email": DEMO_EMAIL, "password": DEMO_PASSWORD, "session_options": {"duration": "8h"}}
         answer = caller.public("/v1/auth/sign-in", body)
         assert answer.status_code == 200
@@ -43,7 +44,7 @@ class TestSigningIn:
         assert answer.json()["user"]["email"] == DEMO_EMAIL
 
     def test_the_flat_shape(self, clock):
-        """The other documented shape is there to be chosen."""
+        """The other documented shape can be chosen."""
         with Emulator(clock=clock, answers="flat") as emulator:
             answer = httpx.post(
                 f"{emulator.url}/v1/auth/sign-in",
@@ -57,8 +58,8 @@ class TestSigningIn:
         assert set(answer.json()) == {"access_token", "refresh_token", "expires_in", "session_id"}
         assert answer.json()["expires_in"] == 3600
 
-    def test_a_longer_session_than_allowed_is_capped_and_said_so(self, caller):
-        """The answer's expiry is the tenant's, not the one asked for."""
+    def test_a_longer_session_than_allowed_is_capped(self, caller):
+        """The answer's expiry shows the tenant's duration, not the one asked for."""
         session = caller.sign_in(session_options={"duration": "1y"})
         assert moment(session["refresh_token_expires_at"]) == START + 30 * 86_400
 
@@ -67,8 +68,8 @@ class TestSigningIn:
         answer = caller.public("/v1/auth/sign-in", {"email": DEMO_EMAIL, "password": "wrong"})
         assert caller.code(answer) == (401, "invalid_credentials")
 
-    def test_an_unknown_field_is_noticed(self, caller):
-        """The JavaScript spelling would silently give the longest session; here it is refused by name."""
+    def test_an_unknown_field_is_refused(self, caller):
+        """The JavaScript spelling would silently give the longest session, so it is refused by name."""
         body = {"email": DEMO_EMAIL, "password": DEMO_PASSWORD, "sessionOptions": {"duration": "8h"}}
         answer = caller.public("/v1/auth/sign-in", body)
         assert caller.code(answer) == (422, "validation_failed")
@@ -76,7 +77,7 @@ class TestSigningIn:
 
     @pytest.mark.parametrize("options", ["30d", {"duration": "a month"}, {"duration": 30}, {"length": "30d"}])
     def test_malformed_session_options_are_refused(self, caller, options):
-        """A duration is text like 30d, in an object with nothing else."""
+        """A duration is text such as 30d, in an object with nothing else."""
         body = {"email": DEMO_EMAIL, "password": DEMO_PASSWORD, "session_options": options}
         assert caller.code(caller.public("/v1/auth/sign-in", body)) == (422, "validation_failed")
 
@@ -93,7 +94,7 @@ class TestSigningIn:
 
 class TestSigningUp:
     def test_a_new_user_is_signed_in(self, caller):
-        """Sign-up answers 201 in the shape of sign-in, and keeps what the user said."""
+        """Sign-up answers 201 in the shape of sign-in, and keeps the user's data."""
         told = {"name": "Ada", "username": "ada", "metadata": {"plan": ["pro", None]}}
         body = {"email": "ada@example.com", "password": "12345678", **told}
         answer = caller.public("/v1/auth/sign-up", body)
@@ -111,15 +112,15 @@ class TestSigningUp:
             ("ada", "12345678", (422, "invalid_email")),
         ],
     )
-    def test_what_is_refused(self, caller, email, password, expected):
-        """A taken address, a weak password and no address have their codes."""
+    def test_sign_ups_that_are_refused(self, caller, email, password, expected):
+        """A taken address, a weak password and a malformed address have their codes."""
         answer = caller.public("/v1/auth/sign-up", {"email": email, "password": password})
         assert caller.code(answer) == expected
 
 
 class TestSecondFactor:
     def test_the_challenge_is_answered(self, caller, emulator):
-        """Sign-in asks for the factor with an id and the factors; the answer is that of a sign-in."""
+        """Sign-in answers with a challenge and its factors. The right code gets a sign-in's answer."""
         emulator.add_user("ada@example.com", "correct horse", mfa_code="123456")
         body = {"email": "ada@example.com", "password": "correct horse"}
         answer = caller.public("/v1/auth/sign-in", body)
@@ -140,7 +141,7 @@ class TestSecondFactor:
 
 class TestRefreshing:
     def test_it_rotates(self, caller, emulator):
-        """A refresh gives two new tokens and the life of the first."""
+        """A refresh gives two new tokens and the access token's life."""
         session = caller.sign_in()
         answer = caller.refresh(session["refresh_token"])
         assert answer.status_code == 200
@@ -151,7 +152,7 @@ class TestRefreshing:
         assert emulator.rotations == 1
 
     def test_reuse_revokes_the_session(self, caller, emulator):
-        """A rotated token is told apart from a made-up one, and costs the session."""
+        """A rotated token revokes the session, and a made-up one does not."""
         old = caller.sign_in()["refresh_token"]
         new = caller.refresh(old).json()["refresh_token"]
         assert caller.code(caller.refresh("rt_made_up")) == (401, "refresh_token_invalid")
@@ -160,7 +161,7 @@ class TestRefreshing:
         assert emulator.reuses == 1
 
     def test_the_clock_ends_the_session(self, caller, emulator):
-        """Moving the clock past the duration ends the session, rotated tokens included."""
+        """Past the duration the session is over, and its rotated token is expired."""
         old = caller.sign_in()["refresh_token"]
         new = caller.refresh(old).json()["refresh_token"]
         emulator.advance("31d")
@@ -168,7 +169,7 @@ class TestRefreshing:
         assert caller.code(caller.refresh(old)) == (401, "refresh_token_expired")
 
     def test_the_access_tokens_life_follows_the_settings(self, caller, emulator):
-        """A changed life counts from the next refresh."""
+        """A changed life counts from the next refresh on."""
         token = caller.sign_in()["refresh_token"]
         emulator.configure(access_token_ttl="15m")
         answer = caller.refresh(token).json()
@@ -193,8 +194,8 @@ class TestSigningOut:
         caller.call("POST", "/v1/auth/sign-out", bearer=here["access_token"], json=body)
         assert caller.code(caller.refresh(there["refresh_token"])) == (401, "session_revoked")
 
-    def test_an_expired_access_token_will_do(self, caller, emulator):
-        """Nobody has to refresh in order to leave."""
+    def test_an_expired_access_token_is_enough(self, caller, emulator):
+        """A client can sign out without a refresh."""
         session = caller.sign_in()
         emulator.advance("2h")
         body = {"refresh_token": session["refresh_token"]}
@@ -241,7 +242,7 @@ class TestAccessTokens:
         assert (read["iat"], read["exp"]) == (START, START + 3600)
 
     def test_who_am_i(self, caller, emulator):
-        """The user is shown to a good token, to no token, a made-up or an expired one a 401."""
+        """A good token gets the user. A missing, made-up or expired one gets a 401."""
         token = caller.sign_in()["access_token"]
         assert caller.call("GET", "/v1/auth/me", bearer=token).json()["email"] == DEMO_EMAIL
         missing = caller.call("GET", "/v1/auth/me")
@@ -253,8 +254,8 @@ class TestAccessTokens:
         assert caller.code(expired) == (401, "token_expired")
         assert expired.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
-    def test_another_emulators_token_is_not_ours(self, caller):
-        """A token of another host is refused although the same process signed it."""
+    def test_another_emulators_token_is_refused(self, caller):
+        """A token of another emulator in the same process is refused."""
         token = caller.sign_in()["access_token"]
         with Emulator() as other:
             answer = httpx.get(
@@ -262,8 +263,8 @@ class TestAccessTokens:
             )
         assert caller.code(answer) == (401, "invalid_token")
 
-    def test_a_revoked_session_is_seen_by_the_remote_check_only(self, caller, emulator):
-        """Its access token works until its end, except where the service itself is asked."""
+    def test_only_the_remote_check_sees_a_revocation(self, caller, emulator):
+        """The access token of a revoked session works everywhere but in the remote check."""
         session = caller.sign_in()
         token = session["access_token"]
         good = caller.secret("POST", "/v1/sessions/verify", json={"token": token}).json()
@@ -276,15 +277,15 @@ class TestAccessTokens:
         assert (bad.status_code, bad.json()) == (200, {"valid": False})
 
     @pytest.mark.parametrize("token", ["", "made.up", "x" * 5000])
-    def test_the_remote_check_of_nonsense(self, caller, token):
-        """A made-up token is not valid; an empty one is not even a token."""
+    def test_the_remote_check_of_a_made_up_token(self, caller, token):
+        """A made-up token is not valid, and an empty one is refused."""
         answer = caller.secret("POST", "/v1/sessions/verify", json={"token": token})
         assert answer.json() == {"valid": False} if token else answer.status_code == 422
 
 
 class TestSessions:
     def test_one_session(self, caller):
-        """A session is shown with where it came from and when."""
+        """A session is shown with its device and its times."""
         session_id = caller.sign_in()["id"]
         shown = caller.secret("GET", f"/v1/sessions/{session_id}").json()
         assert shown["status"] == "active"
@@ -294,20 +295,20 @@ class TestSessions:
         assert moment(shown["expires_at"]) == START + 30 * 86_400
 
     def test_an_unknown_session(self, caller):
-        """Neither shown nor revoked."""
+        """An unknown id is neither shown nor revoked."""
         for method in ("GET", "DELETE"):
             answer = caller.secret(method, "/v1/sessions/ses_unknown")
             assert caller.code(answer) == (404, "not_found")
 
     def test_revoking_one(self, caller):
-        """The session's next refresh is refused; revoking it again changes nothing."""
+        """The session's next refresh is refused, and revoking it again changes nothing."""
         session = caller.sign_in()
         for _ in range(2):
             assert caller.secret("DELETE", f"/v1/sessions/{session['id']}").status_code == 204
         assert caller.code(caller.refresh(session["refresh_token"])) == (401, "session_revoked")
 
     def test_revoking_all_of_a_user(self, caller, emulator):
-        """Another user's sessions stay; a request that names nobody is refused."""
+        """The sessions of another user stay, and a request without a user is refused."""
         ada = emulator.add_user("ada@example.com", "correct horse")
         session = caller.sign_in("ada@example.com", "correct horse")
         other = caller.sign_in()
@@ -317,7 +318,7 @@ class TestSessions:
         assert caller.refresh(other["refresh_token"]).status_code == 200
 
     def test_pages_hold_every_session_once(self, caller):
-        """Following the cursor visits all sessions, the newest first, even while new ones begin."""
+        """The cursor visits every session once, the newest first, even while new ones begin."""
         made = [caller.sign_in()["id"] for _ in range(5)]
         seen, query = [], "limit=2"
         for _ in range(3):
@@ -328,6 +329,18 @@ class TestSessions:
         assert seen == made[::-1]
         assert page["pagination"] == {"total": 7, "limit": 2, "has_more": False, "next_cursor": None}
         assert made_meanwhile not in seen
+
+    def test_a_thousand_sessions_take_ten_requests(self, caller, emulator):
+        """A page has up to 100 sessions, and its size can be chosen."""
+        for _ in range(1000):
+            emulator.token()
+        seen, query = [], "limit=100"
+        for _ in range(10):
+            page = caller.secret("GET", f"/v1/sessions?{query}").json()
+            seen += [session["id"] for session in page["data"]]
+            query = f"limit=100&cursor={page['pagination']['next_cursor']}"
+        assert page["pagination"] == {"total": 1000, "limit": 100, "has_more": False, "next_cursor": None}
+        assert seen == [session.id for session in reversed(emulator.sessions())]
 
     def test_filters(self, caller, emulator):
         """Sessions are listed by user and by status, 20 at a time."""
@@ -341,10 +354,21 @@ class TestSessions:
         assert found["pagination"]["limit"] == 20
 
     @pytest.mark.parametrize(
-        "query", ["limit=0", "limit=101", "limit=ten", "limit=-1", "cursor=next", "cursor=", "status=gone"]
+        "query",
+        [
+            "limit=0",
+            "limit=101",
+            "limit=ten",
+            "limit=-1",
+            "cursor=next",
+            "cursor=cur_x",
+            "cursor=1",
+            "cursor=",
+            "status=gone",
+        ],
     )
-    def test_odd_queries_are_refused(self, caller, query):
-        """A query that means nothing is named, not guessed at."""
+    def test_malformed_queries_are_refused(self, caller, query):
+        """The error names the query parameter."""
         answer = caller.secret("GET", f"/v1/sessions?{query}")
         assert caller.code(answer) == (422, "validation_failed")
         assert query.partition("=")[0] in answer.json()["error"]["message"]
@@ -352,7 +376,7 @@ class TestSessions:
 
 class TestConfig:
     def test_all_four_settings(self, caller):
-        """Settings are shown whole, as they were written, and null clears a limit."""
+        """All four settings are shown as they were written, and null clears a limit."""
         assert caller.secret("GET", "/v1/admin/config").json() == {
             "session_duration": "30d",
             "access_token_ttl": "1h",
@@ -371,11 +395,34 @@ class TestConfig:
         assert answer.json() == caller.secret("GET", "/v1/admin/config").json() == {**settings, **cleared}
 
     @pytest.mark.parametrize(
+        "preset",
+        [("30d", "1h", None, None), ("24h", "15m", "1h", 3), ("8h", "5m", "30m", 2)],
+        ids=["standard", "high security", "compliance"],
+    )
+    def test_a_preset_changes_what_sessions_do(self, caller, emulator, preset):
+        """Each documented preset sets the session's end, the token's life, the idle time and the cap."""
+        duration, ttl, idle, cap = preset
+        settings = {
+            "session_duration": duration,
+            "access_token_ttl": ttl,
+            "idle_timeout": idle,
+            "max_sessions_per_user": cap,
+        }
+        assert caller.secret("PATCH", "/v1/admin/config", json=settings).json() == settings
+        sessions = [caller.sign_in() for _ in range(4)]
+        active = [session for session in emulator.sessions() if session.status == "active"]
+        assert len(active) == (cap or 4)
+        assert active[0].expires_at - START == seconds(duration)
+        assert caller.refresh(sessions[-1]["refresh_token"]).json()["expires_in"] == seconds(ttl)
+        emulator.advance("61m")
+        assert emulator.session(sessions[-1]["id"]).status == ("active" if idle is None else "expired")
+
+    @pytest.mark.parametrize(
         "settings",
         [{"session_duration": None}, {"idle_timeout": "soon"}, {"max_sessions_per_user": 0}, {"mfa": True}],
     )
     def test_a_wrong_setting_changes_nothing(self, caller, settings):
-        """The setting is named, and the good one beside it is not applied."""
+        """The error names the setting, and the good one beside it is not applied."""
         body = {"access_token_ttl": "5m", **settings}
         answer = caller.secret("PATCH", "/v1/admin/config", json=body)
         assert caller.code(answer) == (422, "validation_failed")
@@ -397,27 +444,37 @@ class TestKeys:
         [("/v1/sessions", "insufficient_permissions"), ("/v1/admin/config", "cp_admin_required")],
     )
     def test_administration_needs_the_secret_key(self, caller, emulator, path, code):
-        """A key or token that is known but not enough is a 403, anything else a 401."""
+        """A known key or token that is not enough gets a 403, anything else a 401."""
         assert caller.code(caller.call("GET", path)) == (401, "missing_token")
         assert caller.code(caller.call("GET", path, bearer="sk_test_wrong")) == (401, "invalid_api_key")
         for known in (emulator.publishable_key, caller.sign_in()["access_token"]):
             assert caller.code(caller.call("GET", path, bearer=known)) == (403, code)
 
-    def test_another_scheme_is_no_token(self, caller):
-        """Basic authentication is not understood."""
+    def test_another_scheme_is_refused(self, caller):
+        """Basic authentication counts as a missing token."""
         answer = caller.call("GET", "/v1/auth/me", headers={"Authorization": "Basic eDp5"})
         assert caller.code(answer) == (401, "missing_token")
 
     @pytest.mark.parametrize("tenant", ["", "tnt_other"])
-    def test_the_tenant_must_be_ours(self, caller, tenant):
-        """Every documented call but the key set names the tenant."""
+    def test_the_tenant_must_be_named(self, caller, tenant):
+        """Every documented call but the key set needs the tenant's id."""
         calls = [
             ("POST", "/v1/auth/sign-in"),
             ("POST", "/v1/auth/sign-up"),
             ("POST", "/v1/auth/token/refresh"),
             ("POST", "/v1/auth/sign-out"),
             ("GET", "/v1/auth/me"),
+            ("POST", "/v1/auth/magic-link"),
+            ("POST", "/v1/auth/magic-link/verify"),
+            ("POST", "/v1/auth/password/forgot"),
+            ("POST", "/v1/auth/password/reset"),
+            ("POST", "/v1/auth/password/change"),
+            ("POST", "/v1/auth/email/verify/send"),
+            ("POST", "/v1/auth/email/verify"),
+            ("POST", "/v1/auth/oauth/google/callback"),
             ("POST", "/v1/mfa/verify"),
+            ("POST", "/v1/mfa/send"),
+            ("GET", "/v1/users/usr_1/mfa/factors"),
             ("GET", "/v1/sessions"),
             ("POST", "/v1/sessions/verify"),
             ("GET", "/v1/admin/config"),
@@ -429,7 +486,7 @@ class TestKeys:
 
 class TestResource:
     def test_it_echoes_any_method_and_body(self, caller):
-        """What arrived can be compared with what was sent."""
+        """The answer describes the request that arrived."""
         session = caller.sign_in()
         body = b"\x00binary" * 400_000
         answer = caller.call(
@@ -445,12 +502,12 @@ class TestResource:
 
     @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"])
     def test_every_method(self, caller, method):
-        """No method is left out."""
+        """The resource takes every method."""
         token = caller.sign_in()["access_token"]
         assert caller.call(method, "/resource", bearer=token).status_code == 200
 
     def test_rejected_tokens(self, caller, emulator):
-        """Tokens issued so far are refused, a refreshed one works at once, even in the same second."""
+        """Tokens issued so far are refused. A refreshed one works at once, even in the same second."""
         session = caller.sign_in()
         emulator.reject_access_tokens()
         refused = caller.call("GET", "/resource", bearer=session["access_token"])
@@ -460,7 +517,7 @@ class TestResource:
         assert caller.call("GET", "/resource", bearer=token).status_code == 200
 
     def test_an_expired_or_missing_token(self, caller, emulator):
-        """Both are a 401 that names the scheme."""
+        """Both get a 401 that names the scheme."""
         token = caller.sign_in()["access_token"]
         emulator.advance("1h")
         for answer, code in [

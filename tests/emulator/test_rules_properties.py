@@ -1,4 +1,4 @@
-"""The session rules against a second, much simpler telling of them, over random histories."""
+"""The session rules against a much simpler model of them, over random histories."""
 
 from dataclasses import dataclass, field
 
@@ -16,10 +16,11 @@ from hypothesis.stateful import (
 )
 
 from hellojohn._secret import Secret
-from hellojohn.emulator.policy import seconds
-from hellojohn.emulator.problems import ApiProblem
-from hellojohn.emulator.records import Device, Grant
-from hellojohn.emulator.rules import Rules
+from hellojohn.emulator.records import Device, NewUser
+from hellojohn.emulator.v1.policy import seconds
+from hellojohn.emulator.v1.problems import V1Problem as ApiProblem
+from hellojohn.emulator.v1.records import Grant
+from hellojohn.emulator.v1.rules import Rules
 
 EMAILS = ("ada@example.com", "bob@example.com")
 DURATIONS = ("1h", "8h", "30d")
@@ -31,8 +32,8 @@ SETTINGS = {
 
 
 @dataclass
-class Told:
-    """What the test knows of a session."""
+class Model:
+    """A session in the model."""
 
     id: str
     email: str
@@ -54,21 +55,21 @@ class SessionHistory(RuleBasedStateMachine):
         self.now = 1_700_000_000.0
         self.rules = Rules(clock=lambda: self.now)
         for email in EMAILS:
-            self.rules.add_user(email, Secret("correct horse"))
-        self.told: dict[str, Told] = {}
+            self.rules.add_user(NewUser(email=email, password=Secret("correct horse")))
+        self.known: dict[str, Model] = {}
         self.longest, self.idle, self.cap = "30d", None, None
         self.rotations = self.reuses = 0
 
     @rule(target=tokens, email=st.sampled_from(EMAILS), duration=st.sampled_from((None, *DURATIONS)))
     def sign_in(self, email, duration):
-        """Begin a session; over the cap the least recently active one goes."""
+        """Begin a session. Over the cap the least recently active one ends."""
         grant = self.rules.sign_in(email, Secret("correct horse"), duration=duration, device=Device())
         longest = seconds(self.longest)
         asked = longest if duration is None else seconds(duration)
-        active = [told for told in self.told.values() if told.email == email and told.status == "active"]
-        session = Told(grant.session.id, email, self.now, self.now, self.now + min(asked, longest))
-        self.told[session.id] = session
-        active.sort(key=lambda told: told.active_at)
+        active = [known for known in self.known.values() if known.email == email and known.status == "active"]
+        session = Model(grant.session.id, email, self.now, self.now, self.now + min(asked, longest))
+        self.known[session.id] = session
+        active.sort(key=lambda known: known.active_at)
         while self.cap is not None and len(active) + 1 > self.cap:
             active.pop(0).status = "revoked"
         return self.hold(session, grant)
@@ -79,8 +80,8 @@ class SessionHistory(RuleBasedStateMachine):
         return self.refresh(token)
 
     def refresh(self, token):
-        """Present a token, and expect what the simple telling expects."""
-        session = next(told for told in self.told.values() if token in told.tokens)
+        """Present a token, and compare with the model."""
+        session = next(known for known in self.known.values() if token in known.tokens)
         rotated = token != session.tokens[-1]
         expected = self.expected(session, rotated=rotated)
         if expected is None:
@@ -95,19 +96,19 @@ class SessionHistory(RuleBasedStateMachine):
             session.status = "revoked"
         return multiple()
 
-    @precondition(lambda self: self.told)
+    @precondition(lambda self: self.known)
     @rule(target=tokens, data=st.data(), minutes=st.integers(0, 2))
     def refresh_as_clients_do(self, data, minutes):
-        """Present a session's newest token, a little later; most of a history is made of this."""
+        """Present a session's newest token a little later. Most steps of a history are these."""
         self.wait(minutes / 60)
-        session = self.told[data.draw(st.sampled_from(list(self.told)))]
+        session = self.known[data.draw(st.sampled_from(list(self.known)))]
         return self.refresh(session.tokens[-1])
 
-    @precondition(lambda self: self.told)
+    @precondition(lambda self: self.known)
     @rule(data=st.data())
     def revoke(self, data):
         """End one session."""
-        session = self.told[data.draw(st.sampled_from(list(self.told)))]
+        session = self.known[data.draw(st.sampled_from(list(self.known)))]
         self.rules.revoke(session.id)
         if session.status == "active":
             session.status = "revoked"
@@ -115,11 +116,13 @@ class SessionHistory(RuleBasedStateMachine):
     @rule(token=tokens, everywhere=st.booleans())
     def sign_out(self, token, everywhere):
         """End a token's session, or all of its user's."""
-        session = next(told for told in self.told.values() if token in told.tokens)
+        session = next(known for known in self.known.values() if token in known.tokens)
         self.rules.sign_out(token, session_id=session.id, everywhere=everywhere)
-        for told in self.told.values():
-            if told.status == "active" and (told is session or (everywhere and told.email == session.email)):
-                told.status = "revoked"
+        for known in self.known.values():
+            if known.status == "active" and (
+                known is session or (everywhere and known.email == session.email)
+            ):
+                known.status = "revoked"
 
     @rule(hours=st.sampled_from((0.25, 0.5, 1, 7, 24)))
     def wait_long(self, hours):
@@ -127,7 +130,7 @@ class SessionHistory(RuleBasedStateMachine):
         self.wait(hours)
 
     def wait(self, hours):
-        """Let time pass for both."""
+        """Let time pass in the rules and in the model."""
         self.now += hours * 3600
         self.expire()
 
@@ -142,7 +145,7 @@ class SessionHistory(RuleBasedStateMachine):
         self.configure(longest, idle, cap)
 
     def configure(self, longest, idle, cap):
-        """Tell both."""
+        """Change the settings of the rules and of the model."""
         self.rules.configure(
             {"session_duration": longest, "idle_timeout": idle, "max_sessions_per_user": cap}
         )
@@ -151,32 +154,32 @@ class SessionHistory(RuleBasedStateMachine):
 
     @invariant()
     def statuses_agree(self):
-        """Both tell the same of every session and every count."""
+        """Rules and model agree on every session and every count."""
         found = {session.id: session.status.value for session in self.rules.sessions()}
-        assert found == {told.id: told.status for told in self.told.values()}
+        assert found == {known.id: known.status for known in self.known.values()}
         assert (self.rules.rotations, self.rules.reuses) == (self.rotations, self.reuses)
 
-    def hold(self, session: Told, grant: Grant) -> Secret:
-        """Check what was granted, and keep its token."""
+    def hold(self, session: Model, grant: Grant) -> Secret:
+        """Check a grant, and keep its token."""
         assert grant.session.id == session.id
         assert grant.session.expires_at == session.ends_at
         assert grant.session.last_active_at == session.active_at
-        assert all(grant.refresh_token not in told.tokens for told in self.told.values())
+        assert all(grant.refresh_token not in known.tokens for known in self.known.values())
         session.tokens.append(grant.refresh_token)
         return grant.refresh_token
 
-    def expected(self, session: Told, *, rotated: bool) -> str | None:
+    def expected(self, session: Model, *, rotated: bool) -> str | None:
         """Return the code that refuses a token, or ``None`` for a good one."""
         if rotated:
             return "refresh_token_expired" if self.now >= session.ends_at else "refresh_token_reused"
         return {"active": None, "revoked": "session_revoked", "expired": "session_expired"}[session.status]
 
     def expire(self) -> None:
-        """End what time has ended."""
-        for told in self.told.values():
-            idle = self.idle is not None and self.now - told.active_at > seconds(self.idle)
-            if told.status == "active" and (idle or self.now >= told.ends_at):
-                told.status = "expired"
+        """End the sessions of the model whose time is over."""
+        for known in self.known.values():
+            idle = self.idle is not None and self.now - known.active_at > seconds(self.idle)
+            if known.status == "active" and (idle or self.now >= known.ends_at):
+                known.status = "expired"
 
 
 SessionHistory.TestCase.settings = settings(

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -9,23 +10,26 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from hellojohn._account import Account
+from hellojohn._clock import Timing
 from hellojohn._config import read_settings
-from hellojohn._engine import Engine
 from hellojohn._errors import StoreUnavailable
-from hellojohn._flight import drive
 from hellojohn._models import AuthEvent, Session
-from hellojohn._owner import Owner
-from hellojohn._record import Record
 from hellojohn._secret import Secret
-from hellojohn._sign import Wish, sign_in, sign_out
-from hellojohn._timing import Timing
+from hellojohn._session import operations
+from hellojohn._session.account import Account
+from hellojohn._session.acquire import acquire
+from hellojohn._session.engine import Engine
+from hellojohn._session.flight import run
+from hellojohn._session.operations import SignInRequest
+from hellojohn._session.record import EndedRecord, SessionRecord
+from hellojohn._session.record_format import dump, parse
+from hellojohn._session.workers import WorkerPool
 from hellojohn._wire import Answer, ApiRequest, ApiResponse, Delivery, TransportFailure
 from hellojohn._wire.v1 import V1
 from hellojohn.stores import MemoryStore
 
 START = 1_700_000_000.0
-API = "https://api.example.com/v1"
+API = "https://api.example.com"
 TENANT = "tnt_1"
 KEY = f"default@{TENANT}@api.example.com"
 TTL = 1_000.0
@@ -39,7 +43,7 @@ NOT_SENT = TransportFailure(Delivery.NOT_SENT, "ConnectError: the call was not s
 UNKNOWN = TransportFailure(Delivery.UNKNOWN, "ReadTimeout: no whole answer came to the sent call")
 
 
-def a_record(**changes: Any) -> Record:
+def a_record(**changes: Any) -> SessionRecord:
     """Make a record of a session that was signed in at ``START``."""
     fields: dict[str, Any] = {
         "api_url": API,
@@ -51,8 +55,9 @@ def a_record(**changes: Any) -> Record:
         "ttl": TTL,
         "created_at": START,
         "session_id": "ses_1",
+        "sign_in_id": "first",
     }
-    return Record(**{**fields, **changes})
+    return SessionRecord(**{**fields, **changes})
 
 
 class VirtualTime:
@@ -71,10 +76,14 @@ class VirtualTime:
         self.slept.append(seconds)
         self.now += seconds
 
+    def monotonic(self) -> float:
+        """Return the time for waits, which is always a finite number."""
+        return self.now if math.isfinite(self.now) else START
+
     @property
     def timing(self) -> Timing:
         """Both clocks and the sleep, for an engine."""
-        return Timing(clock=self, monotonic=self, sleep=self.sleep)
+        return Timing(clock=self, monotonic=self.monotonic, sleep=self.sleep)
 
 
 def reply(status: int = 200, body: object = None, **headers: str) -> ApiResponse:
@@ -108,12 +117,12 @@ class Script:
     def __call__(self, call: ApiRequest, seconds: float) -> Answer:
         """Answer; a sign-out needs no step."""
         self.calls.append(call)
-        if call.path == "/auth/sign-out":
+        if call.path == "/v1/auth/sign-out":
             return reply(204, b"")
         step = self.steps.popleft()
         return step(call, seconds) if callable(step) else step
 
-    def tokens(self, path: str = "/auth/token/refresh") -> list[str]:
+    def tokens(self, path: str = "/v1/auth/token/refresh") -> list[str]:
         """Return the refresh tokens that were presented at ``path``, in order."""
         bodies = [call.body or {} for call in self.calls if call.path == path]
         return [secret.reveal() for body in bodies if isinstance(secret := body["refresh_token"], Secret)]
@@ -128,7 +137,7 @@ class Rotating:
 
     def __call__(self, call: ApiRequest, seconds: float) -> Answer:
         """Rotate."""
-        if call.path != "/auth/token/refresh":
+        if call.path != "/v1/auth/token/refresh":
             return reply(204, b"")
         token = (call.body or {})["refresh_token"]
         if token != Secret(f"rt_{self.current}"):
@@ -202,7 +211,7 @@ class Bench:
         self.time = at or VirtualTime()
         self.store = MemoryStore() if store is None else store
         self.script = Script(*steps)
-        self.owner = Owner()
+        self.workers = WorkerPool()
         self.engine = Engine(
             read_settings(
                 **{"tenant_id": TENANT, "publishable_key": Secret("pk_1"), "api_url": API, **settings},
@@ -211,59 +220,68 @@ class Bench:
             store=self.store,
             dialect=V1(TENANT, Secret("pk_1")),
             send=service or self.script,
-            after_fork=lambda: None,
+            load=lambda: None,
             timing=self.time.timing,
-            owner=self.owner,
+            workers=self.workers,
         )
         self.account: Account = self.engine.account("default")
         self.events: list[AuthEvent] = []
         self.engine.events.on(self.events.append)
 
-    def put(self, record: Record) -> Record:
+    def put(self, record: SessionRecord) -> SessionRecord:
         """Put a record into the store, as another process would."""
-        MemoryStore.save(self.store, KEY, record.dumps())
+        MemoryStore.save(self.store, KEY, dump(record).reveal())
         return record
 
-    def stored(self) -> Record | None:
-        """Return what the store holds."""
+    def stored(self) -> SessionRecord | None:
+        """Return the session in the store."""
         text = MemoryStore.load(self.store, KEY)
-        return None if text is None else Record.loads(text)
+        found = None if text is None else parse(text)
+        return None if isinstance(found, EndedRecord) else found
 
     def sign_in(self, **changes: Any) -> Session:
         """Sign in; the service answers with the first pair of tokens."""
         self.script.steps.appendleft(granted(1, session_id="ses_1", **changes))
-        call = self.engine.services.dialect.sign_in(
+        call = self.engine.context.service.dialect.sign_in(
             "ada@example.com", Secret("correct horse"), duration=None, captcha_token=None
         )
-        return drive(sign_in(self.account, call, Wish()))
+        return run(operations.sign_in(self.account, SignInRequest(call)))
 
-    def sign_out(self, *, everywhere: bool = False) -> None:
+    def sign_out(self, *, everywhere: bool = False) -> bool:
         """Sign out."""
-        drive(sign_out(self.account, everywhere=everywhere))
+        return run(operations.sign_out(self.account, everywhere=everywhere))
 
     def session(self) -> Session | None:
         """Get the session, without asking the service."""
-        view = drive(self.account.load())
-        return None if view is None else self.account.public(view.record)
+        return run(operations.session(self.account))
 
     def token(self) -> str:
         """Get a token that can be sent."""
-        return drive(self.account.acquire()).record.access_token.reveal()
+        return run(acquire(self.account)).record.access_token.reveal()
 
     def another(self) -> str:
         """Get another token than the one in use, as after a 401."""
-        view = self.account.view or drive(self.account.acquire())
-        return drive(self.account.acquire(view, full=True)).record.access_token.reveal()
+        snapshot = self.account.state.snapshot or run(acquire(self.account))
+        return run(acquire(self.account, snapshot)).record.access_token.reveal()
 
     def settle(self) -> "Bench":
         """Wait until nothing is under way."""
-        assert self.owner.wait(10)
+        for flight in tuple(self.engine.context.flights):
+            flight.wait(10)
+        delivered = self.engine.events.flushed()
+        if delivered is not None:
+            delivered.wait(10)
         return self
 
     def at(self, seconds: float) -> "Bench":
         """Move the time to so many seconds after the sign-in."""
         self.time.now = START + seconds
         return self
+
+    def settle_within(self, seconds: float) -> bool:
+        """Settle."""
+        self.settle()
+        return True
 
     def told(self) -> list[str]:
         """Return the events so far: their types, and the reasons where there are any."""
@@ -290,7 +308,7 @@ def kept(bench: Bench, **expected: Any) -> None:
     """Check that the session is in the store as it was, but for what is expected."""
     record = bench.stored()
     assert record is not None
-    same = {"generation": 1, "refresh_token": Secret("rt_1"), "intent_at": None, "retry_at": None}
+    same = {"generation": 1, "refresh_token": Secret("rt_1"), "refresh_started_at": None, "refresh_not_before": None}
     wanted = {**same, **expected}
     assert {name: getattr(record, name) for name in wanted} == wanted
 

@@ -12,8 +12,8 @@ import pytest
 import hellojohn
 from hellojohn import AsyncHelloJohn, ServiceUnavailable
 from hellojohn._errors import SessionExpired
-from hellojohn._flight import drive, drive_async
 from hellojohn._secret import Secret
+from hellojohn._session.flight import run, run_async
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from hellojohn.stores import MemoryStore
 from tests.engine.crowd import BASE, Api, settings
@@ -65,7 +65,7 @@ async def test_cancelling_a_caller_at_any_moment_of_a_refresh_loses_nothing(poin
     """204 moments: at each point of a refresh, after each of the first turns of the event loop."""
     for turns in range(TURNS):
         slow = Slow()
-        task = asyncio.create_task(drive_async(slow.bench.account.acquire()))
+        task = asyncio.create_task(run_async(slow.acquire(bench.account)))
         await asyncio.sleep(0)
         assert await asyncio.to_thread(slow.pace.advance, point)
         for _ in range(turns):
@@ -80,7 +80,7 @@ async def test_cancelling_a_caller_at_any_moment_of_a_refresh_loses_nothing(poin
 async def test_cancelling_a_caller_around_the_landing_loses_nothing(turns):
     """The token is there and the caller is cancelled before it could take it."""
     slow = Slow()
-    task = asyncio.create_task(drive_async(slow.bench.account.acquire()))
+    task = asyncio.create_task(run_async(slow.acquire(bench.account)))
     await asyncio.sleep(0)
     slow.pace.open()
     await asyncio.to_thread(slow.bench.settle)
@@ -94,7 +94,7 @@ async def test_cancelling_a_caller_around_the_landing_loses_nothing(turns):
 async def test_cancelling_one_of_many_callers_leaves_the_others_alone():
     """The task that began the refresh goes away; the others still get its token."""
     slow = Slow()
-    tasks = [asyncio.create_task(drive_async(slow.bench.account.acquire())) for _ in range(20)]
+    tasks = [asyncio.create_task(run_async(slow.acquire(bench.account))) for _ in range(20)]
     await asyncio.sleep(0)
     for task in tasks[::2]:
         task.cancel()
@@ -150,10 +150,10 @@ async def test_a_sign_in_that_is_cancelled_is_kept_or_never_was(emulator, when):
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        await asyncio.to_thread(until, lambda: not hj._engine.services.flights)
+        await asyncio.to_thread(until, lambda: not hj._engine.context.flights)
         session = await hj.auth.session()
         assert session is not None
-        assert [it.id for it in emulator._rules.sessions(status="active")] == [session.id]
+        assert [it.id for it in emulator.sessions() if it.status == "active"] == [session.id]
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def test_ending_the_event_loop_under_a_waiting_caller_loses_nothing(emulator, si
 
 
 def _generation(hj: AsyncHelloJohn) -> int:
-    record = hj._engine.services.vault.load(hj._account.key)
+    record = hj._engine.context.storage.load(hj._account.key)
     assert record is not None
     return record.generation
 
@@ -289,7 +289,7 @@ def test_errors_reach_every_waiter_as_its_own():
     """One failure, many callers: none sees the traceback of another, or keeps its frames alive."""
     slow = Slow()
     slow.service.current = 9
-    joins = [in_thread(lambda: drive(slow.bench.account.acquire())) for _ in range(5)]
+    joins = [in_thread(lambda: run(slow.acquire(bench.account))) for _ in range(5)]
     until(lambda: slow.pace.reached == 1)
     slow.pace.open()
     errors = [join() for join in joins]

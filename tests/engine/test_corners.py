@@ -92,7 +92,7 @@ def test_a_record_whose_deadline_has_passed_is_ended_instead_of_refreshed():
     """Another process had signed in with a promise that has run out since."""
     bench = dead()
     bench.at(0).token()
-    bench.put(a_record(session_id="ses_2", access_token=Secret("at_9"), deadline=START + 500))
+    bench.put(a_record(session_id="ses_2", access_token=Secret("at_9"), client_ends_at=START + 500))
     with pytest.raises(SessionExpired) as caught:
         bench.at(DEAD).token()
     assert caught.value.reason is ExpiryReason.DURATION_ELAPSED
@@ -198,7 +198,7 @@ def test_a_sign_out_without_the_lock_takes_back_an_unsaved_copy_that_is_saved_af
     store.on_save = sign_out
     bench.at(DEAD + 10).token()
     assert bench.settle().stored() is None
-    assert bench.account.view is None
+    assert bench.account.state.snapshot is None
 
 
 def test_what_was_signed_in_after_a_sign_out_without_the_lock_is_not_taken_back():
@@ -219,7 +219,7 @@ def test_what_was_signed_in_after_a_sign_out_without_the_lock_is_not_taken_back(
 def test_an_end_that_waits_behind_a_sign_out_has_nothing_to_end():
     """The deadline passed during the sign-out: one event says that the session is over, and one reason."""
     bench = Bench()
-    bench.put(a_record(deadline=START + 500))
+    bench.put(a_record(client_ends_at=START + 500))
     bench.token()
     steps = bench.at(500).account.acquire()
     waiting = next(steps)

@@ -86,7 +86,7 @@ def test_a_store_that_cannot_note_a_failure_is_warned_about(caplog):
     with caplog.at_level(logging.WARNING, "hellojohn"), pytest.raises(ServiceUnavailable):
         bench.token()
     assert "was not noted" in caplog.text
-    kept(bench, intent_at=START + DEAD)
+    kept(bench, refresh_started_at=START + DEAD)
 
 
 def test_a_store_that_cannot_delete_a_session_that_is_over_does_not_hide_it(caplog):

@@ -7,8 +7,9 @@ import pytest
 
 from hellojohn import HelloJohn
 from hellojohn._errors import ExpiryReason, SessionExpired
-from hellojohn._flight import drive
 from hellojohn._secret import Secret
+from hellojohn._session.acquire import load
+from hellojohn._session.flight import run
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from hellojohn.stores import MemoryStore
 from tests.engine.crowd import settings
@@ -25,7 +26,7 @@ def _ending(number: int, *, issued: float, left: float):
 def test_an_end_that_every_answer_tells_anew_is_announced_once():
     """A service repeats the end with every refresh, to the second: it is the same end."""
     bench = Bench(*[_ending(n, issued=9_100 + n, left=900 - n) for n in range(2, 9)])
-    bench.put(a_record(ends_at=START + 10_000, ttl=20_000.0))
+    bench.put(a_record(server_ends_at=START + 10_000, ttl=20_000.0))
     for after in range(7):
         bench.at(9_102.3 + after * 1.7).another()
     assert len({event.session.expires_at for event in bench.events}) > 2
@@ -35,7 +36,7 @@ def test_an_end_that_every_answer_tells_anew_is_announced_once():
 def test_an_end_that_moves_is_announced_again_when_it_is_near():
     """A service that prolongs the session with a refresh has given the user a new end."""
     bench = Bench(_ending(2, issued=9_500, left=10_000))
-    bench.put(a_record(ends_at=START + 10_000, ttl=20_000.0))
+    bench.put(a_record(server_ends_at=START + 10_000, ttl=20_000.0))
     bench.at(9_400).token()
     bench.at(9_500).another()
     assert bench.told().count("SESSION_EXPIRING") == 1
@@ -46,18 +47,18 @@ def test_an_end_that_moves_is_announced_again_when_it_is_near():
 def test_a_warning_that_a_sign_in_overtakes_is_not_given_to_the_new_session():
     """The old session's end was near; the user has just signed in again and needs no warning."""
     bench = Bench()
-    bench.put(a_record(ends_at=START + 1_000, ttl=20_000.0))
+    bench.put(a_record(server_ends_at=START + 1_000, ttl=20_000.0))
     bench.session()
     old = bench.at(950).account.view
     bench.sign_in()
     assert not bench.account._must_notice(old)
-    assert not bench.account.view.noticed
+    assert not bench.account.state.snapshot.noticed
 
 
 def test_a_warning_under_way_when_a_sign_in_comes_is_dropped():
     """The event would tell of a session that is not there any more."""
     bench = Bench()
-    bench.put(a_record(ends_at=START + 1_000, ttl=20_000.0))
+    bench.put(a_record(server_ends_at=START + 1_000, ttl=20_000.0))
     bench.session()
     steps = bench.at(950).account.acquire()
     notice = next(steps)
@@ -70,7 +71,7 @@ def test_a_promise_is_kept_although_the_store_will_not_delete():
     """A broken disk does not make a session longer."""
     store = FlakyStore()
     bench = Bench(store=store)
-    bench.put(a_record(deadline=START + 500))
+    bench.put(a_record(client_ends_at=START + 500))
     store.fail("delete")
     with pytest.raises(SessionExpired) as caught:
         bench.at(500).token()
@@ -81,7 +82,7 @@ def test_a_promise_is_kept_although_the_store_will_not_delete():
 def test_another_session_that_was_signed_in_meanwhile_is_not_ended():
     """The deadline was the old session's; another process has signed in since."""
     bench = Bench()
-    bench.put(a_record(deadline=START + 500))
+    bench.put(a_record(client_ends_at=START + 500))
     bench.token()
     other = bench.put(a_record(session_id="ses_2", created_at=START + 499, refreshed_at=START + 499))
     assert bench.at(500).token() == "at_1"
@@ -91,7 +92,7 @@ def test_another_session_that_was_signed_in_meanwhile_is_not_ended():
 def test_a_session_that_was_signed_out_meanwhile_is_signed_out():
     """The deadline passed after somebody else had ended it: that is the reason."""
     bench = Bench()
-    bench.put(a_record(deadline=START + 500))
+    bench.put(a_record(client_ends_at=START + 500))
     bench.token()
     bench.store.delete(bench.account.key)
     with pytest.raises(SessionExpired) as caught:
@@ -110,8 +111,8 @@ def test_a_session_in_use_never_idles_out_with_or_without_background_refresh(emu
         for _ in range(60):
             emulator.advance("7m")
             hj.auth.access_token()
-            assert hj._engine.services.owner.wait(10)
-        assert emulator._rules.session(session.id).status == "active"
+            assert hj._engine.context.owner.wait(10)
+        assert emulator.session(session.id).status == "active"
         assert emulator.rotations >= 7
 
 
@@ -163,4 +164,4 @@ def test_a_clock_that_turns_absurd_in_mid_session_ends_nothing_either(now):
     stored = bench.settle().stored()
     assert stored is not None
     assert stored.refresh_token == Secret(f"rt_{stored.generation}")
-    assert drive(bench.account.load()) is not None
+    assert run(load(bench.account)) is not None

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from hellojohn._owner import OWNER
 
 from hellojohn import (
     AsyncHelloJohn,
@@ -18,7 +19,6 @@ from hellojohn import (
     SessionOptions,
 )
 from hellojohn._duration import parse_duration
-from hellojohn._owner import OWNER
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from tests.engine.clients import EMAIL, PASSWORD, Service, Watch, settle, stored
 from tests.engine.rig import START

@@ -20,8 +20,9 @@ from hellojohn._errors import (
     StoreLocked,
     StoreUnavailable,
 )
-from hellojohn._flight import drive
 from hellojohn._secret import Secret
+from hellojohn._session.acquire import acquire
+from hellojohn._session.flight import run
 from hellojohn.stores import MemoryStore
 from tests.engine.rig import (
     DEAD,
@@ -46,7 +47,7 @@ def test_a_store_that_fails_between_the_answer_and_the_save_costs_nobody_the_ses
     assert caplog.text.count("was not saved") == 3
     assert bench.told() == ["TOKEN_REFRESHED"]
     assert store.used["save"] == 4
-    kept(bench, intent_at=START + DEAD)
+    kept(bench, refresh_started_at=START + DEAD)
 
 
 def test_it_is_saved_as_soon_as_the_store_can(caplog):
@@ -110,7 +111,7 @@ def test_a_web_request_may_end_before_its_session_could_be_saved():
     bench.at(DEAD + 10)
     assert bench.token() == "at_2"
     kept(bench.settle(), generation=2, refresh_token=Secret("rt_2"))
-    assert not bench.engine.services.unsaved
+    assert not bench.engine.context.unsaved
 
 
 def test_an_account_that_owes_the_store_nothing_costs_nothing_when_idle():
@@ -241,7 +242,7 @@ def test_a_store_that_raises_anything_else_raises_a_store_error(error):
     ],
     ids=["torn", "empty", "foreign", "half", "other tenant", "other service"],
 )
-def test_what_is_not_ours_is_set_aside_once_and_reported_once(text, caplog):
+def test_what_is_not_ours_is_quarantine_once_and_reported_once(text, caplog):
     """It may be somebody's only copy: it is moved, named in the error and in the log, never dropped."""
     bench = Bench()
     MemoryStore.save(bench.store, KEY, text)
@@ -317,7 +318,7 @@ class Minimal:
 
 
 def test_a_store_of_four_methods_will_do():
-    """No option of the protocol is needed: no ``expires_in``, no ``set_aside``, no ``lease``."""
+    """No option of the protocol is needed: no ``expires_in``, no ``quarantine``, no ``lease``."""
     store = Minimal()
     bench = Bench(granted(2), store=store)
     bench.sign_in(expires_in=100)
@@ -368,7 +369,7 @@ def test_a_session_that_the_service_ended_in_a_store_that_failed_is_ended_once_m
         bench.token()
     again = Bench(problem(401, "session_revoked"), store=store, at=bench.time)
     with pytest.raises(SessionExpired) as caught:
-        drive(again.account.acquire())
+        run(acquire(again.account))
     assert caught.value.reason is ExpiryReason.REVOKED
     assert bench.stored() is None
 

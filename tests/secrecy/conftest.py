@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from hellojohn import AsyncHelloJohn, HelloJohn, _engine
-from hellojohn._timing import Timing
+from hellojohn._clock import Timing
 from tests.secrecy.markers import leaks
 from tests.secrecy.tracebacks import exposed_by
 from tests.secrecy.walk import exposed

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from hellojohn import HelloJohnError
-from hellojohn._events import Events
+from hellojohn._session.events import Events
 from hellojohn._secret import Secret
 from hellojohn._view import View
 from tests.secrecy.markers import ACCESS, PASSWORD

@@ -124,7 +124,7 @@ def calls(store):
         "save what is too large": lambda: store.save("key", RECORD * 20_000),
         "save what is no Unicode": lambda: store.save("key", f"{RECORD}\ud800"),
         "delete": lambda: store.delete("key"),
-        "set_aside": lambda: store.set_aside("key"),
+        "quarantine": lambda: store.quarantine("key"),
         "lock": lock,
         "describe": getattr(store, "describe", dict),
     }

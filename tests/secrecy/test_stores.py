@@ -173,7 +173,7 @@ def test_a_lost_thread_is_reported_without_a_secret(monkeypatch):
     asyncio.run(world.close())
 
 
-@pytest.mark.parametrize("method", ["load", "save", "delete", "set_aside"])
+@pytest.mark.parametrize("method", ["load", "save", "delete", "quarantine"])
 def test_the_memory_store_shows_nothing_by_itself(method):
     """A store may be called by anybody: its own frames and errors are ours as well."""
     store = Trouble(StoreUnavailable)

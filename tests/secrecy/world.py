@@ -85,7 +85,7 @@ class Trouble(MemoryStore):
     """Fails as it is told to, and says what it was given.
 
     Attributes:
-        at: The method that fails: ``load``, ``save``, ``delete``, ``lock``, ``unlock``, ``set_aside``.
+        at: The method that fails: ``load``, ``save``, ``delete``, ``lock``, ``unlock``, ``quarantine``.
         make: Makes the error from the text.
     """
 
@@ -122,10 +122,10 @@ class Trouble(MemoryStore):
             yield
             self._fail("unlock", f"{key} {super().load(key)}")
 
-    def set_aside(self, key):
+    def quarantine(self, key):
         """Set aside, or fail with the text."""
-        self._fail("set_aside", f"{key} {super().load(key)}")
-        return super().set_aside(key)
+        self._fail("quarantine", f"{key} {super().load(key)}")
+        return super().quarantine(key)
 
 
 async def settle(value: Any) -> Any:

@@ -19,7 +19,7 @@ from hellojohn._errors import (
     SessionExpired,
     StoreError,
 )
-from hellojohn._freshness import Freshness
+from hellojohn._session.freshness import Freshness
 from hellojohn._view import View
 from tests.simulation.facts import Facts, Pair, Session
 from tests.simulation.plan import Plan
@@ -121,7 +121,7 @@ class Judge:
         elif isinstance(error, NotSignedIn):
             self.nobody(call)
         elif isinstance(error, ConfigurationError):
-            if not call.home.engine.services.closed:
+            if not call.home.engine.context.closed:
                 self._facts.wrong(f"{call.what} raised {error!r} on a client that is open")
         elif self._plan.calm and self._is_failure(call, error):
             self._facts.wrong(f"{call.what} raised {error!r} though nothing fails")

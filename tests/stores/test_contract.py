@@ -43,7 +43,7 @@ class _ThreadLocked(FileStore):
 class _Dropping(FileStore):
     """Throws away what it should set aside."""
 
-    def set_aside(self, key):
+    def quarantine(self, key):
         self.delete(key)
 
 
@@ -80,12 +80,12 @@ def _one_handle(contract: _Broken) -> None:
         (_Torn, _Broken.test_threads_never_read_a_torn_text),
         (_Torn, _Broken.test_a_killed_writer_leaves_a_whole_text),
         (_Unlocked, _one_handle),
-        (_Unlocked, _Broken.test_a_lock_that_stays_taken_raises_after_the_timeout),
+        (_Unlocked, _Broken.test_a_lock_in_use_raises_after_the_timeout),
         (_ThreadLocked, _Broken.test_a_lock_excludes_processes),
         (_ThreadLocked, _Broken.test_a_killed_holder_frees_its_lock),
-        (_Dropping, _Broken.test_what_is_set_aside_frees_the_key),
+        (_Dropping, _Broken.test_quarantine_frees_the_key),
         (_Sharing, _Broken.test_keys_do_not_share_texts),
-        (_Showing, _Broken.test_no_text_shows_in_the_store),
+        (_Showing, _Broken.test_the_store_shows_no_text),
     ],
 )
 def test_a_faulty_store_fails(kind: type[FileStore], test: Callable[[_Broken], None], tmp_path: Path):

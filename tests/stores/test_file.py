@@ -157,7 +157,7 @@ def test_missing_parents_are_private_too(tmp_path):
     assert _mode(tmp_path / "a") == 0o700
 
 
-@pytest.mark.parametrize("act", ["load", "save", "delete", "lock", "set_aside"])
+@pytest.mark.parametrize("act", ["load", "save", "delete", "lock", "quarantine"])
 def test_a_folder_that_others_can_reach_is_refused_with_the_chmod(store, act):
     """Tokens in a shared folder are tokens given away."""
     store.save("k", "text")
@@ -397,18 +397,18 @@ def test_what_is_no_text_of_ours_is_reported_and_renamed_on_demand(store, data):
         store.load("k")
     assert caught.value.__context__ is None
     assert not any("marker" in repr(entry.frame.f_locals) for entry in caught.traceback[1:])
-    assert store.set_aside("k") == f"{file}.corrupt-1"
+    assert store.quarantine("k") == f"{file}.corrupt-1"
     assert Path(f"{file}.corrupt-1").read_bytes() == data
     assert _mode(Path(f"{file}.corrupt-1")) == 0o600
     assert store.load("k") is None
 
 
-def test_records_set_aside_never_overwrite_each_other(store):
+def test_records_quarantine_never_overwrite_each_other(store):
     """Each is kept under the next free number, and its place is returned."""
     places = []
     for text in ("first", "second"):
         store.save("k", text)
-        places.append(store.set_aside("k"))
+        places.append(store.quarantine("k"))
     assert [Path(place).read_text() for place in places] == ["first", "second"]
 
 

@@ -18,7 +18,7 @@ from hellojohn.stores import FileStore, KeyringStore, default_store
 from hellojohn.stores import keyring as keyring_store
 from hellojohn.stores._filenames import name_of
 from hellojohn.testing import TokenStoreContract
-from hellojohn.testing._store_contract import InProcessStoreContract
+from hellojohn.testing._in_process_contract import InProcessStoreContract
 from tests.stores import backends
 
 
@@ -218,18 +218,18 @@ def test_a_damaged_record_is_corrupt_and_kept_aside_with_its_pieces(use, damage)
     with pytest.raises(StoreCorrupt, match=head) as caught:
         store.load("k")
     assert not any("first" in repr(entry.frame.f_locals) for entry in caught.traceback[1:])
-    assert store.set_aside("k") == f"app/{head}.corrupt-1 in the keyring"
+    assert store.quarantine("k") == f"app/{head}.corrupt-1 in the keyring"
     assert store.load("k") is None
     kept = "".join(text for (_, name), text in backend.entries.items() if "corrupt-1" in name)
     assert ("theirs" if damage == "head" else "first") in kept
 
 
-def test_texts_set_aside_never_overwrite_each_other(use):
+def test_texts_quarantine_never_overwrite_each_other(use):
     """Each takes the next free name."""
     backend, store = use(backends.SecretService()), KeyringStore("app")
     for text in ("first", "second"):
         store.save("k", text)
-        store.set_aside("k")
+        store.quarantine("k")
     assert sorted(text.strip("=") for text in backend.entries.values()) == ["first", "second"]
 
 
@@ -378,7 +378,7 @@ def test_a_failure_between_two_pieces_shows_none_of_them(use, step):
     for act in (
         lambda: store.load("k"),
         lambda: store.save("k", "marker" * 600),
-        lambda: store.set_aside("k"),
+        lambda: store.quarantine("k"),
     ):
         backend.die_at, backend.error = step, RuntimeError("marker")
         try:
@@ -396,7 +396,7 @@ def _acts(store: KeyringStore) -> list:
         lambda: store.load("k"),
         lambda: store.save("k", "marker"),
         lambda: store.delete("k"),
-        lambda: store.set_aside("k"),
+        lambda: store.quarantine("k"),
     ]
 
 

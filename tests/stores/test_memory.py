@@ -6,7 +6,7 @@ import pytest
 
 from hellojohn._errors import StoreLocked, StoreUnavailable
 from hellojohn.stores import MemoryStore, TokenStore
-from hellojohn.testing._store_contract import InProcessStoreContract
+from hellojohn.testing._in_process_contract import InProcessStoreContract
 from tests.stores.forking import in_forked_child
 
 
@@ -57,10 +57,10 @@ def test_a_forked_child_cannot_save_over_what_it_inherited_even_inside_an_inheri
     assert outcome.startswith("StoreUnavailable: ")
 
 
-def test_a_forked_child_cannot_set_aside_what_it_inherited(store):
+def test_a_forked_child_cannot_quarantine_what_it_inherited(store):
     """Setting aside frees the key, which would make the copy usable."""
     store.save("k", "text")
-    assert in_forked_child(lambda: str(store.set_aside("k"))).startswith("StoreUnavailable: ")
+    assert in_forked_child(lambda: str(store.quarantine("k"))).startswith("StoreUnavailable: ")
 
 
 def test_a_forked_child_uses_keys_of_its_own(store):
@@ -138,11 +138,11 @@ def test_no_text_shows(store):
     assert repr(store) == "MemoryStore(<1 kept>)"
 
 
-def test_texts_set_aside_never_overwrite_each_other(store):
+def test_texts_quarantine_never_overwrite_each_other(store):
     """Each is kept under the next free number."""
     for text in ("first", "second"):
         store.save("k", text)
-        store.set_aside("k")
+        store.quarantine("k")
     assert [store.load(f"k.corrupt-{n}") for n in (1, 2)] == ["first", "second"]
 
 

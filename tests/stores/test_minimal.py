@@ -70,7 +70,7 @@ def test_a_session_lives_in_it_from_sign_in_to_sign_out(hj, stores, key, hellojo
     assert kept.load(key) is None
 
 
-def test_what_is_no_record_is_set_aside_the_general_way(stores, key, hellojohn_emulator):
+def test_what_is_no_record_is_quarantine_the_general_way(stores, key, hellojohn_emulator):
     """Each damage is kept under the next free key, and the user can sign in again."""
     store, kept = stores
     for number, damage in enumerate(["first damage", "second damage"], 1):

@@ -14,7 +14,7 @@ import valkey.asyncio
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn.stores import RedisStore
-from hellojohn.stores.redis import _ACQUIRE, _RELEASE
+from hellojohn.stores._redis_record import ACQUIRE, RELEASE
 from hellojohn.testing import TokenStoreContract
 from tests.stores import recipes
 from tests.stores.forking import in_forked_child
@@ -100,7 +100,7 @@ class _Late:
 
     def execute_command(self, *args, **options):
         answer = self.client.execute_command(*args, **options)
-        if args[1] == _ACQUIRE.encode():
+        if args[1] == ACQUIRE.encode():
             self.asked += 1
             self.clock.now += self.late.pop(0) if self.late else 0.0
             if self.late:
@@ -116,7 +116,7 @@ class _Silent:
 
     def execute_command(self, *args, **options):
         answer = self.client.execute_command(*args, **options)
-        if args[1] == _ACQUIRE.encode():
+        if args[1] == ACQUIRE.encode():
             raise self.error
         return answer
 
@@ -203,18 +203,16 @@ def test_its_representation_shows_the_prefix_only():
 def test_a_session_and_its_lock_are_on_one_node_of_a_cluster(store):
     """The fence reads both."""
     for key in ("k", "a}b", "tnt/ada@example.com", "{}", "}", "}ada@example.com", "}}", "%}", ""):
-        names = [store._record(key), store._lock(key), f"{store._record(key)}:corrupt-1"]
+        record = store._record(key)
+        names = [record.name, record.lock_name, f"{record.name}:corrupt-1"]
         assert len({redis.crc.key_slot(name.encode()) for name in names}) == 1
 
 
 def test_keys_stay_distinct_and_ordinary_ones_stay_as_they_are(store):
     """What is escaped for the cluster's sake must not meet a key that looks like it."""
     keys = ("", "%", "%25", "%7D", "%257D", "}", "%}", "}%", "}%7D", "}}")
-    assert len({store._record(key) for key in keys}) == len(keys)
-    assert (
-        store._record("ada+x@example.com@tnt_1@host:80/é {")
-        == "hellojohn:{ada+x@example.com@tnt_1@host:80/é {}"
-    )
+    assert len({store._record(key).name for key in keys}) == len(keys)
+    assert store._record("ada@host:80/é {").name == "hellojohn:{ada@host:80/é {}"
 
 
 # Expiry
@@ -250,10 +248,10 @@ def test_a_record_that_is_over_already_goes_at_once(store, expires_in):
 
 
 def _acts(store: RedisStore) -> list:
-    return [lambda: store.save("k", "mine"), lambda: store.delete("k"), lambda: store.set_aside("k")]
+    return [lambda: store.save("k", "mine"), lambda: store.delete("k"), lambda: store.quarantine("k")]
 
 
-@pytest.mark.parametrize("act", range(3), ids=["save", "delete", "set_aside"])
+@pytest.mark.parametrize("act", range(3), ids=["save", "delete", "quarantine"])
 @pytest.mark.parametrize("taken", [True, False], ids=["taken by another", "gone"])
 def test_a_lost_lock_lets_nothing_be_written(store, client, act, taken):
     """Another holder has refreshed the session meanwhile: its record must survive."""
@@ -306,7 +304,7 @@ def test_a_lock_is_gone_when_it_is_left(store, client):
 def clock(monkeypatch) -> _Clock:
     """Let the store go by a clock that the test moves."""
     clock = _Clock()
-    monkeypatch.setattr("hellojohn.stores.redis.time", clock)
+    monkeypatch.setattr("hellojohn.stores._redis_lock.time", clock)
     return clock
 
 
@@ -332,7 +330,7 @@ def test_a_server_that_answers_late_for_the_whole_wait_gives_no_lock(client, clo
 def test_a_lock_that_was_lost_while_its_answer_was_late_is_the_other_s(client, clock):
     """A lease may be over before its answer comes."""
     late = _Late(client, clock, 31.0, 0.0, meanwhile=lambda: client.set("hellojohn:{k}:lock", "other"))
-    with pytest.raises(StoreLocked, match="Somebody else"):
+    with pytest.raises(StoreLocked, match="Another holder"):
         RedisStore(late, lease=30.0).lock("k", 31.1).__enter__()
     assert client.get("hellojohn:{k}:lock") == b"other"
 
@@ -355,7 +353,7 @@ def test_a_release_of_what_may_have_been_taken_is_tried_once_and_quietly(error, 
     with pytest.raises(StoreUnavailable), caplog.at_level(logging.WARNING, "hellojohn"):
         RedisStore(stub).lock("k", 10).__enter__()
     scripts = [command[1].decode() for command in stub.commands]
-    assert (scripts.count(_RELEASE), scripts[-1]) == (1, _RELEASE)
+    assert (scripts.count(RELEASE), scripts[-1]) == (1, RELEASE)
     assert not caplog.records
 
 
@@ -378,21 +376,21 @@ def test_a_child_forked_inside_a_lock_does_not_hold_it(store, client):
 # Foreign data
 
 
-def test_a_key_of_another_type_is_corrupt_and_can_be_set_aside(store, client):
+def test_a_key_of_another_type_is_corrupt_and_can_be_quarantine(store, client):
     """Another program uses the same prefix: its list is not lost."""
     client.lpush("hellojohn:{k}", "theirs")
-    with pytest.raises(StoreCorrupt, match="no text"):
+    with pytest.raises(StoreCorrupt, match="another type"):
         store.load("k")
-    assert store.set_aside("k") == "hellojohn:{k}:corrupt-1"
+    assert store.quarantine("k") == "hellojohn:{k}:corrupt-1"
     assert client.lrange("hellojohn:{k}:corrupt-1", 0, -1) == [b"theirs"]
     assert store.load("k") is None
 
 
-def test_texts_set_aside_never_overwrite_each_other(store, client):
+def test_texts_quarantine_never_overwrite_each_other(store, client):
     """Each takes the next free number."""
     for text in ("first", "second"):
         store.save("k", text)
-        store.set_aside("k")
+        store.quarantine("k")
     assert [client.get(f"hellojohn:{{k}}:corrupt-{n}") for n in (1, 2)] == [b"first", b"second"]
 
 
@@ -565,3 +563,66 @@ def test_a_timeout_is_not_tried_again():
     with pytest.raises(StoreUnavailable):
         RedisStore(stub).load("k")
     assert len(stub.commands) == 1
+
+
+# Round trips
+
+
+def test_a_refresh_takes_four_round_trips(client):
+    """The text comes with the lock, and the last save releases it."""
+    counting = _Counting(client)
+    store = RedisStore(counting)
+    store.save("k", "old")
+    counting.calls = 0
+    with store.lock("k", 5) as value:
+        assert value.load() == "old"
+        value.save("attempt")
+        assert value.load() == "attempt"
+        value.save("new", expires_in=60.0, release=True)
+        assert client.exists("hellojohn:{k}:lock") == 0
+    assert counting.calls == 4
+    assert store.load("k") == "new"
+
+
+def test_a_release_that_was_sent_twice_counts_once(client):
+    """The first answer was lost: the second run finds the lock gone and its own text in place."""
+    store = RedisStore(_LosesAnswers(client))
+    with store.lock("k", 0) as value:
+        value.save("text", release=True)
+    assert store.load("k") == "text"
+    with RedisStore(client).lock("k", 0):
+        pass
+
+
+def test_a_release_after_the_lock_was_lost_writes_nothing(client):
+    """Another holder has saved since: its text and its lock stay."""
+    store = RedisStore(client)
+    with store.lock("k", 1) as value:
+        client.set("hellojohn:{k}", "theirs")
+        client.set("hellojohn:{k}:lock", "other")
+        with pytest.raises(StoreLocked, match="was lost"):
+            value.save("mine", release=True)
+    assert client.get("hellojohn:{k}") == b"theirs"
+    assert client.get("hellojohn:{k}:lock") == b"other"
+
+
+def test_a_failed_save_keeps_the_lock_until_it_is_left(client):
+    """A full server refuses the save that would have released the lock."""
+    store = RedisStore(client)
+    with store.lock("k", 1) as value:
+        client.config_set("maxmemory", "1")
+        try:
+            with pytest.raises(StoreUnavailable, match="raise maxmemory"):
+                value.save("x" * 1000, release=True)
+        finally:
+            client.config_set("maxmemory", "0")
+        assert client.exists("hellojohn:{k}:lock") == 1
+    assert client.exists("hellojohn:{k}:lock") == 0
+
+
+def test_waiters_of_a_lock_ask_less_and_less_often(client, clock):
+    """A hundred waiters of a slow refresh must not keep the server busy."""
+    counting = _Counting(client)
+    with RedisStore(client).lock("k", 1), pytest.raises(StoreLocked):
+        RedisStore(counting).lock("k", 10.0).__enter__()
+    assert 40 < counting.calls < 120

@@ -1,12 +1,14 @@
 """The fixtures, used in this run and in runs of pytest's own."""
 
 import asyncio
+import os
 import subprocess
 import sys
 
+import httpx
 import pytest
 
-from hellojohn import SessionExpired
+from hellojohn import HelloJohn, SessionExpired
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 
 pytest_plugins = ["pytester"]
@@ -56,6 +58,48 @@ def test_the_async_client_needs_no_plugin(hellojohn_async_client):
     assert session.user.email == DEMO_EMAIL
 
 
+def test_an_apps_own_client_reaches_the_emulator(hellojohn_environment, hellojohn_emulator):
+    """With the environment set, a client without arguments signs in to the emulator."""
+    with HelloJohn(clock=hellojohn_emulator.clock) as client:
+        assert client.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD).user.email == DEMO_EMAIL
+    assert hellojohn_environment["HELLOJOHN_API_URL"] == hellojohn_emulator.url
+    assert set(hellojohn_environment) <= set(os.environ)
+
+
+def test_headers_carry_a_real_token(hellojohn_headers, hellojohn_emulator):
+    """A request with them counts as the user's, with the roles and scopes of the test."""
+    hellojohn_emulator.add_user("ada@example.com", "x")
+    headers = hellojohn_headers("ada@example.com", scopes=["orders:write"], roles=["admin"])
+    answer = httpx.get(f"{hellojohn_emulator.url}/resource", headers=headers, trust_env=False)
+    assert answer.status_code == 200
+    (session,) = hellojohn_emulator.sessions("ada@example.com")
+    assert answer.json()["session_id"] == session.id
+    assert (
+        httpx.get(
+            f"{hellojohn_emulator.url}/resource", headers=hellojohn_headers(), trust_env=False
+        ).status_code
+        == 200
+    )
+
+
+def test_the_api_can_be_overridden(pytester):
+    """A test suite chooses the API with a fixture, and an unknown one is named."""
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.fixture
+        def hellojohn_api():
+            return "v9"
+
+        def test_with(hellojohn_client): pass
+        """
+    )
+    result = pytester.runpytest_subprocess()
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*api='v1'*not 'v9'*"])
+
+
 @pytest.mark.parametrize("name", ["hellojohn_client", "hellojohn_async_client"])
 def test_the_environment_has_no_say(request, monkeypatch, name):
     """A developer's own settings, the keys of a real tenant and a proxy stay out of the tests."""
@@ -71,7 +115,7 @@ def test_the_environment_has_no_say(request, monkeypatch, name):
 
 
 def test_each_test_has_a_service_and_clients_of_its_own(pytester):
-    """What a test did to users, sessions, settings and time is gone with it, and nothing stays open."""
+    """Users, sessions, settings and time start afresh in each test, and clients are closed."""
     pytester.makepyfile(
         """
         import asyncio

@@ -34,7 +34,7 @@ class More(Mine):
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
         """Save for a while."""
 
-    def set_aside(self, key: str) -> str | None:
+    def quarantine(self, key: str) -> str | None:
         """Set aside."""
         return key
 

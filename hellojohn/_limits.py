@@ -1,0 +1,146 @@
+"""Every time budget and size limit of the package, in seconds and bytes.
+
+A test checks the inequalities that the comments state. The limits of one store or of one page of the emulator
+stay in their modules.
+"""
+
+# ---------------------------------------------------------------- refreshing
+
+REFRESH_DEADLINE = 20.0
+"""What a refresh may take from the store's lock to the saved record. Shorter than a store's lease."""
+
+LEASE_SHARE = 2 / 3
+"""The part of a store's lease that a refresh may use. The rest covers the save and differing clocks."""
+
+REFRESH_START_SHARE = 1 / 2
+"""A refresh is not sent when less than this part of its time is left."""
+
+REFRESH_ATTEMPTS = 4
+FIRST_BACKOFF = 0.2
+"""The backoff doubles with every attempt, and a random half of it is left out."""
+
+REPEAT_PAUSE = 1.0
+"""The wait before a token whose answer was lost is presented again: the service may still be at work."""
+
+SAVE_ATTEMPTS = 3
+SAVE_PAUSE = 0.05
+LONGEST_SAVE_PAUSE = 1.0
+
+COOLDOWN = 5.0
+"""After a failed refresh without a ``Retry-After``: between half of this and all of it."""
+
+LONGEST_COOLDOWN = 60.0
+
+# ---------------------------------------------------------------- waiting
+
+LOCK_SPARE = 5.0
+"""What to wait for a store's lock beyond the time that its holder may need."""
+
+SIGN_OUT_LOCK_WAIT = 5.0
+"""A sign-out deletes the session without the lock after this, so that a stuck process cannot prevent it."""
+
+FALLBACK_WAIT = 5.0
+"""What a caller waits for a new token while its token still works."""
+
+EVENT_WAIT = 1.0
+"""What a call waits for the callbacks of its own event. Longer callbacks run on without it."""
+
+# ---------------------------------------------------------------- calls
+
+CALL_DEADLINE = 30.0
+SIGN_OUT_DEADLINE = 10.0
+REVOKE_DEADLINE = 5.0
+"""For signing out a session that the client has already dropped."""
+
+SECOND_LOOK_DEADLINE = 5.0
+DOCTOR_DEADLINE = 10.0
+
+# ---------------------------------------------------------------- freshness
+
+STALE_SHARE = 1 / 5
+LONGEST_STALE = 300.0
+EXPIRING_SHARE = 1 / 10
+LONGEST_EXPIRING = 30.0
+"""Shorter than the stale window: a token is refreshed in the background before anyone has to wait."""
+
+JITTER = 0.2
+END_NOTICE_SHARE = 1 / 10
+LONGEST_END_NOTICE = 86_400.0
+CLOCK_SLACK = 60.0
+"""A clock that is set back by less than this is not noticed."""
+
+STORM_SHARE = 1 / 10
+LONGEST_STORM = 60.0
+"""A token that a refusal has brought is not refreshed because of another refusal while it is younger."""
+
+# ---------------------------------------------------------------- threads
+
+STORE_THREADS = 16
+NETWORK_THREADS = 64
+SIGN_IN_THREADS = 8
+"""Of the network threads, those that only a sign-in or a sign-out may use."""
+
+EVENT_THREADS = 64
+THREAD_REST = 0.2
+"""What a thread without work waits before it ends."""
+
+RETIRE_WAIT = 1.0
+"""What closing a client waits for a thread without work to end."""
+
+EXIT_WAIT = REFRESH_DEADLINE
+"""What the end of the program waits for refreshes, sign-ins and sign-outs. Never for a mere read."""
+
+# ---------------------------------------------------------------- records
+
+KEPT_AFTER_END = 86_400.0
+"""How long a store that forgets may keep a record after its session's end."""
+
+LONGEST_ACCOUNT = 256
+
+# ---------------------------------------------------------------- the auth hook
+
+LONGEST_REFUSAL = 65_536
+REFUSAL_READ_TIME = 2.0
+"""What is read of a 401's body before the request is repeated."""
+
+REPEATS = 2
+"""How often a refused request is repeated: once with a token that another process has brought, and once with
+the result of a refresh."""
+
+# ---------------------------------------------------------------- the wire: what is sent, in characters
+
+LONGEST_EMAIL = 320
+LONGEST_PASSWORD = 4_096
+LONGEST_NAME = 1_024
+"""Of a user's name, of a user name, and of an id that an app passes in."""
+
+LONGEST_CODE = 256
+"""Of a second factor's code with the spaces that a person types."""
+
+LONGEST_CAPTCHA = 16_384
+LONGEST_LINK = 16_384
+"""Of a link from a mail or a browser, and of the token in it."""
+
+LONGEST_CHALLENGE = 16_384
+LONGEST_METADATA = 65_536
+LONGEST_USER_AGENT = 512
+"""Of a browser's name that a back end passes on. The rest is cut off."""
+
+# ---------------------------------------------------------------- the wire: what is read
+
+LONGEST_MESSAGE = 300
+"""What an error quotes of the service's words."""
+
+LONGEST_RETRY_AFTER = 86_400.0
+LONGEST_LIFE = 100 * 365 * 86_400.0
+"""A longer life of a token or a session is read as this, so that a date can be computed from it."""
+
+DOCUMENTED_TOKEN_LIFE = 3_600.0
+"""The life of an access token whose answer names none. Dropping the answer would lose the session. A token
+that expires earlier is refused with a 401, and refreshed."""
+
+SHORTEST_TOKEN_LIFE = 1.0
+"""The life of an access token that expires on arrival, as far as the answer says."""
+
+DEEPEST_JSON = 16
+"""Of the parts of an answer that are kept as they come."""

@@ -1,0 +1,1 @@
+"""The session engine: keeps sessions signed in. It knows no HTTP library, no status and no error code."""

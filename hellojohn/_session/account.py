@@ -1,0 +1,265 @@
+"""One account: its state, the order of its operations and its single flight. It holds the only lock.
+
+Requests read ``state`` without the lock. Nothing here blocks: what an operation does is in ``acquire`` and
+``operations``.
+"""
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from typing import TypeVar
+
+from hellojohn._clock import Clock
+from hellojohn._errors import ConfigurationError, ServiceUnavailable, SessionExpired, StoreLocked
+from hellojohn._limits import EVENT_WAIT
+from hellojohn._models import AuthEvent, AuthEventType, Session
+from hellojohn._session.context import EngineContext
+from hellojohn._session.flight import Flight, Flow, Kind, Result, WaitFor
+from hellojohn._session.order import Turn
+from hellojohn._session.record import SessionRecord, to_session
+from hellojohn._session.state import AccountState, Change, Phase
+from hellojohn._session.storage import LockedSession, fresh_copy
+from hellojohn._session.workers import Lane
+
+T = TypeVar("T")
+
+_LOCK_TRY = 0.25
+CLOSED = "This client was closed. Create a new one."
+
+
+class Account:
+    """One session of the store, as this process knows it.
+
+    Attributes:
+        name: Which session.
+        key: The store's key for it.
+        context: What all accounts of the client share.
+        clock: The wall clock, here because the hot path reads it.
+        state: The present state.
+        lock: Guards changes of the state and the single flight.
+        flight: The operation that is under way, if there is one.
+        last_error: Why the last refresh failed; ``None`` after a success.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_asked",
+        "_holding",
+        "_mutex",
+        "clock",
+        "context",
+        "flight",
+        "key",
+        "last_error",
+        "lock",
+        "name",
+        "state",
+    )
+
+    def __init__(self, name: str, key: str, context: EngineContext) -> None:
+        """Start without knowledge: the first use reads the store."""
+        self.name: str = name
+        self.key: str = key
+        self.context: EngineContext = context
+        self.clock: Clock = context.clock
+        self.state: AccountState = AccountState()
+        self.last_error: Exception | None = None
+        self._asked = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget running operations, in a forked child: they run in the parent."""
+        self.lock = threading.Lock()
+        self.flight: Flight[None] | None = None
+        self._mutex = threading.Lock()
+        self._holding = 0
+        if self.state.phase is Phase.SIGNING_OUT:
+            self.state = self.state.after(Change.SIGNED_OUT)
+
+    # ---------------------------------------------------------------- order and state
+
+    def ask_to_sign_in(self) -> Turn:
+        """Note that a sign-in was asked for now; return its turn. Any later sign-in or sign-out ends it."""
+        with self.lock:
+            self._asked += 1
+            order = self._asked
+        return Turn(order, self._mutex, lambda: self._asked == order)
+
+    def ask_to_sign_out(self) -> tuple[Turn, SessionRecord | None]:
+        """Note that a sign-out was asked for now, and show no session any more.
+
+        Returns:
+            Its turn, which a later sign-in ends when it succeeds, and the session that was shown.
+        """
+        with self.lock:
+            self._asked += 1
+            order, snapshot = self._asked, self.state.snapshot
+            self.state = self.state.after(Change.SIGN_OUT_ASKED, order=order)
+            self.flight = None  # it was overtaken: new callers must not wait for it
+            record = None if snapshot is None else snapshot.record
+            if record is not None:
+                self.emit(AuthEventType.SIGNED_OUT, record)
+        return Turn(order, self._mutex, lambda: self.state.order == order), record
+
+    def turn(self) -> Turn:
+        """Return the turn of a refresh or a save. A sign-out, or a sign-in that succeeds, ends it."""
+        order = self.state.order
+        return Turn(order, self._mutex, lambda: self.state.order == order)
+
+    def apply(
+        self,
+        change: Change,
+        turn: Turn,
+        record: SessionRecord | None = None,
+        *,
+        expired: SessionExpired | None = None,
+        damaged: bool = False,
+        event: AuthEventType | None = None,
+    ) -> bool:
+        """Change the state and emit the events of the change, unless a later operation came first.
+
+        Call it while the store's lock is held, so that all processes see the same order.
+
+        Args:
+            change: What happened.
+            turn: The operation's turn.
+            record: The session from now on.
+            expired: Why there is none.
+            damaged: Whether the store lost the session because its text was damaged.
+            event: What to emit.
+
+        Returns:
+            Whether the state has changed.
+        """
+        with self.lock:
+            before = self.state
+            later = turn.order < before.order if change is Change.SIGNED_IN else turn.order != before.order
+            if later:
+                return False
+            watched = change is Change.NOT_SAVED
+            snapshot = None if record is None else self.context.snapshot(record, watched=watched)
+            self.state = after = before.after(
+                change, order=turn.order, snapshot=snapshot, ended=expired, damaged=damaged
+            )
+            if after is before:
+                return False
+            if change is Change.SIGNED_IN:
+                self.flight = None
+            self.context.note_unsaved(self, unsaved=after.phase is Phase.UNSAVED)
+            old = None if before.snapshot is None else before.snapshot.record
+            if change is Change.UPDATED and record and old and not record.is_same_session(old):
+                self.emit(AuthEventType.SESSION_REPLACED, record)
+            if event is not None:
+                self.emit(event, record or old, expired)
+            return True
+
+    def close(self) -> None:
+        """Let every later use fail."""
+        with self.lock:
+            self.state = self.state.after(Change.CLOSED)
+
+    def emit(
+        self, kind: AuthEventType, record: SessionRecord | None, expired: SessionExpired | None = None
+    ) -> None:
+        """Queue an event."""
+        session = None if record is None else self.to_session(record)
+        reason = None if expired is None else expired.reason
+        self.context.events.emit(AuthEvent(kind, session, reason, self.name))
+
+    def to_session(self, record: SessionRecord) -> Session:
+        """Return the public form of a record."""
+        return to_session(record, idle_timeout=self.context.idle_timeout, clock=self.clock)
+
+    # ---------------------------------------------------------------- flights
+
+    def join(self, kind: Kind, operation: Callable[[], None], *, forced: bool = False) -> Flight[None]:
+        """Return the flight that is under way, or a new one. Call it with ``lock`` held."""
+        if self.flight is None:
+            self.flight = self._new_flight(operation, kind, forced=forced)
+        return self.flight
+
+    def perform(self, operation: Callable[[], T], lane: Lane) -> Flow[T]:
+        """Run an operation on a worker thread, beside the single flight, and return its result."""
+        flight = self._new_flight(operation, "operation", lane=lane)
+        yield WaitFor(flight)
+        yield from self.events_delivered()
+        if flight.result is None:
+            raise ServiceUnavailable("The operation was interrupted. Try again.")
+        return flight.result.get()
+
+    def events_delivered(self) -> Flow[None]:
+        """Wait a moment until the app's callbacks have seen the events so far."""
+        reached = self.context.events.flushed()
+        if reached is not None:
+            yield WaitFor(reached, EVENT_WAIT)
+
+    def _new_flight(
+        self, operation: Callable[[], T], kind: Kind, *, lane: Lane | None = None, forced: bool = False
+    ) -> Flight[T]:
+        context = self.context
+        if context.closing:
+            raise ConfigurationError(CLOSED)
+        return Flight[T](
+            lambda flight: self._run(flight, operation),
+            kind,
+            context.workers,
+            context.flights,
+            lane=lane,
+            forced=forced,
+        )
+
+    def _run(self, flight: Flight[T], operation: Callable[[], T]) -> None:
+        """Run an operation and land its flight, whatever it raises."""
+        result: Result[T] = Result(error=ServiceUnavailable("The operation was interrupted. Try again."))
+        try:
+            try:
+                result = Result(operation())
+            except Exception as error:  # noqa: BLE001 - it belongs to the callers
+                result = Result(error=fresh_copy(error))
+        finally:
+            with self.lock:
+                if self.flight is flight:
+                    self.flight = None
+            flight.land(result)
+            self.context.events.deliver()
+
+    # ---------------------------------------------------------------- the store's lock
+
+    @contextmanager
+    def locked(self, wait: float) -> Generator[LockedSession]:
+        """Hold the store's lock for a refresh or a save."""
+        with self.context.storage.locked(self.key, wait) as locked:
+            self._hold(1)
+            try:
+                yield locked
+            finally:
+                self._hold(-1)
+
+    @contextmanager
+    def locked_or_shared(self, wait: float) -> Generator[LockedSession]:
+        """Hold the store's lock for a sign-in or a sign-out, which must not wait for a refresh.
+
+        If a refresh of this account in this process holds the lock, it is shared: all writes of the account
+        go through one mutex, and the refresh finds its turn over.
+
+        Raises:
+            StoreLocked: Another process held the lock for ``wait`` seconds.
+        """
+        storage = self.context.storage
+        ends_at = storage.timing.monotonic() + min(wait, storage.lock_wait)
+        with ExitStack() as stack:
+            locked: LockedSession | None = None
+            while locked is None:
+                left = ends_at - storage.timing.monotonic()
+                try:
+                    locked = stack.enter_context(storage.locked(self.key, max(min(left, _LOCK_TRY), 0.0)))
+                except StoreLocked:
+                    if self._holding:
+                        locked = storage.unlocked(self.key)
+                    elif left <= _LOCK_TRY:
+                        raise
+            yield locked
+
+    def _hold(self, change: int) -> None:
+        with self.lock:
+            self._holding += change

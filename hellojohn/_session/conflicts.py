@@ -1,0 +1,87 @@
+"""What to do with a session that is to be saved, given what the store holds. One table, as data. Pure.
+
+    the store holds                     a refresh's pair      an unsaved copy  a sign-in's session
+    ----------------------------------  --------------------  ---------------  ----------------------------
+    SAME     the generation it is from  save                  save             save (again)
+    NEWER    a later generation         use the store's       use the store's  use the store's
+    OTHER    another session            use the store's,      the same         save, sign the other one out
+                                        sign ours out
+    NOTHING  nothing                    drop, sign ours out   the same         save
+    DAMAGED  a text that was            save                  save             save
+             quarantined under the lock
+
+A sign-in finds SAME or NEWER only when its first save was carried out although the store reported a failure.
+A refresh finds NOTHING when another process has signed the session out. After a quarantine nobody knows what
+the damaged text was, so the copy at hand is kept: the service decides at the next refresh.
+"""
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+from hellojohn._session.record import EndedRecord, SessionRecord, Stored
+
+
+class Bringing(Enum):
+    """Where the session that is to be saved comes from."""
+
+    REFRESH = auto()
+    UNSAVED_COPY = auto()
+    SIGN_IN = auto()
+
+
+class Held(Enum):
+    """What the store holds, compared with the session that is to be saved."""
+
+    SAME = auto()
+    NEWER = auto()
+    OTHER = auto()
+    NOTHING = auto()
+    DAMAGED = auto()
+
+
+class Rule(NamedTuple):
+    """What to do.
+
+    Attributes:
+        save: Whether to save the session.
+        revoke_new: Whether to sign it out at the service instead.
+        revoke_old: Whether to sign out what the store held.
+    """
+
+    save: bool
+    revoke_new: bool = False
+    revoke_old: bool = False
+
+
+_SAVE = Rule(save=True)
+_DROP = Rule(save=False)
+RULES: dict[tuple[Bringing, Held], Rule] = {
+    (Bringing.REFRESH, Held.SAME): _SAVE,
+    (Bringing.REFRESH, Held.NEWER): _DROP,
+    (Bringing.REFRESH, Held.OTHER): Rule(save=False, revoke_new=True),
+    (Bringing.REFRESH, Held.NOTHING): Rule(save=False, revoke_new=True),
+    (Bringing.REFRESH, Held.DAMAGED): _SAVE,
+    (Bringing.UNSAVED_COPY, Held.SAME): _SAVE,
+    (Bringing.UNSAVED_COPY, Held.NEWER): _DROP,
+    (Bringing.UNSAVED_COPY, Held.OTHER): Rule(save=False, revoke_new=True),
+    (Bringing.UNSAVED_COPY, Held.NOTHING): Rule(save=False, revoke_new=True),
+    (Bringing.UNSAVED_COPY, Held.DAMAGED): _SAVE,
+    (Bringing.SIGN_IN, Held.SAME): _SAVE,
+    (Bringing.SIGN_IN, Held.NEWER): _DROP,
+    (Bringing.SIGN_IN, Held.OTHER): Rule(save=True, revoke_old=True),
+    (Bringing.SIGN_IN, Held.NOTHING): _SAVE,
+    (Bringing.SIGN_IN, Held.DAMAGED): _SAVE,
+}
+
+
+def compare(stored: Stored | None, new: SessionRecord, *, damaged: bool) -> Held:
+    """Return what the store holds, compared with a session that is to be saved.
+
+    A save that failed may have been carried out, so a stored pair with the same refresh token counts as SAME.
+    """
+    if isinstance(stored, SessionRecord):
+        if not stored.is_same_session(new):
+            return Held.OTHER
+        newer = stored.generation >= new.generation and stored.refresh_token != new.refresh_token
+        return Held.NEWER if newer else Held.SAME
+    return Held.DAMAGED if damaged and not isinstance(stored, EndedRecord) else Held.NOTHING

@@ -1,0 +1,95 @@
+"""What all accounts of one client share."""
+
+import math
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from hellojohn._clock import Clock
+from hellojohn._limits import REVOKE_DEADLINE
+from hellojohn._session.events import Events
+from hellojohn._session.exchange import Service
+from hellojohn._session.flight import Flight, Result
+from hellojohn._session.freshness import TokenSnapshot
+from hellojohn._session.record import SessionRecord
+from hellojohn._session.refresh import Refresher
+from hellojohn._session.storage import SessionStorage
+from hellojohn._session.workers import WorkerPool
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class EngineContext:
+    """What all accounts of one client share.
+
+    Attributes:
+        api_url: The service.
+        tenant_id: The tenant.
+        storage: The sessions.
+        service: The auth service.
+        refresher: What a refresh needs.
+        events: The queue of events.
+        workers: The threads.
+        clock: The wall clock.
+        idle_timeout: The tenant's idle timeout in seconds, if it is known.
+        background_refresh: Whether to refresh before a caller has to wait.
+        flights: The operations under way, in the order of their beginning.
+        unsaved: The accounts whose session is in memory only, which must stay in memory.
+        closes_at: When a closing client stops waiting, by the monotonic clock.
+    """
+
+    api_url: str
+    tenant_id: str
+    storage: SessionStorage
+    service: Service
+    refresher: Refresher
+    events: Events
+    workers: WorkerPool
+    clock: Clock
+    idle_timeout: float | None
+    background_refresh: bool
+    flights: dict[Flight[Any], None] = field(default_factory=dict["Flight[Any]", None])
+    unsaved: dict[object, None] = field(default_factory=dict[object, None])
+    closes_at: float = math.inf
+
+    @property
+    def closing(self) -> bool:
+        """Whether the client was closed or is being closed."""
+        return self.closes_at < math.inf
+
+    def time_left(self) -> float:
+        """Return the seconds until the client or the program ends; infinity if neither is ending."""
+        return min(self.closes_at, self.workers.exits_at) - time.monotonic()
+
+    def snapshot(self, record: SessionRecord, *, watched: bool = False) -> TokenSnapshot:
+        """Compute when the state of a record changes."""
+        return TokenSnapshot(
+            record, idle_timeout=self.idle_timeout, background=self.background_refresh, watched=watched
+        )
+
+    def note_unsaved(self, account: object, *, unsaved: bool) -> None:
+        """Note whether an account's session is in memory only."""
+        if unsaved:
+            self.unsaved[account] = None
+        else:
+            self.unsaved.pop(account, None)
+
+    def not_signed_in(self, name: str) -> str:
+        """Return the message for an account without a session: where it was looked for, and the fix."""
+        return f"No user is signed in as {name!r} (tenant {self.tenant_id} at {self.api_url}). Call sign_in."
+
+    def revoke(self, record: SessionRecord | None) -> None:
+        """Sign a session out at the service that the client has dropped.
+
+        Nothing waits for it but ``close``.
+        """
+        if record is None:
+            return
+        request = self.service.dialect.sign_out(record.refresh_token, record.access_token, everywhere=False)
+
+        def send(flight: Flight[None]) -> None:
+            try:
+                self.service.send(request, REVOKE_DEADLINE)
+            finally:
+                flight.land(Result())
+
+        Flight(send, "revoke", self.workers, self.flights).start(blocking=False)

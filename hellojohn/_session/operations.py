@@ -1,0 +1,283 @@
+"""Sign-in, sign-out and the calls about the signed-in user: operations on an account.
+
+Each runs on a worker thread, so that a caller who gives up loses no session and brings none back.
+"""
+
+import logging
+from datetime import timedelta
+from typing import NamedTuple
+
+from hellojohn._errors import (
+    HelloJohnError,
+    MfaRequired,
+    ServiceUnavailable,
+    SignInSuperseded,
+    StoreCorrupt,
+    StoreError,
+    StoreLocked,
+)
+from hellojohn._limits import CALL_DEADLINE, LONGEST_STORM, SIGN_OUT_DEADLINE, SIGN_OUT_LOCK_WAIT
+from hellojohn._models import AuthEventType, Session, User
+from hellojohn._secret import Secret
+from hellojohn._session.account import Account
+from hellojohn._session.acquire import acquire, load
+from hellojohn._session.conflicts import Bringing
+from hellojohn._session.flight import Flow
+from hellojohn._session.freshness import TokenSnapshot
+from hellojohn._session.order import Overtaken, Turn
+from hellojohn._session.record import SessionRecord, Stored, signed_in
+from hellojohn._session.state import Change
+from hellojohn._session.storage import LockedSession
+from hellojohn._session.workers import Lane
+from hellojohn._wire import Answer, ApiRequest
+
+logger = logging.getLogger("hellojohn")
+
+
+class SignInRequest(NamedTuple):
+    """A sign-in of any kind.
+
+    Attributes:
+        request: What to send.
+        duration: The session's duration that it asks for; ``None`` for the tenant's default.
+        remember_me: The user's choice, if there was one.
+    """
+
+    request: ApiRequest
+    duration: timedelta | None = None
+    remember_me: bool | None = None
+
+
+def sign_in(account: Account, wanted: SignInRequest) -> Flow[Session]:
+    """Send a sign-in, a sign-up or a second factor, and keep the session that it brings.
+
+    Raises:
+        SignInSuperseded: A later sign-in or sign-out was asked for. The session was signed out again.
+        HelloJohnError: The service refused or did not answer, or the session could not be stored.
+    """
+    turn = account.ask_to_sign_in()
+    return (yield from account.perform(lambda: _sign_in(account, turn, wanted), Lane.SIGN_IN))
+
+
+def sign_out(account: Account, *, everywhere: bool) -> Flow[bool]:
+    """End the session here and at the service; return whether the service confirmed it.
+
+    Raises:
+        StoreError: The store did not remove the session. The service was asked to end it all the same.
+        HelloJohnError: With ``everywhere`` only: the service did not confirm.
+    """
+    turn, shown = account.ask_to_sign_out()
+
+    def operation() -> bool:
+        return _sign_out(account, turn, shown, everywhere=everywhere)
+
+    return (yield from account.perform(operation, Lane.SIGN_IN))
+
+
+def session(account: Account) -> Flow[Session | None]:
+    """Return the session without asking the service."""
+    snapshot = yield from load(account)
+    return None if snapshot is None else account.to_session(snapshot.record)
+
+
+def refresh(account: Account) -> Flow[Session]:
+    """Refresh now, or join the refresh that is under way."""
+    snapshot = yield from load(account)
+    if snapshot is None:
+        snapshot = yield from acquire(account)
+    snapshot = yield from acquire(account, snapshot, forced=True)
+    yield from account.events_delivered()
+    return account.to_session(snapshot.record)
+
+
+def access_token(account: Account, *, refused: Secret | None) -> Flow[Secret]:
+    """Return a token that is good now, and not the refused one."""
+    snapshot = yield from acquire(account)
+    if refused is not None and snapshot.record.access_token == refused:
+        newer = yield from acquire(account, snapshot)
+        if not newer.record.is_newer_than(snapshot.record):
+            raise ServiceUnavailable(
+                "The refused token is the result of another refusal a moment ago. Check the clock and the"
+                " settings of the service that refuses it.",
+                retry_after=LONGEST_STORM,
+            )
+        snapshot = newer
+    return snapshot.record.access_token
+
+
+def user(account: Account) -> Flow[User]:
+    """Ask the service who is signed in. A refused token is replaced once."""
+    dialect = account.context.service.dialect
+    snapshot = yield from acquire(account)
+    answer = yield from account.perform(lambda: _ask_user(account, snapshot), Lane.NETWORK)
+    if dialect.is_token_refused(answer):
+        newer = yield from acquire(account, snapshot)
+        # A request made as one user is not repeated as another.
+        if newer.record.is_newer_than(snapshot.record) and newer.record.is_same_session(snapshot.record):
+            answer = yield from account.perform(lambda: _ask_user(account, newer), Lane.NETWORK)
+    return dialect.read_user(answer)
+
+
+def _ask_user(account: Account, snapshot: TokenSnapshot) -> Answer:
+    service = account.context.service
+    return service.send(service.dialect.me(snapshot.record.access_token), CALL_DEADLINE)
+
+
+# -------------------------------------------------------------------- sign-in
+
+
+def _sign_in(account: Account, turn: Turn, wanted: SignInRequest) -> Session:
+    context = account.context
+    service = context.service
+    service.load()
+    answer = service.send(wanted.request, CALL_DEADLINE)
+    arrived_at = account.clock()
+    try:
+        tokens = service.dialect.read_tokens(answer)
+    except MfaRequired as error:
+        error.challenge = error.challenge.asking(wanted.duration, wanted.remember_me)
+        account.emit(AuthEventType.MFA_REQUIRED, None)
+        raise
+    record = signed_in(
+        tokens,
+        api_url=context.api_url,
+        tenant_id=context.tenant_id,
+        now=arrived_at,
+        duration=wanted.duration,
+        remember_me=wanted.remember_me,
+        server_ends_sessions=service.dialect.ends_sessions,
+    )
+    _keep(account, turn, record)
+    return account.to_session(record)
+
+
+def _keep(account: Account, turn: Turn, record: SessionRecord) -> None:
+    """Save a new session and show it. A session that is not saved is signed out at the service again."""
+    context = account.context
+    try:
+        with account.locked_or_shared(context.storage.lock_wait) as locked:
+            with turn.writing():
+                replaced = _replace(locked, record)
+            shown = account.apply(Change.SIGNED_IN, turn, record, event=AuthEventType.SIGNED_IN)
+    except Overtaken:
+        shown = False
+    except StoreError:
+        context.revoke(record)
+        raise
+    if not shown:
+        context.revoke(record)
+        raise SignInSuperseded(
+            "A later sign-in or sign-out was asked for before this sign-in was complete. Its session was"
+            " signed out again."
+        )
+    # A service that answers a second sign-in with the same session must not be asked to end it.
+    if replaced is not None and (replaced.session_id is None or replaced.session_id != record.session_id):
+        context.revoke(replaced)
+
+
+def _replace(locked: LockedSession, record: SessionRecord) -> SessionRecord | None:
+    """Save a new session; return the one that it replaces.
+
+    A save that failed may have been carried out, so the store is asked once more.
+    """
+    try:
+        return locked.replace(record, Bringing.SIGN_IN).to_revoke
+    except StoreError:
+        if _holds(locked, record):
+            return None
+        raise
+
+
+def _holds(locked: LockedSession, record: SessionRecord) -> bool:
+    """Return whether the store has a session, also if it does not say: it must not be signed out then."""
+    try:
+        return locked.load() == record
+    except StoreError:
+        return False
+
+
+# -------------------------------------------------------------------- sign-out
+
+
+def _sign_out(account: Account, turn: Turn, shown: SessionRecord | None, *, everywhere: bool) -> bool:
+    stored, failure, had_lock = _remove(account, turn)
+    record = _latest(stored, shown)
+    account.apply(Change.SIGNED_OUT, turn)
+    confirmed, refusal = True, None
+    if record is not None:
+        if shown is None:
+            account.emit(AuthEventType.SIGNED_OUT, record)
+        confirmed, refusal = _tell(account, record, everywhere=everywhere)
+        if not had_lock:
+            _remove_again(account, turn, record)
+    problem = failure or refusal
+    if problem is not None:
+        raise problem
+    return confirmed
+
+
+def _remove(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | None, bool]:
+    """Remove the session from the store, under the lock if it can be had; return what it was."""
+    stored: Stored | None = None
+    try:
+        with account.locked_or_shared(SIGN_OUT_LOCK_WAIT) as locked, turn.writing():
+            stored = locked.load(quarantine_unreadable=True)
+            locked.delete()
+            return stored, None, True
+    except Overtaken:  # a later sign-in has replaced it
+        return stored, None, True
+    except StoreLocked:
+        return *_remove_without_lock(account, turn), False
+    except StoreError as error:
+        return stored, error.with_traceback(None), True
+
+
+def _remove_without_lock(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | None]:
+    """Remove the session although another process holds the lock. That process finds it gone."""
+    storage, stored = account.context.storage, None
+    try:
+        with turn.writing():
+            try:
+                stored = storage.peek(account.key)
+            except StoreCorrupt:
+                stored = None
+            storage.delete(account.key)
+    except Overtaken:
+        return None, None
+    except StoreError as error:
+        return stored, error.with_traceback(None)
+    return stored, None
+
+
+def _remove_again(account: Account, turn: Turn, record: SessionRecord) -> None:
+    """Remove what the holder of the lock may have saved at the very moment of the sign-out."""
+    storage = account.context.storage
+    try:
+        with turn.writing():
+            stored = storage.peek(account.key)
+            if stored is not None and stored.is_same_session(record):
+                storage.delete(account.key)
+                account.context.revoke(stored if isinstance(stored, SessionRecord) else None)
+    except (Overtaken, StoreError):
+        return
+
+
+def _latest(stored: Stored | None, shown: SessionRecord | None) -> SessionRecord | None:
+    """Return the session to sign out: a later generation that could not be saved is only in memory."""
+    if not isinstance(stored, SessionRecord):
+        return shown
+    if shown is None or stored.is_newer_than(shown) or not stored.is_same_session(shown):
+        return stored
+    return shown
+
+
+def _tell(account: Account, record: SessionRecord, *, everywhere: bool) -> tuple[bool, HelloJohnError | None]:
+    """Sign a session out at the service; return whether it confirmed, and what to raise."""
+    service = account.context.service
+    request = service.dialect.sign_out(record.refresh_token, record.access_token, everywhere=everywhere)
+    try:
+        service.dialect.read_done(service.send(request, SIGN_OUT_DEADLINE))
+    except HelloJohnError as error:
+        logger.warning("The service did not confirm a sign-out (%s).", type(error).__name__)
+        return False, error.with_traceback(None) if everywhere else None
+    return True, None

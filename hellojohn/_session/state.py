@@ -1,0 +1,97 @@
+"""What a client knows of one account's session, as one frozen value, and every way in which it changes. Pure.
+
+    event           EMPTY        ACTIVE       UNSAVED      SIGNING_OUT  CLOSED
+    --------------  -----------  -----------  -----------  -----------  ------
+    LOADED          ACTIVE       -            -            -            -
+    SIGNED_IN       ACTIVE       ACTIVE       ACTIVE       ACTIVE       -
+    UPDATED         -            ACTIVE       ACTIVE       -            -
+    NOT_SAVED       -            UNSAVED      UNSAVED      -            -
+    ENDED           EMPTY        EMPTY        EMPTY        -            -
+    SIGN_OUT_ASKED  SIGNING_OUT  SIGNING_OUT  SIGNING_OUT  SIGNING_OUT  -
+    SIGNED_OUT      -            -            -            EMPTY        -
+    CLOSED          CLOSED       CLOSED       CLOSED       CLOSED       CLOSED
+
+A dash means that the event came too late and changes nothing. ``order`` is the number of the sign-in or
+sign-out that made the state: an operation that remembers an earlier number has been overtaken.
+"""
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+from hellojohn._errors import SessionExpired
+from hellojohn._session.freshness import TokenSnapshot
+
+
+class Phase(Enum):
+    """Where an account is."""
+
+    EMPTY = auto()
+    """No session is known. The next use reads the store."""
+    ACTIVE = auto()
+    """There is a session, and the store has it."""
+    UNSAVED = auto()
+    """There is a session, and the store does not have its latest generation."""
+    SIGNING_OUT = auto()
+    """A sign-out was asked for. There is no session, whatever the store still holds."""
+    CLOSED = auto()
+    """The client was closed."""
+
+
+class Change(Enum):
+    """What happened to an account."""
+
+    LOADED = auto()
+    SIGNED_IN = auto()
+    UPDATED = auto()
+    NOT_SAVED = auto()
+    ENDED = auto()
+    SIGN_OUT_ASKED = auto()
+    SIGNED_OUT = auto()
+    CLOSED = auto()
+
+
+_EMPTY, _ACTIVE, _UNSAVED = Phase.EMPTY, Phase.ACTIVE, Phase.UNSAVED
+_SIGNING_OUT, _CLOSED = Phase.SIGNING_OUT, Phase.CLOSED
+TRANSITIONS: dict[Change, dict[Phase, Phase]] = {
+    Change.LOADED: {_EMPTY: _ACTIVE},
+    Change.SIGNED_IN: {_EMPTY: _ACTIVE, _ACTIVE: _ACTIVE, _UNSAVED: _ACTIVE, _SIGNING_OUT: _ACTIVE},
+    Change.UPDATED: {_ACTIVE: _ACTIVE, _UNSAVED: _ACTIVE},
+    Change.NOT_SAVED: {_ACTIVE: _UNSAVED, _UNSAVED: _UNSAVED},
+    Change.ENDED: {_EMPTY: _EMPTY, _ACTIVE: _EMPTY, _UNSAVED: _EMPTY},
+    Change.SIGN_OUT_ASKED: dict.fromkeys((_EMPTY, _ACTIVE, _UNSAVED, _SIGNING_OUT), _SIGNING_OUT),
+    Change.SIGNED_OUT: {_SIGNING_OUT: _EMPTY},
+    Change.CLOSED: dict.fromkeys(Phase, _CLOSED),
+}
+
+
+class AccountState(NamedTuple):
+    """One account at one moment.
+
+    Attributes:
+        phase: Where it is.
+        order: The number of the sign-in or sign-out that made it.
+        snapshot: The session, for ACTIVE and UNSAVED.
+        ended: Why the last session ended, for EMPTY.
+        damaged: For UNSAVED: the store holds nothing because its text was damaged and quarantined.
+    """
+
+    phase: Phase = Phase.EMPTY
+    order: int = 0
+    snapshot: TokenSnapshot | None = None
+    ended: SessionExpired | None = None
+    damaged: bool = False
+
+    def after(
+        self,
+        change: Change,
+        *,
+        order: int | None = None,
+        snapshot: TokenSnapshot | None = None,
+        ended: SessionExpired | None = None,
+        damaged: bool = False,
+    ) -> "AccountState":
+        """Return the next state, or this one if the change came too late."""
+        phase = TRANSITIONS[change].get(self.phase)
+        if phase is None:
+            return self
+        return AccountState(phase, self.order if order is None else order, snapshot, ended, damaged)

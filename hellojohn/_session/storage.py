@@ -1,0 +1,279 @@
+"""Records in a token store: the only caller of a ``TokenStore``.
+
+It encodes and checks records, quarantines damaged ones, and turns every exception of a store into a
+``StoreError`` that holds no token.
+"""
+
+import copy
+import logging
+import math
+import traceback
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from pathlib import PurePath
+from typing import NamedTuple, TypeVar
+
+from hellojohn._clock import Timing, within_time
+from hellojohn._errors import HelloJohnError, StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
+from hellojohn._limits import KEPT_AFTER_END, LEASE_SHARE, LOCK_SPARE, REFRESH_DEADLINE
+from hellojohn._session.conflicts import RULES, Bringing, compare
+from hellojohn._session.record import EndedRecord, SessionRecord, Stored
+from hellojohn._session.record_format import dump, parse
+from hellojohn.stores._capabilities import describe, enter_lock, lease_of, quarantine, saver, without_lock
+from hellojohn.stores._protocol import LockedValue, TokenStore
+
+T = TypeVar("T")
+logger = logging.getLogger("hellojohn")
+
+
+class Replaced(NamedTuple):
+    """How ``LockedSession.replace`` ended.
+
+    Attributes:
+        saved: Whether the new session was saved.
+        stored: What the store held before.
+        to_revoke: A session to sign out at the service, if there is one.
+    """
+
+    saved: bool
+    stored: Stored | None
+    to_revoke: SessionRecord | None
+
+
+class SessionStorage:
+    """The sessions of one service and tenant in one store.
+
+    Attributes:
+        leased: Whether a lock is a lease, which its holder can lose.
+        lease: The seconds that a lease lasts; infinity for other locks.
+        refresh_time: The seconds that a refresh may take under the lock.
+        lock_wait: The seconds to wait for the lock: longer than a live holder needs and a dead holder's lease
+            lasts.
+    """
+
+    def __init__(self, store: TokenStore, *, api_url: str, tenant_id: str, timing: Timing) -> None:
+        """Use the sessions in ``store`` that ``api_url`` issued for ``tenant_id``."""
+        self._store = store
+        self._save = saver(store)
+        self._origin = (api_url, tenant_id)
+        self.timing = timing
+        self.lease: float = lease_of(store) or math.inf
+        self.leased: bool = math.isfinite(self.lease)
+        self.refresh_time: float = min(REFRESH_DEADLINE, self.lease * LEASE_SHARE)
+        self.lock_wait: float = LOCK_SPARE + (self.lease if self.leased else REFRESH_DEADLINE)
+
+    def load(self, key: str) -> Stored | None:
+        """Read a record without the lock, and quarantine a damaged one under the lock.
+
+        Raises:
+            StoreCorrupt: The text was damaged and is quarantined now, or another key or version can read it.
+            StoreError: The store failed.
+        """
+        try:
+            return self.peek(key)
+        except StoreCorrupt as error:
+            if error.readable_elsewhere:
+                raise
+        with self.locked(key) as locked:
+            stored = locked.load()
+            if locked.report is not None:
+                raise locked.report
+            return stored
+
+    def peek(self, key: str) -> Stored | None:
+        """Read a record without the lock, and change nothing.
+
+        Raises:
+            StoreCorrupt: The text is not a record of this service and tenant.
+            StoreError: The store failed.
+        """
+        return self.read(lambda: self._store.load(key))
+
+    def read(self, load: Callable[[], str | None]) -> Stored | None:
+        """Read and check what ``load`` returns."""
+        text = guarded("load", load)
+        if text is None:
+            return None
+        record = parse(text)
+        if (record.api_url, record.tenant_id) != self._origin:
+            raise StoreCorrupt("The stored session belongs to another service or tenant.")
+        return record
+
+    def unlocked(self, key: str) -> "LockedSession":
+        """Return the session's place without the lock, because this process holds it already."""
+        return LockedSession(self, key, without_lock(self._store, key))
+
+    @contextmanager
+    def locked(self, key: str, wait: float = math.inf) -> "Generator[LockedSession]":
+        """Hold the store's lock of ``key``.
+
+        Raises:
+            StoreLocked: Another holder kept it for ``lock_wait`` seconds, or for ``wait`` if that is less.
+            StoreError: The store failed.
+        """
+        wait = min(wait, self.lock_wait)
+        leave, value = guarded("lock", lambda: enter_lock(self._store, key, wait))
+        try:
+            yield LockedSession(self, key, value)
+        finally:
+            # A lock that was lost undoes nothing that was saved under it, so this failure is only logged.
+            try:
+                leave()
+            except Exception as error:  # noqa: BLE001 - a store is a plug-in
+                logger.warning("The token store did not release its lock (%s).", type(error).__name__)
+
+    def save(self, key: str, record: Stored) -> None:
+        """Write a record without the lock."""
+        guarded("save", lambda: self._save(key, dump(record), self.life(record)))
+
+    def delete(self, key: str) -> None:
+        """Remove a record."""
+        guarded("delete", lambda: self._store.delete(key))
+
+    def quarantine(self, key: str, problem: StoreCorrupt) -> StoreCorrupt:
+        """Move a damaged text out of the way, log where it is, and return the error that says so."""
+        place = guarded("quarantine", lambda: quarantine(self._store, key))
+        where = f"It was quarantined as {place}" if place else "It is gone"
+        logger.error("%s %s.", problem, where)
+        return StoreCorrupt(f"{problem} {where}. Sign in again.")
+
+    def life(self, record: Stored) -> float | None:
+        """Return the seconds after which a store may forget a record; ``None`` if it must not."""
+        if isinstance(record, EndedRecord):
+            return KEPT_AFTER_END
+        ends_at = record.session_ends_at
+        if ends_at is None:
+            return None
+        return math.ceil(max(ends_at - within_time(self.timing.clock()), 0.0) + KEPT_AFTER_END)
+
+    def describe(self) -> Mapping[str, str]:
+        """Return what the store says about itself, and its kind."""
+        kind = {"store": type(self._store).__name__}
+        try:
+            return guarded("describe", lambda: {**kind, **describe(self._store)})
+        except StoreError as error:
+            return {**kind, "advice": str(error)}
+
+
+class LockedSession:
+    """The session under one key, while the lock is held.
+
+    Attributes:
+        damaged: Whether a damaged text was quarantined, under this lock or before, and nothing has been saved
+            in its place.
+        report: The error about a text that was quarantined under this lock.
+    """
+
+    def __init__(self, storage: SessionStorage, key: str, value: LockedValue) -> None:
+        """Made by ``SessionStorage.locked`` when it has the lock."""
+        self._storage = storage
+        self._key = key
+        self._value = value
+        self._monotonic_start = storage.timing.monotonic()
+        self._wall_start = storage.timing.clock()
+        self.damaged: bool = False
+        self.report: StoreCorrupt | None = None
+
+    def load(self, *, quarantine_unreadable: bool = False) -> Stored | None:
+        """Read the record; quarantine a damaged one and return ``None``.
+
+        Args:
+            quarantine_unreadable: Also quarantine what another key or a later version could read.
+
+        Raises:
+            StoreCorrupt: Another key or a later version can read the text. It was left alone.
+            StoreError: The store failed.
+        """
+        try:
+            return self._storage.read(self._value.load)
+        except StoreCorrupt as error:
+            if error.readable_elsewhere and not quarantine_unreadable:
+                raise
+            problem = error
+        self.damaged = True  # before the move, which may be carried out although the store reports a failure
+        self.report = self._storage.quarantine(self._key, problem)
+        return None
+
+    def replace(self, new: SessionRecord, bringing: Bringing, *, last: bool = False) -> Replaced:
+        """Save a session if the table of ``conflicts`` says so, given what the store holds now.
+
+        Args:
+            new: The session.
+            bringing: Where it comes from.
+            last: Whether nothing else is written under this lock, which a store may use to release it.
+
+        Raises:
+            StoreError: The store failed. The session may have been saved.
+        """
+        stored = self.load(quarantine_unreadable=bringing is Bringing.SIGN_IN)
+        rule = RULES[bringing, compare(stored, new, damaged=self.damaged)]
+        if rule.save:
+            self.save(new, last=last)
+        old = stored if rule.revoke_old and isinstance(stored, SessionRecord) else None
+        return Replaced(rule.save, stored, new if rule.revoke_new else old)
+
+    def save(self, record: Stored, *, last: bool = False) -> None:
+        """Write a record that was derived from what ``load`` has just returned."""
+        life = self._storage.life(record)
+        guarded("save", lambda: self._value.save(dump(record).reveal(), expires_in=life, release=last))
+        self.damaged = False
+
+    def delete(self) -> None:
+        """Remove the record."""
+        self._storage.delete(self._key)
+
+    def time_left(self) -> float:
+        """Return the seconds that a refresh may still take before it could outlive a lease.
+
+        A lease goes on while this process is suspended. Some systems stop the monotonic clock then, so the
+        wall clock is checked as well.
+        """
+        if not self._storage.leased:
+            return math.inf
+        timing = self._storage.timing
+        elapsed = timing.monotonic() - self._monotonic_start
+        wall_elapsed = timing.clock() - self._wall_start
+        if math.isfinite(wall_elapsed):
+            elapsed = max(elapsed, wall_elapsed)
+        return self._storage.refresh_time - elapsed
+
+
+def guarded(method: str, call: Callable[[], T]) -> T:
+    """Call a store; let only store errors out, without the frames whose variables may hold a record."""
+    try:
+        return call()
+    except StoreError as error:
+        failure = _without_token(error)
+    except Exception as error:  # noqa: BLE001 - a store is a plug-in
+        failure = StoreUnavailable(
+            f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)}). It must"
+            " raise a StoreError."
+        )
+    failure.__cause__ = failure.__context__ = failure.__traceback__ = None
+    raise failure
+
+
+def fresh_copy(error: Exception) -> Exception:
+    """Return a copy without traceback, cause or context: one error reaches many callers.
+
+    Only the SDK's own errors are copied. The class of an app's own store may not allow it.
+    """
+    own = isinstance(error, HelloJohnError) and type(error).__module__.partition(".")[0] == "hellojohn"
+    return (copy.copy(error) if own else error).with_traceback(None)
+
+
+def _place_of(error: Exception) -> str:
+    """Return the file and line that raised. They hold no values."""
+    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    return f"{PurePath(frame.f_code.co_filename).name}:{line}"
+
+
+def _without_token(error: StoreError) -> StoreError:
+    """Return the error, or only its kind if the store put a record into it."""
+    if "_token" not in repr((error.args, vars(error))):
+        return error
+    kinds = (StoreLocked, StoreCorrupt, StoreUnavailable, StoreError)
+    kind = next(kind for kind in kinds if isinstance(error, kind))
+    return kind(
+        f"The token store raised {type(error).__name__} with a session in it. It must not repeat one."
+    )

@@ -1,0 +1,101 @@
+"""The clients of httpx and httpx2 that a token can be attached to, and the arguments they take."""
+
+import sys
+from collections.abc import Callable, Mapping
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import httpx
+
+from hellojohn._errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from httpx._types import CookieTypes, HeaderTypes, ProxyTypes, QueryParamTypes, TimeoutTypes
+
+    from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
+
+_IN_PROCESS = (httpx.ASGITransport, httpx.WSGITransport, httpx.MockTransport)
+
+
+class _Options(TypedDict, total=False):
+    base_url: httpx.URL | str
+    cookies: "CookieTypes"
+    default_encoding: str | Callable[[bytes], str]
+    event_hooks: Mapping[str, list[Callable[..., Any]]]
+    follow_redirects: bool
+    headers: "HeaderTypes"
+    http1: bool
+    http2: bool
+    limits: httpx.Limits
+    max_redirects: int
+    params: "QueryParamTypes"
+    proxy: "ProxyTypes"
+    timeout: "TimeoutTypes"
+    trust_env: bool
+    verify: SSLContext | str | bool
+
+
+class ClientOptions(_Options, total=False):
+    """The arguments of ``httpx.Client``, without ``auth``."""
+
+    mounts: Mapping[str, httpx.BaseTransport | None]
+    transport: httpx.BaseTransport
+
+
+class AsyncClientOptions(_Options, total=False):
+    """The arguments of ``httpx.AsyncClient``, without ``auth``."""
+
+    mounts: Mapping[str, httpx.AsyncBaseTransport | None]
+    transport: httpx.AsyncBaseTransport
+
+
+def library_of(client: object, kind: str, *, caller: str) -> str:
+    """Return which of the two libraries a client belongs to.
+
+    Args:
+        client: The client.
+        kind: The class that it must be of: ``Client`` or ``AsyncClient``.
+        caller: The class that the app called, for the message.
+
+    Raises:
+        TypeError: It is anything else.
+    """
+    for library in ("httpx", "httpx2"):
+        expected = getattr(sys.modules.get(library), kind, None)
+        if expected is not None and isinstance(client, expected):
+            return library
+    module, name = type(client).__module__, type(client).__qualname__
+    message = f"{caller}.wrap() takes the {kind} of httpx or httpx2, not {module}.{name}."
+    if "AsyncClient" in (name, kind) and module.partition(".")[0] in ("httpx", "httpx2"):
+        message += f" Use {'HelloJohn' if kind == 'AsyncClient' else 'AsyncHelloJohn'} for it."
+    else:
+        message += " Ask auth.access_token() for a token that any other client can send."
+    raise TypeError(message)
+
+
+def stays_in_process(client: Any) -> bool:  # noqa: ANN401 - a client of either library
+    """Return whether all requests of a client are answered inside this process: cleartext is safe there."""
+    parts = vars(client)
+    transports = [parts.get("_transport"), *(parts.get("_mounts") or {}).values()]
+    return all(map(_is_in_process, transports))
+
+
+def session_auth2() -> "type[SessionAuth2]":
+    """Return the auth class for httpx2.
+
+    Raises:
+        ConfigurationError: httpx2 is not installed.
+    """
+    try:
+        from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError("httpx2 is not installed: pip install 'hellojohn[httpx2]'.") from None
+    return SessionAuth2
+
+
+def _is_in_process(transport: object) -> bool:
+    kind = type(transport)
+    of_httpx2 = kind.__module__.startswith("httpx2.") and kind.__name__ in {
+        kind.__name__ for kind in _IN_PROCESS
+    }
+    return isinstance(transport, _IN_PROCESS) or of_httpx2 or kind.__module__ == "starlette.testclient"

@@ -1,0 +1,108 @@
+"""Read what a successful answer carries: the tokens with their lives, and the user.
+
+``None`` stands for an answer that cannot be understood. Nothing here raises, so that no frame of a traceback
+holds an unmasked token.
+"""
+
+from datetime import datetime
+
+from hellojohn._limits import DOCUMENTED_TOKEN_LIFE, SHORTEST_TOKEN_LIFE
+from hellojohn._models import User
+from hellojohn._wire.reading import (
+    Fields,
+    claims,
+    fields,
+    http_date,
+    is_plain,
+    json_object,
+    life,
+    moment,
+    number,
+    text,
+    token,
+)
+from hellojohn._wire.values import Answer, ApiResponse, TokenResponse
+
+_USER_FIELDS = frozenset({"id", "email", "name", "username", "email_verified", "created_at"})
+
+
+def read_tokens(answer: Answer) -> TokenResponse | None:
+    """Read the tokens, either in a ``session`` object or at the top level."""
+    document = success(answer)
+    if document is None or not isinstance(answer, ApiResponse):
+        return None
+    session = fields(document.get("session"))
+    content = {**document, **{name: value for name, value in session.items() if value is not None}}
+    access_token, refresh_token = token(content.get("access_token")), token(content.get("refresh_token"))
+    if access_token is None or (refresh_token is None and content.get("refresh_token") is not None):
+        return None
+    known = claims(access_token)
+    now = number(known.get("iat")) or _seconds(http_date(answer.headers.get("date")))
+    return TokenResponse(
+        access_token=access_token,
+        refresh_token=refresh_token,
+        ttl=_token_life(content, known, now),
+        session_id=_session_id(session, content, known),
+        user=user(fields(document.get("user"))),
+        session_ttl=_left(session.get("expires_at"), now)
+        or _left(content.get("refresh_token_expires_at"), now),
+    )
+
+
+def success(answer: Answer) -> Fields | None:
+    """Read the JSON object of a 2xx answer."""
+    return json_object(answer.body) if isinstance(answer, ApiResponse) and answer.is_success else None
+
+
+def user(content: Fields) -> User | None:
+    """Read a user object."""
+    user_id = text(content.get("id"))
+    if user_id is None:
+        return None
+    verified = content.get("email_verified")
+    return User(
+        id=user_id,
+        email=text(content.get("email")),
+        name=text(content.get("name")),
+        username=text(content.get("username")),
+        email_verified=verified if isinstance(verified, bool) else None,
+        created_at=moment(content.get("created_at")),
+        extra={
+            name: value
+            for name, value in content.items()
+            if name not in _USER_FIELDS and is_plain(name) and is_plain(value)
+        },
+    )
+
+
+def user_of_token(tokens: TokenResponse) -> User | None:
+    """Read who signed in from the access token, for an answer that does not say."""
+    known = claims(tokens.access_token)
+    return user({"id": known.get("sub"), "email": known.get("email")})
+
+
+def _token_life(content: Fields, known: Fields, now: float | None) -> float:
+    stated = number(content.get("expires_in"))
+    measured = life(stated) or _span(known) or _left(content.get("access_token_expires_at"), now)
+    return measured or (DOCUMENTED_TOKEN_LIFE if stated is None else SHORTEST_TOKEN_LIFE)
+
+
+def _span(known: Fields) -> float | None:
+    begin, end = number(known.get("iat")), number(known.get("exp"))
+    return None if begin is None or end is None else life(end - begin)
+
+
+def _left(value: object, now: float | None) -> float | None:
+    """Measure the time left by the service's own clock: this machine's may be wrong."""
+    end = _seconds(moment(value))
+    return None if end is None or now is None else life(end - now)
+
+
+def _seconds(time: datetime | None) -> float | None:
+    return None if time is None else time.timestamp()
+
+
+def _session_id(session: Fields, content: Fields, known: Fields) -> str | None:
+    names = session.get("id"), content.get("session_id"), content.get("sid")
+    candidates = *names, known.get("session_id"), known.get("sid")
+    return next((name for name in map(text, candidates) if name is not None), None)

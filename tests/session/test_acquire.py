@@ -1,0 +1,393 @@
+"""How a request gets a token: at once, after a wait, from another caller's refresh, or not at all."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SessionExpired
+from hellojohn._secret import Secret
+from hellojohn._session.acquire import acquire
+from hellojohn._session.flight import run
+from tests.session.bench import (
+    EXPIRED,
+    EXPIRING,
+    LOST,
+    NOT_SENT,
+    STALE,
+    START,
+    TTL,
+    Bench,
+    Gate,
+    Service,
+    a_record,
+    another_session,
+    expired_token,
+    in_thread,
+    problem,
+    tokens,
+)
+from tests.session.stores import FailingStore
+
+
+def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
+    """Do ``work`` on so many threads that start together; return what each returned or raised."""
+    barrier = threading.Barrier(count)
+
+    def start_together() -> Any:
+        barrier.wait(20)
+        return work()
+
+    return [join() for join in [in_thread(start_together) for _ in range(count)]]
+
+
+def test_fresh_token_needs_nothing() -> None:
+    """A fresh token is returned without the store, the service or a thread."""
+    bench = Bench(store=FailingStore())
+    bench.put(a_record())
+    bench.token()
+    bench.store.fail("load")
+    bench.store.fail("lock")
+    assert bench.token() == "at_1"
+    assert bench.service.requests == []
+
+
+def test_no_session_is_not_signed_in() -> None:
+    """Without a session a caller gets NotSignedIn, which names where it was looked for."""
+    with pytest.raises(NotSignedIn, match=r"'default' \(tenant tnt_1 at https://api.example.com\)"):
+        Bench().token()
+
+
+def test_sign_in_of_another_process_is_found() -> None:
+    """A caller without a session finds the one that another process has signed in since."""
+    bench = Bench()
+    with pytest.raises(NotSignedIn):
+        bench.token()
+    bench.put(a_record())
+    assert bench.token() == "at_1"
+
+
+@pytest.mark.parametrize("round_", range(25))
+def test_fifty_callers_share_one_refresh(round_: int) -> None:
+    """Fifty callers with an expired token get the new one with one refresh."""
+    bench = expired_token(tokens(2))
+    assert at_once(50, bench.token) == ["at_2"] * 50
+    assert bench.service.refreshed == ["rt_1"]
+
+
+@pytest.mark.parametrize("round_", range(25))
+def test_fifty_refused_callers_share_one_refresh(round_: int) -> None:
+    """Fifty callers whose token was refused get a newer one with one refresh."""
+    bench = Bench(tokens(2))
+    bench.put(a_record())
+    refused = bench.snapshot()
+    assert at_once(50, lambda: bench.after_refusal(refused)) == ["at_2"] * 50
+    assert bench.service.refreshed == ["rt_1"]
+
+
+@pytest.mark.parametrize("round_", range(10))
+def test_clients_on_one_store_share_one_refresh(round_: int) -> None:
+    """Callers of several clients on one store cost one refresh: the others adopt its result."""
+    service = Service(tokens(2))
+    first = expired_token(service=service)
+    benches = [first, *(Bench(store=first.store, time=first.time, service=service) for _ in range(4))]
+    works = iter(benches * 3)
+    assert at_once(15, lambda: next(works).token()) == ["at_2"] * 15
+    assert service.refreshed == ["rt_1"]
+
+
+def test_expiring_token_waits_for_a_new_one() -> None:
+    """In a token's last seconds a caller gets the new one."""
+    bench = Bench(tokens(2))
+    bench.put(a_record())
+    bench.time.at(EXPIRING + 1)
+    assert bench.token() == "at_2"
+
+
+@pytest.mark.parametrize("answer", [NOT_SENT, LOST, problem(503, "unavailable", retry_after="60")], ids=str)
+def test_expiring_token_is_used_when_the_refresh_fails(answer: Any) -> None:
+    """In a token's last seconds a failed refresh leaves the caller with the token it has."""
+    bench = Bench(*[answer] * 4)
+    bench.put(a_record())
+    bench.time.at(EXPIRING + 1)
+    assert bench.token() == "at_1"
+    requests = len(bench.service.requests)
+    assert bench.token() == "at_1"
+    assert len(bench.service.requests) == requests
+
+
+def test_expired_token_in_a_cooldown_fails_at_once() -> None:
+    """After a failed refresh, callers without a usable token are told how long to wait."""
+    bench = expired_token(*[NOT_SENT] * 4)
+    for _ in range(3):
+        with pytest.raises(ServiceUnavailable):
+            bench.token()
+    assert len(bench.service.requests) == 4
+
+
+def test_ended_session_stays_ended() -> None:
+    """Every caller after the end of a session gets the same reason, and the service no request."""
+    bench = expired_token(problem(401, "session_revoked"))
+    for _ in range(3):
+        with pytest.raises(SessionExpired) as caught:
+            bench.token()
+        assert caught.value.reason == "revoked"
+    assert len(bench.service.requests) == 1
+
+
+def test_end_in_the_last_seconds_is_not_hidden() -> None:
+    """A session that ends in its token's last seconds raises, although the token still works."""
+    bench = Bench(problem(401, "session_revoked"))
+    bench.put(a_record())
+    bench.time.at(EXPIRING + 1)
+    with pytest.raises(SessionExpired):
+        bench.token()
+
+
+# ------------------------------------------------------------------ bounded waits
+
+
+def test_request_waits_no_longer_than_its_timeout() -> None:
+    """A caller with a timeout gets ServiceUnavailable after it; the refresh goes on for the next one."""
+    bench = expired_token(gate := Gate(tokens(2)))
+    with pytest.raises(ServiceUnavailable, match="goes on for the next request"):
+        bench.token(timeout=0.01)
+    gate.open()
+    bench.settle()
+    assert bench.token() == "at_2"
+    assert bench.service.refreshed == ["rt_1"]
+
+
+def test_timeout_of_a_store_read() -> None:
+    """A caller with a timeout does not wait for a store that does not answer."""
+    bench = Bench(store=FailingStore())
+    blocked, release = threading.Event(), threading.Event()
+    inner = bench.store.load
+
+    def slow(key: str) -> str | None:
+        blocked.set()
+        release.wait(20)
+        return inner(key)
+
+    bench.store.load = slow
+    other = in_thread(bench.session)
+    assert blocked.wait(20)
+    with pytest.raises(ServiceUnavailable):
+        bench.token(timeout=0.01)
+    release.set()
+    assert other() is None
+
+
+# ------------------------------------------------------------------ refusals
+
+
+def test_refused_token_is_replaced_at_any_age() -> None:
+    """A token from a sign-in may be refused at once: it is replaced by one refresh."""
+    bench = Bench(tokens(2))
+    bench.sign_in()
+    assert bench.after_refusal() == "at_2"
+    assert bench.session_record().after_refusal
+
+
+def test_token_that_a_refusal_brought_is_not_replaced() -> None:
+    """A token that a refusal has just brought, and that is refused as well, brings no storm of refreshes."""
+    bench = Bench(tokens(2))
+    bench.put(a_record())
+    bench.after_refusal()
+    for _ in range(50):
+        assert bench.after_refusal() == "at_2"
+    assert bench.service.refreshed == ["rt_1"]
+
+
+def test_storm_limit_holds_in_other_processes() -> None:
+    """Another process knows from the record that a refusal brought the token."""
+    bench = Bench(tokens(2))
+    bench.put(a_record())
+    bench.after_refusal()
+    other = Bench(store=bench.store, time=bench.time)
+    assert other.after_refusal() == "at_2"
+    assert other.service.requests == []
+
+
+def test_storm_limit_ends_after_a_minute() -> None:
+    """An endpoint that refuses every token costs one refresh a minute."""
+    bench = Bench(tokens(2), tokens(3))
+    bench.put(a_record())
+    bench.after_refusal()
+    bench.time.sleep(59)
+    assert bench.after_refusal() == "at_2"
+    bench.time.sleep(2)
+    assert bench.after_refusal() == "at_3"
+
+
+def test_token_of_an_ordinary_refresh_may_be_refused() -> None:
+    """A token from an ordinary refresh is replaced once when it is refused, at any age."""
+    bench = expired_token(tokens(2), tokens(3))
+    bench.token()
+    assert bench.after_refusal() == "at_3"
+
+
+def test_refusal_adopts_what_another_process_has() -> None:
+    """A refused caller gets the pair that another process has stored, without a refresh."""
+    bench = Bench()
+    bench.put(a_record())
+    bench.token()
+    bench.put(a_record(generation=2, access_token=Secret("at_2"), refresh_token=Secret("rt_2")))
+    assert bench.after_refusal() == "at_2"
+    assert bench.service.requests == []
+
+
+def test_newer_token_may_have_the_same_text() -> None:
+    """Two tokens issued in the same second can be equal: the generation decides which is newer."""
+    bench = Bench(tokens(2, access_token="at_1"))
+    bench.put(a_record())
+    refused = bench.snapshot()
+    newer = run(acquire(bench.account, refused))
+    assert newer.record.generation == 2
+    assert newer.header == refused.header
+
+
+def test_refresh_forces_one() -> None:
+    """refresh() brings a new pair although the token is fresh, and returns its session."""
+    bench = Bench(tokens(2))
+    bench.sign_in()
+    session = bench.refresh()
+    assert bench.session_record().refresh_token.reveal() == "rt_2"
+    assert session == bench.session()
+    assert bench.seen() == ["SIGNED_IN", "TOKEN_REFRESHED"]
+
+
+def test_refreshes_at_one_moment_are_one() -> None:
+    """Callers of refresh() join the refresh that is under way."""
+    bench = Bench(gate := Gate(tokens(2)))
+    bench.sign_in()
+    first = in_thread(bench.refresh)
+    gate.wait()
+    joined = [in_thread(bench.refresh) for _ in range(5)]
+    while len(bench.account.flight._callbacks) < 6:  # type: ignore[union-attr]
+        pass
+    gate.open()
+    assert len({join().access_token_expires_at for join in [first, *joined]}) == 1
+    assert bench.service.refreshed == ["rt_s"]
+
+
+# ------------------------------------------------------------------ the end is near
+
+
+def test_end_is_announced_once() -> None:
+    """SESSION_EXPIRING is emitted once per session, when it is used in its last tenth."""
+    bench = Bench()
+    bench.put(a_record(server_ends_at=START + 800))
+    bench.time.at(700)
+    bench.token()
+    assert bench.seen() == []
+    bench.time.at(730)
+    for _ in range(3):
+        assert bench.token() == "at_1"
+        assert bench.seen() == ["SESSION_EXPIRING"]
+    assert bench.session_record().end_announced
+
+
+def test_end_is_announced_once_for_all_clients() -> None:
+    """Clients that are created per request, and other processes, announce the end of a session once."""
+    bench = Bench()
+    bench.put(a_record(server_ends_at=START + 800))
+    bench.time.at(730)
+    seen: list[str] = []
+    for _ in range(5):
+        other = Bench(store=bench.store, time=bench.time)
+        other.token()
+        seen += other.seen()
+    assert seen == ["SESSION_EXPIRING"]
+
+
+def test_end_is_announced_although_the_store_fails() -> None:
+    """A store that cannot note the announcement does not prevent it, nor the request."""
+    bench = Bench(store=FailingStore())
+    bench.put(a_record(server_ends_at=START + 800))
+    bench.token()
+    bench.store.fail("save")
+    bench.time.at(730)
+    assert bench.token() == "at_1"
+    assert bench.seen() == ["SESSION_EXPIRING"]
+
+
+def test_end_of_a_replaced_session_is_not_announced() -> None:
+    """A session that another process has replaced is not announced to end."""
+    bench = Bench()
+    bench.put(a_record(server_ends_at=START + 800))
+    bench.token()
+    bench.put(another_session(refreshed_at=START + 700))
+    bench.time.at(730)
+    bench.token()
+    assert bench.seen() == []
+
+
+# ------------------------------------------------------------------ absurd clocks, closed clients
+
+
+@pytest.mark.parametrize("now", [float("nan"), float("inf"), float("-inf"), -1e18, 1e18])
+def test_absurd_clock_ends_nothing(now: float) -> None:
+    """A clock that returns nonsense ends no session and raises nothing but our own errors."""
+    bench = Bench(*[tokens(number) for number in range(2, 9)])
+    bench.put(a_record(client_ends_at=START + 30 * TTL, server_ends_at=START + 30 * TTL))
+    bench.token()
+    bench.time.wall = now
+    if now == 1e18:
+        with pytest.raises(SessionExpired):  # every end has passed by such a clock
+            bench.token()
+        return
+    assert bench.token().startswith("at_")
+    assert bench.session() is not None
+    bench.time.at(10)
+    assert bench.token().startswith("at_")
+
+
+def test_clock_set_back_refreshes_in_the_background() -> None:
+    """A clock that was set back costs one refresh, because the token's age is unknown."""
+    bench = Bench(tokens(2))
+    bench.put(a_record())
+    bench.token()
+    bench.time.at(-3_600)
+    assert bench.token() == "at_1"
+    bench.settle()
+    assert bench.token() == "at_2"
+    bench.settle()
+    assert bench.service.refreshed == ["rt_1"]
+
+
+def test_closed_client_fails_at_once() -> None:
+    """Every use of a closed client raises, also of an account with a fresh token."""
+    bench = Bench()
+    bench.sign_in()
+    bench.engine.close()
+    for call in (bench.token, bench.session, bench.refresh, bench.sign_in, bench.sign_out):
+        with pytest.raises(ConfigurationError, match="was closed"):
+            call()
+    with pytest.raises(ConfigurationError, match="was closed"):
+        bench.engine.account("another")
+
+
+def test_without_background_refresh_stale_tokens_stay() -> None:
+    """Without background refresh nothing is refreshed before the token's last seconds."""
+    bench = Bench(tokens(2), background_refresh=False)
+    bench.put(a_record())
+    bench.time.at(STALE + 1)
+    assert bench.token() == "at_1"
+    bench.settle()
+    assert bench.service.requests == []
+    bench.time.at(EXPIRED)
+    assert bench.token() == "at_2"
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_session_in_use_does_not_idle_out(background: bool) -> None:
+    """With a known idle timeout, a session in use is refreshed when half of it has passed."""
+    bench = Bench(*[tokens(number) for number in range(2, 20)], idle_timeout="4m", background_refresh=background)
+    bench.put(a_record())
+    for minute in range(1, 16):
+        bench.time.at(60 * minute)
+        bench.token()
+        bench.settle()
+        assert bench.time.wall - bench.session_record().refreshed_at <= 180

@@ -1,0 +1,336 @@
+"""Sign-in and sign-out: the operation that was asked for last wins, whatever runs beside it."""
+
+import logging
+from typing import Any
+
+import pytest
+
+from hellojohn._errors import (
+    ApiError,
+    InvalidCredentials,
+    NotSignedIn,
+    ServiceUnavailable,
+    SignInSuperseded,
+    StoreUnavailable,
+)
+from hellojohn._session.record import SessionRecord
+from tests.session.bench import (
+    EXPIRED,
+    KEY,
+    LOST,
+    Bench,
+    Gate,
+    a_record,
+    another_session,
+    expired_token,
+    in_thread,
+    problem,
+    response,
+    tokens,
+)
+from tests.session.stores import FailingStore, HeldLock
+
+
+def test_sign_in_keeps_the_session() -> None:
+    """A sign-in stores the session and shows it."""
+    bench = Bench()
+    session = bench.sign_in()
+    assert session.id == "ses_s"
+    assert bench.session() == session
+    assert bench.session_record().refresh_token.reveal() == "rt_s"
+    assert bench.seen() == ["SIGNED_IN"]
+
+
+def test_sign_out_ends_it_here_and_there() -> None:
+    """A sign-out deletes the session, ends it at the service and returns that the service confirmed."""
+    bench = Bench()
+    bench.sign_in()
+    assert bench.sign_out() is True
+    assert bench.stored() is None
+    assert bench.service.signed_out == ["rt_s"]
+    assert bench.session() is None
+    assert bench.seen() == ["SIGNED_IN", "SIGNED_OUT"]
+
+
+def test_sign_out_without_a_session_asks_nothing() -> None:
+    """A sign-out without a session sends nothing, emits nothing and returns True."""
+    bench = Bench()
+    assert bench.sign_out() is True
+    assert bench.service.requests == []
+    assert bench.seen() == []
+
+
+@pytest.mark.parametrize("answer", [LOST, problem(500, "internal_error"), response(502, b"<html>")])
+def test_sign_out_in_an_outage_returns_false(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """A sign-out that the service does not confirm returns False, logs one line and keeps nothing."""
+    bench = Bench()
+    bench.sign_in()
+    bench.service.sign_outs.append(answer)
+    with caplog.at_level(logging.WARNING, "hellojohn"):
+        assert bench.sign_out() is False
+    assert bench.stored() is None
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"), [(LOST, ServiceUnavailable), (problem(403, "insufficient_permissions"), ApiError)]
+)
+def test_sign_out_everywhere_raises_when_unconfirmed(answer: Any, error: type[Exception]) -> None:
+    """A sign-out everywhere raises if the other sessions may live on; the local one is gone."""
+    bench = Bench()
+    bench.sign_in()
+    bench.service.sign_outs.append(answer)
+    with pytest.raises(error):
+        bench.sign_out(everywhere=True)
+    assert bench.stored() is None
+
+
+def test_sign_out_of_a_session_only_the_store_has() -> None:
+    """A sign-out in a new process ends the stored session."""
+    bench = Bench()
+    bench.put(a_record())
+    assert bench.sign_out() is True
+    assert bench.service.signed_out == ["rt_1"]
+    assert bench.seen() == ["SIGNED_OUT"]
+
+
+def test_sign_out_does_not_wait_for_a_refresh() -> None:
+    """A sign-out returns while a refresh still waits for the service, and the new pair is signed out."""
+    bench = expired_token(gate := Gate(tokens(2)))
+    caller = in_thread(bench.token)
+    gate.wait()
+    assert bench.sign_out() is True
+    assert bench.stored() is None
+    assert bench.session() is None
+    gate.open()
+    assert isinstance(caller(), NotSignedIn)
+    bench.settle()
+    assert bench.stored() is None
+    assert bench.service.signed_out == ["rt_1", "rt_2"]
+    assert bench.seen() == ["SIGNED_OUT"]
+
+
+def test_sign_in_does_not_wait_for_a_refresh() -> None:
+    """A sign-in is complete while a refresh still waits for the service, and the refresh changes nothing."""
+    bench = expired_token(gate := Gate(tokens(2)))
+    caller = in_thread(bench.token)
+    gate.wait()
+    assert bench.sign_in("b").id == "ses_b"
+    gate.open()
+    assert caller() == "at_b"
+    bench.settle()
+    assert bench.session_record().refresh_token.reveal() == "rt_b"
+    assert bench.service.signed_out == ["rt_1", "rt_2"]
+    assert bench.seen() == ["SIGNED_IN"]
+
+
+def test_late_sign_in_does_not_undo_a_sign_out() -> None:
+    """A sign-in that answers after a later sign-out is superseded, and its session is signed out."""
+    bench = Bench(gate := Gate(tokens("a", session_id="ses_a")))
+    caller = in_thread(bench.ask_to_sign_in)
+    gate.wait()
+    assert bench.sign_out() is True
+    gate.open()
+    assert isinstance(caller(), SignInSuperseded)
+    bench.settle()
+    assert bench.stored() is None
+    assert bench.session() is None
+    assert bench.service.signed_out == ["rt_a"]
+    assert bench.seen() == []
+
+
+def test_late_sign_in_does_not_undo_a_later_sign_in() -> None:
+    """A sign-in of user A that answers after a sign-in of user B leaves B signed in."""
+    bench = Bench(gate := Gate(tokens("a", session_id="ses_a")))
+    caller = in_thread(bench.ask_to_sign_in)
+    gate.wait()
+    bench.sign_in("b")
+    gate.open()
+    assert isinstance(caller(), SignInSuperseded)
+    bench.settle()
+    assert bench.token() == "at_b"
+    assert bench.session_record().refresh_token.reveal() == "rt_b"
+    assert bench.service.signed_out == ["rt_a"]
+
+
+def test_refused_sign_in_costs_no_refresh() -> None:
+    """A wrong password that is typed while a refresh runs does not cost the session its new pair."""
+    bench = expired_token(refresh := Gate(tokens(2)), password := Gate(problem(401, "invalid_credentials")))
+    refreshing = in_thread(bench.token)
+    refresh.wait()
+    signing_in = in_thread(bench.ask_to_sign_in)
+    password.wait()
+    refresh.open()
+    assert refreshing() == "at_2"
+    password.open()
+    assert isinstance(signing_in(), InvalidCredentials)
+    assert bench.session_record().refresh_token.reveal() == "rt_2"
+    assert bench.service.signed_out == []
+
+
+def test_sign_in_again_signs_the_old_session_out() -> None:
+    """A sign-in over another session ends that session at the service, so it does not count to the cap."""
+    bench = Bench()
+    bench.sign_in("a")
+    bench.sign_in("b")
+    bench.settle()
+    assert bench.service.signed_out == ["rt_a"]
+    assert bench.seen() == ["SIGNED_IN", "SIGNED_IN"]
+
+
+def test_sign_in_answered_with_the_same_session() -> None:
+    """A service that answers a second sign-in with the same session is not asked to end it."""
+    bench = Bench()
+    bench.sign_in("a", session_id="ses_1")
+    bench.sign_in("b", session_id="ses_1")
+    bench.settle()
+    assert bench.service.signed_out == []
+
+
+def test_sign_in_that_cannot_be_saved_is_signed_out() -> None:
+    """A session that the store did not take is signed out again, and the error is the store's."""
+    bench = Bench(store=FailingStore())
+    bench.store.fail("save")
+    with pytest.raises(StoreUnavailable):
+        bench.sign_in()
+    bench.store.heal()
+    bench.settle()
+    assert bench.service.signed_out == ["rt_s"]
+    assert bench.session() is None
+    assert bench.seen() == []
+
+
+def test_sign_in_saved_although_the_store_reports_failure() -> None:
+    """A save that failed after it was carried out is found in the store, and the sign-in succeeds."""
+    bench = Bench(store=FailingStore())
+    bench.store.fail("save", late=True)
+    assert bench.sign_in().id == "ses_s"
+    bench.settle()
+    assert bench.service.signed_out == []
+
+
+def test_sign_out_behind_a_stuck_lock() -> None:
+    """A sign-out deletes the session without the lock when another process does not release it."""
+    bench = Bench(store=HeldLock())
+    bench.put(a_record())
+    bench.session()
+    with bench.store.held_elsewhere(bench.time):
+        assert bench.sign_out() is True
+    assert bench.stored() is None
+    assert bench.service.signed_out == ["rt_1"]
+    assert bench.time.elapsed <= 6
+
+
+def test_sign_out_is_not_undone_by_the_lock_holder() -> None:
+    """A session that the holder of the lock saves at the moment of the sign-out is deleted as well."""
+    bench = Bench(store=HeldLock())
+    bench.put(a_record())
+    bench.session()
+    newer = a_record(generation=2, refresh_token=bench.session_record().refresh_token)
+
+    def save_again() -> Any:
+        bench.put(newer)
+        return response(204, b"")
+
+    bench.service.sign_outs.append(save_again)
+    with bench.store.held_elsewhere(bench.time):
+        bench.sign_out()
+    assert bench.stored() is None
+
+
+def test_sign_out_with_a_failing_store() -> None:
+    """A sign-out whose deletion fails raises, and the service has ended the session."""
+    bench = Bench(store=FailingStore())
+    bench.sign_in()
+    bench.store.fail("delete")
+    with pytest.raises(StoreUnavailable):
+        bench.sign_out()
+    assert bench.service.signed_out == ["rt_s"]
+
+
+def test_sign_out_signs_out_the_unsaved_pair() -> None:
+    """A pair that only memory has is the one that a sign-out ends at the service."""
+    bench = expired_token(tokens(2), store=FailingStore())
+    bench.store.fail("save", skip=1)
+    assert bench.token() == "at_2"
+    assert bench.sign_out() is True
+    assert bench.service.signed_out == ["rt_2"]
+
+
+def test_two_sign_outs_at_once_emit_one_event() -> None:
+    """Two sign-outs at the same time end one session: SIGNED_OUT is emitted once."""
+    bench = Bench()
+    bench.sign_in()
+    bench.service.sign_outs.append(gate := Gate(response(204, b"")))
+    first = in_thread(bench.sign_out)
+    gate.wait()
+    assert bench.sign_out() is True
+    gate.open()
+    assert first() is True
+    assert bench.seen() == ["SIGNED_IN", "SIGNED_OUT"]
+
+
+def test_sign_in_over_a_sign_out_that_is_still_running() -> None:
+    """A sign-in that is asked for after a sign-out wins, even while the service still ends the old session."""
+    bench = Bench()
+    bench.sign_in("a")
+    bench.service.sign_outs.append(gate := Gate(response(204, b"")))
+    signing_out = in_thread(bench.sign_out)
+    gate.wait()
+    bench.sign_in("b")
+    gate.open()
+    assert signing_out() is True
+    assert bench.token() == "at_b"
+    assert bench.session_record().refresh_token.reveal() == "rt_b"
+    assert bench.seen() == ["SIGNED_IN", "SIGNED_OUT", "SIGNED_IN"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"v":99}', "not json", '{"v":1}', ""])
+def test_sign_in_over_an_unreadable_record(text: str) -> None:
+    """A record that cannot be read never keeps anyone from signing in: it is quarantined."""
+    bench = Bench()
+    bench.put_text(text)
+    assert bench.sign_in().id == "ses_s"
+    assert bench.store.load(f"{KEY}.corrupt-1") == text
+
+
+@pytest.mark.parametrize("text", ["{", '{"v":99}'])
+def test_sign_out_over_an_unreadable_record(text: str) -> None:
+    """A sign-out over a record that cannot be read succeeds, and the text is quarantined."""
+    bench = Bench()
+    bench.put_text(text)
+    assert bench.sign_out() is True
+    assert bench.stored() is None
+    assert bench.store.load(f"{KEY}.corrupt-1") == text
+
+
+def test_sign_out_ends_what_another_process_signed_in() -> None:
+    """A sign-out ends the session in the store, also if another process has replaced the one in memory."""
+    bench = Bench()
+    bench.sign_in()
+    bench.put(another_session())
+    assert bench.sign_out() is True
+    assert bench.stored() is None
+    assert bench.service.signed_out[0] == "rt_b"
+
+
+def test_refresh_behind_a_finished_sign_out_asks_nothing() -> None:
+    """A caller whose token expires after a sign-out gets NotSignedIn and the service no request."""
+    bench = Bench()
+    bench.sign_in()
+    bench.sign_out()
+    bench.time.at(EXPIRED)
+    with pytest.raises(NotSignedIn):
+        bench.token()
+    assert bench.service.refreshed == []
+
+
+def test_the_record_of_a_sign_in_has_a_new_id() -> None:
+    """Two sign-ins at the same moment are two sessions, also where the service gives no session id."""
+    bench = Bench()
+    bench.sign_in("a", session_id=None)
+    first = bench.session_record()
+    bench.sign_in("b", session_id=None)
+    second = bench.session_record()
+    assert isinstance(first, SessionRecord)
+    assert not first.is_same_session(second)

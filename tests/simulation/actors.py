@@ -169,7 +169,6 @@ class Callers:
             self._facts.wrong("18: user works after close()")
 
     def _come_back(self, call: Call) -> None:
-<<<<<<< HEAD
         """Use the session after all trouble is over: what the service honours must be there, a cooldown later."""
         call.copy = self._rules.only_copy(call)
         client, _ = call.home.account(call.name)
@@ -179,66 +178,3 @@ class Callers:
             self._scheduler.sleep(LONGEST_COOLDOWN)
             token = client.auth.access_token()
         self._rules.token(call, token)
-=======
-        """Use the session after all trouble is over: what the server honours must be there."""
-        call.copy = self._judge.only_copy(call.account, call.home.store.texts.get(call.account.key))
-        error: Exception | None = None
-        for _ in range(4):
-            try:
-                self._judge.use(call, self._drive(call, call.account.acquire()))
-            except ServiceUnavailable as failure:
-                error = failure
-                self._scheduler.sleep(min(failure.retry_after or 70.0, 3_601.0))
-            else:
-                return
-        assert error is not None
-        raise error
-
-    def _watch(self, call: Call, flight: Flight) -> None:
-        home, key, began = call.home, call.account.key, self._scheduler.turns
-        home.signing_out[key] += 1
-        self._facts.parting(key, call.account.view)
-
-        def end(_: object) -> None:
-            home.signing_out[key] -= 1
-            home.touched[key] = self._scheduler.turns
-            if flight.landing is not None and not isinstance(flight.landing.error, StoreError):
-                home.signed_out[key] = (began, self._scheduler.turns)
-
-        flight.done.add_done_callback(end)
-
-    # ------------------------------------------------------------------ waiting
-
-    def _drive(
-        self,
-        call: Call,
-        steps: Steps[T],
-        *,
-        on_flight: Callable[[Flight], None] | None = None,
-    ) -> T:
-        """Carry out steps as ``drive`` does, on a thread, or as ``run_async`` does, in an event loop."""
-        blocking = self._chance.happens(0.5)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            call.since = min(call.since, call.home.seen(step.flight))
-            self._scheduler.pause(stoppable=blocking)
-            if on_flight is not None:
-                on_flight(step.flight)
-            self._wait(step, blocking=blocking)
-
-    def _wait(self, step: Wait[Any], *, blocking: bool) -> None:
-        step.flight.start(blocking=blocking)
-        self._until(step.flight.landed, step._patience)
-        if step._waits_for_events():
-            self._until(step.flight.done, None)
-
-    def _until(self, future: Future[Any], patience: float | None) -> None:
-        if future.done():
-            return
-        wake = self._scheduler.waker()
-        future.add_done_callback(lambda _: wake())
-        self._scheduler.park(None if patience is None else self._scheduler.now + patience, stoppable=True)
->>>>>>> core

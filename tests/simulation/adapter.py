@@ -6,24 +6,20 @@ public API, from the texts in the store and from the wire; ``shown`` and ``read`
 
 import json
 import math
-import sys
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from types import SimpleNamespace
+from typing import Any, Protocol
 
-from hellojohn import ExpiryReason, HelloJohn, _auth, _client
-from hellojohn._account import Account
-from hellojohn._engine import Engine
-from hellojohn._flight import Steps, Wait
-from hellojohn._owner import Owner
-from hellojohn._timing import Timing
-from hellojohn._transport import flow as transport_flow
+from hellojohn import ExpiryReason, HelloJohn, _assembly, _http
+from hellojohn._clock import Timing
+from hellojohn._session import context, engine, events, flight
+from hellojohn._session.account import Account
+from hellojohn._session.flight import Completion, WaitFor
+from hellojohn._session.workers import Job, WorkerPool
 from hellojohn._wire import Answer, ApiRequest
 from tests.simulation.plan import Chance
 from tests.simulation.scheduler import Scheduler, Task
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +63,9 @@ class Ended:
 def read(text: str) -> Stored | Ended | None:
     """Read a text from a store; ``None`` if it is neither."""
     fields = json.loads(text)
+    ended = fields.get("ended")
+    if ended is not None:
+        return Ended(ended["session_id"], ExpiryReason(ended["reason"]))
     return Stored(
         access_token=fields["access_token"],
         refresh_token=fields["refresh_token"],
@@ -74,11 +73,11 @@ def read(text: str) -> Stored | Ended | None:
         refreshed_at=fields["refreshed_at"],
         ttl=fields["ttl"],
         created_at=fields["created_at"],
-        client_ends_at=fields["deadline"],
-        server_ends_at=fields["ends_at"],
-        attempt_open=fields["intent_at"] is not None,
-        cooldown_until=fields["retry_at"],
-        refresh_not_before=None,
+        client_ends_at=fields["client_ends_at"],
+        server_ends_at=fields["server_ends_at"],
+        attempt_open=fields["refresh_started_at"] is not None,
+        cooldown_until=fields["cooldown_until"],
+        refresh_not_before=fields["refresh_not_before"],
     )
 
 
@@ -118,11 +117,11 @@ def open_client(home: Home, **options: Any) -> HelloJohn:
 
 def shown(client: HelloJohn) -> dict[str, str | None]:
     """Return the access tokens that requests of a client carry now, by key."""
-    accounts = client._engine._accounts.values()
-    return {
-        account.key: None if account.view is None else account.view.record.access_token.reveal()
-        for account in accounts
-    }
+    found: dict[str, str | None] = {}
+    for account in client._parts.engine._accounts.values():
+        snapshot = account.state.snapshot
+        found[account.key] = None if snapshot is None else snapshot.record.access_token.reveal()
+    return found
 
 
 def run_in(scheduler: Scheduler) -> None:
@@ -131,24 +130,26 @@ def run_in(scheduler: Scheduler) -> None:
 
 
 _making: list[Home] = []
-_running: list[Scheduler | None] = [None]
+_running: list[Scheduler] = [Scheduler()]
 
 
-class _Owner(Owner):
-    """Carries each operation out as a task of its own."""
+class _Pool(WorkerPool):
+    """Runs each operation as a task of its own."""
 
     def __init__(self, home: Home) -> None:
         self.exits_at = math.inf
         self._home = home
 
-    def run(self, work: Callable[[], T]) -> "Future[T]":
-        """Start ``work``."""
-        self._home.start_worker(work)
-        return Future()
+    def submit(self, job: Job) -> None:
+        """Start the job."""
+        self._home.start_worker(job.run)
+
+    def retire(self) -> None:
+        """Leave the tasks alone: each ends by itself."""
 
 
 class _TurnLock:
-    """A lock of an account: to take it and to give it back are scheduling points, if that is wanted."""
+    """The lock of an account: to take it and to give it back are scheduling points, if that is wanted."""
 
     def __init__(self, home: Home) -> None:
         self._facts = home.facts
@@ -168,76 +169,85 @@ class _TurnLock:
         self._pause()
 
 
-class _Engine(Engine):
+class _Mutex:
+    """The lock of an account's writes, which a task holds while the store works."""
+
+    def __init__(self, home: Home) -> None:
+        self._scheduler = home.scheduler
+        self._taken = False
+        self._waiting: list[Callable[[], None]] = []
+
+    def __enter__(self) -> None:
+        """Take it."""
+        while self._taken:
+            self._waiting.append(self._scheduler.waker())
+            self._scheduler.park()
+        self._taken = True
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        self._taken = False
+        waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+
+class _Engine(engine.Engine):
     """An engine in virtual time."""
 
     def __init__(self, settings: Any, **parts: Any) -> None:
         self._home = home = _making[-1]
         timing = Timing(clock=home.wall, monotonic=home.monotonic, sleep=home.scheduler.sleep)
-        super().__init__(settings, **{**parts, "send": home.send}, timing=timing, owner=_Owner(home))
+        super().__init__(settings, **{**parts, "send": home.send}, timing=timing, workers=_Pool(home))
 
     def account(self, name: str) -> Account:
-        """Return an account with a lock whose turns are taken."""
+        """Return an account whose locks are taken in turns."""
         account = super().account(name)
-        if not isinstance(account._lock, _TurnLock):
-            account._lock = _TurnLock(self._home)
+        if not isinstance(account.lock, _TurnLock):
+            account.lock = _TurnLock(self._home)
+            account._mutex = _Mutex(self._home)
         return account
-
-    def close(self) -> None:
-        """Wait in virtual time for what the engine waits for."""
-        self.services.closes_at = sys.maxsize
-        scheduler = self._home.scheduler
-        for flight in tuple(self.services.flights):
-            wake = scheduler.waker()
-            flight.start(blocking=False)
-            flight.landed.add_done_callback(lambda _, wake=wake: wake())
-            scheduler.park(scheduler.now + 20.0)
-        if not self.services.flights:
-            super().close()
 
 
 class _Sender:
     """Sends nothing: the engine's requests go through the simulated network."""
 
     def __init__(self, *_: object, **__: object) -> None:
-        self.reset_after_fork = self.close = lambda: None
-
-    def send(self, *_: object, **__: object) -> Answer:
-        """Never called."""
-        raise AssertionError
+        self.prepare = self.close = lambda: None
 
 
-def _drive(steps: Steps[T]) -> T:
-    """Carry out steps as a thread does, or as a task of an event loop does."""
-    scheduler = _running[0]
-    assert scheduler is not None
-    assert scheduler.current is not None
-    home: Any = scheduler.current.home
-    blocking = home.chance.happens(0.5)
-    while True:
-        try:
-            step = next(steps)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        scheduler.pause(stoppable=blocking)
-        _wait(scheduler, step, blocking=blocking)
-
-
-def _wait(scheduler: Scheduler, step: Wait[Any], *, blocking: bool) -> None:
-    step.flight.start(blocking=blocking)
-    _until(scheduler, step.flight.landed, step._patience)
-    if step._waits_for_events():
-        _until(scheduler, step.flight.done, None)
-
-
-def _until(scheduler: Scheduler, future: Future[Any], patience: float | None) -> None:
-    if future.done():
+def _wait(self: Completion, timeout: float | None) -> None:
+    """Wait for a signal as a task of the simulation."""
+    if self.done:
         return
+    scheduler = _running[0]
     wake = scheduler.waker()
-    future.add_done_callback(lambda _: wake())
-    scheduler.park(None if patience is None else scheduler.now + patience, stoppable=True)
+    self.when_done(wake)
+    try:
+        scheduler.park(None if timeout is None else scheduler.now + timeout, stoppable=True)
+    finally:
+        self.forget(wake)
 
 
-_client.Engine = _Engine
-_client.Sender = _Sender
-_auth.drive = transport_flow.drive = _client.drive = _drive
+def _block(wait: WaitFor) -> None:
+    """Wait as a thread does, or as a task of an event loop does."""
+    scheduler = _running[0]
+    blocking = _home().chance.happens(0.5)
+    scheduler.pause(stoppable=blocking)
+    wait.completion.start(blocking=blocking)
+    wait.completion.wait(wait.timeout)
+
+
+def _home() -> Home:
+    task = _running[0].current
+    assert task is not None, "only a task can call a client"
+    home: Any = task.home
+    return home  # type: ignore[no-any-return]
+
+
+Completion.wait = _wait
+flight._block = _block
+context.time = engine.time = SimpleNamespace(monotonic=lambda: _home().monotonic())
+events.threading = SimpleNamespace(**vars(events.threading) | {"get_ident": lambda: id(_running[0].current)})
+_assembly.Engine = _Engine
+_http.Sender = _Sender

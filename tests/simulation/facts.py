@@ -269,64 +269,6 @@ class Facts:
 
     # ------------------------------------------------------------------ the store
 
-<<<<<<< HEAD
-=======
-    def stored(self, key: str, text: str) -> None:
-        """Judge a save (invariant 3), and note it."""
-        record: dict[str, Any] = json.loads(text)
-        new, old = self.pairs[record["refresh_token"]], self.records.get(key)
-        self.scheduler.note("saves", (new, "intent" if record["refresh_started_at"] is not None else ""))
-        self._judge_save(new, record, old)
-        if new.saved_at is None:
-            new.saved_at = self.scheduler.turns
-        if new.session.saved_at is None:
-            new.session.saved_at = self.scheduler.turns
-        new.session.deadline = record["deadline"]
-        new.cut_off = new.cut_off or not record["ttl"]
-        if old is None:
-            self.present_since[key] = self.same_since[key] = self.scheduler.turns
-            self.changes += 1
-        elif self.pair_of(old).session is not new.session:
-            self.pair_of(old).session.left.add("anybody")
-            self.same_since[key] = self.scheduler.turns
-            self.changes += 1
-        self.records[key] = record
-        self._last[key] = new.session
-        opened = self._open.get(self.scheduler.current)
-        if opened is not None and (opened is new.parent or record["refresh_started_at"] is None):
-            del self._open[self.scheduler.current]
-
-    def _judge_save(self, new: Pair, record: dict[str, Any], old: dict[str, Any] | None) -> None:
-        session = new.session
-        there = old is not None and self.pair_of(old).session is session
-        heard_at = self._heard_at.get(self.scheduler.current, -1)
-        blind = self.scheduler.current in self._blind
-        if not (there or blind) and (session.ended_at or math.inf) < heard_at:
-            self.wrong(f"3: {new} of {session} is saved, and was signed out before the answer came")
-        if session.torn:
-            return
-        returns = (blind and (new.saved_at or new.parent)) or (old is None and not record["ttl"])
-        if returns:
-            self._judge_return(new, record)
-        if session.ended_at is not None:
-            self.wrong(f"3: {new} of {session} is saved after the session was signed out")
-        if old is None:
-            if new.saved_at is not None and not returns and "anybody" not in session.left:
-                self.wrong(f"3: {new} of {session} is saved, though the session has left the store")
-        elif self.pair_of(old).session is not session:
-            if record["generation"] > 1:
-                self.wrong(f"3: {new} replaces {self.pair_of(old)} of another session")
-        elif record["generation"] < old["generation"]:
-            self.wrong(f"1: {new} replaces its successor {self.pair_of(old)}")
-
-    def _judge_return(self, new: Pair, record: dict[str, Any]) -> None:
-        """Judge what is saved in the place of junk, which may have hidden a sign-out."""
-        if record["ttl"] > 0:
-            self.wrong(f"3: {new} comes back as good, and junk may have hidden a sign-out")
-        new.spent_by = self.scheduler.current
-        new.session.came_back, new.session.ended_at = self.scheduler.turns, None
-
->>>>>>> core
     def left(self, key: str, who: object, *, signed_out: bool = False) -> None:
         """Note that the record of ``key`` has left the store."""
         record = self.records.pop(key, None)
@@ -404,9 +346,5 @@ class Facts:
 
     def _cut_off(self, key: str) -> None:
         record = self.records.get(key)
-<<<<<<< HEAD
         if record is not None and record.attempt_open:
-=======
-        if record is not None and record["refresh_started_at"] is not None:
->>>>>>> core
             self.pair_of(record).cut_off = True

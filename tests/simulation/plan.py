@@ -50,14 +50,9 @@ class Plan:
         callers: How many calls are made in them, at most.
         processes: How many processes share the store.
         accounts: How many sessions the store has room for.
-<<<<<<< HEAD
         lease: Seconds a lock lasts at most; ``None`` if it ends with its holder.
         quarantines: Whether the store has a ``quarantine`` method.
         fused: Whether a lock of the store returns the locked value.
-=======
-        lease: Seconds a lock lasts at most; ``None`` if it dies with its holder.
-        keeps_aside: Whether the store has a ``quarantine`` of its own.
->>>>>>> core
         losable: Whether a living holder may lose its lock.
         grace: For how long the service takes a rotated token again.
         ttl: The access token's life.

@@ -5,23 +5,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
-<<<<<<< HEAD
 import httpx
 
 from hellojohn import AuthEvent, ExpiryReason, HelloJohn
 from hellojohn._duration import parse_duration
-=======
-from hellojohn._account import Account
-from hellojohn._config import Settings, read_settings
-from hellojohn._engine import Engine
-from hellojohn._flight import Flight
-from hellojohn._session.freshness import Freshness, Schedule
-from hellojohn._models import AuthEvent
-from hellojohn._owner import Owner
-from hellojohn._session.record import SessionRecord
-from hellojohn._clock import Timing
-from hellojohn._view import View
->>>>>>> core
 from hellojohn._wire import Answer, ApiRequest
 from tests.simulation import adapter
 from tests.simulation.adapter import Stored
@@ -172,24 +159,9 @@ class Process:
         """Note that the application was told that there is no session."""
         self.heard.append(Heard(self.scheduler.turns, name, "NONE"))
 
-<<<<<<< HEAD
     def heard_endings(self) -> list[Heard]:
         """Return the events that a session has ended."""
         return [entry for entry in self.heard if entry.what == "SESSION_EXPIRED"]
-=======
-    def close(self) -> bool:
-        """Shut the client down in good order, as a task of the process; return whether that ended."""
-        self.engine.context.closes_at = sys.maxsize  # nobody here goes by the real time that is left
-        for flight in tuple(self.engine.context.flights):
-            wake = self._scheduler.waker()
-            flight.start(blocking=False)
-            flight.landed.add_done_callback(lambda _, wake=wake: wake())
-            self._scheduler.park(self._scheduler.now + 20.0)
-        if self.engine.context.flights:
-            return False
-        self.engine.close()
-        return True
->>>>>>> core
 
     def _hear(self, event: AuthEvent) -> None:
         session = None if event.session is None else self.facts.sessions.get(event.session.id or "")
@@ -207,26 +179,8 @@ class Process:
         """Send a request."""
         return self._send(self, request, seconds)
 
-<<<<<<< HEAD
     def start_worker(self, work: Callable[[], object]) -> Task:
         """Run an operation of the engine as a task of this process."""
-=======
-    def check_saved(self, view: View) -> None:
-        """Judge whether a token may be used: its refresh token must be safe."""
-        pair = self._facts.by_access[view.record.access_token.reveal()]
-        if pair.saved_at is None and not (pair.parent is not None and pair.parent.failed):
-            self._facts.wrong(f"2: the access token of {pair} can be used, and {pair} is not stored")
-
-    def state(self, record: Mapping[str, Any]) -> Freshness:
-        """Return how this process sees a record now."""
-        found = Record.loads(json.dumps(record))
-        return Schedule.of(found, idle_timeout=self.engine.context.idle_timeout).state(self.wall())
-
-    def _own(self, work: Callable[[], object]) -> None:
-        flight = getattr(work, "__self__", None)
-        if isinstance(flight, Flight):
-            self.seen(flight)
->>>>>>> core
 
         def carry_out() -> None:
             try:

@@ -119,16 +119,8 @@ class Schedule:
                 self.run_out(within=_LONGEST_RETURN)
         self._check_the_end()
 
-<<<<<<< HEAD
     def _check_the_end(self) -> None:
         world = self.world
-=======
-    def _check_nothing_is_left(self) -> None:
-        world = self._world
-        for home in world.processes:
-            if home.engine.context.flights:
-                world.facts.wrong(f"7: {home} has a flight that never landed")
->>>>>>> core
         if any(not hold.dead for hold in world.store.holds.values()):
             world.facts.wrong("7: a lock is held, and no task runs")
         world.events.judge(world.processes, world.names)

@@ -79,6 +79,7 @@ class Callers:
 
     def _begin(self, what: str, home: Process, name: str) -> Call:
         scheduler, facts = self._scheduler, self._facts
+        scheduler.note("calls", (what, name))
         call = Call(
             what,
             home,
@@ -86,7 +87,7 @@ class Callers:
             key_of(name),
             began=scheduler.turns,
             at=scheduler.now,
-            stalled=scheduler.stalled,
+            lost=self._rules.lost(home),
             changes=facts.changes,
             since=home.oldest_turn(),
             after_close=home.closed,
@@ -115,7 +116,7 @@ class Callers:
             accepted = self._server.accepts(token)
             if not accepted:
                 self._facts.demanded.add(token)
-            call.at, call.stalled = self._scheduler.now, self._scheduler.stalled
+            call.at, call.lost = self._scheduler.now, self._rules.lost(call.home)
             try:
                 sent = flow.send(httpx.Response(200 if accepted else 401, request=sent))
             except StopIteration:

@@ -10,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+import tenacity
 
 from hellojohn import ExpiryReason, HelloJohn, _assembly, _http
 from hellojohn._clock import Timing
@@ -216,6 +219,22 @@ class _Sender:
         self.prepare = self.close = lambda: None
 
 
+class _TaskLocal:
+    """What ``threading.local`` is to a thread: attributes that each task has for itself."""
+
+    def __init__(self) -> None:
+        self.__dict__["values"] = WeakKeyDictionary()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["values"][_running[0].current][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self.__dict__["values"].setdefault(_running[0].current, {})[name] = value
+
+
 def _wait(self: Completion, timeout: float | None) -> None:
     """Wait for a signal as a task of the simulation."""
     if self.done:
@@ -249,5 +268,6 @@ Completion.wait = _wait
 flight._block = _block
 context.time = engine.time = SimpleNamespace(monotonic=lambda: _home().monotonic())
 events.threading = SimpleNamespace(**vars(events.threading) | {"get_ident": lambda: id(_running[0].current)})
+tenacity.threading = SimpleNamespace(local=_TaskLocal)
 _assembly.Engine = _Engine
 _http.Sender = _Sender

@@ -22,7 +22,7 @@ class Call:
         key: The store's key for the account.
         began: In which turn.
         at: When, in true time.
-        stalled: How many seconds had been lost to a slow machine then.
+        lost: How many seconds had been lost to a slow machine and to suspensions then.
         changes: How many sessions had come and gone then.
         since: In which turn the oldest operation began that it may have joined.
         after_close: Whether the client was closed before.
@@ -43,7 +43,7 @@ class Call:
     key: str
     began: int
     at: float
-    stalled: float
+    lost: float
     changes: int
     since: int
     after_close: bool = False

@@ -209,7 +209,8 @@ class CallRules:
 
     def _superseded(self, call: Call) -> None:
         operation = call.operation
-        if operation is None or not any(self._facts.later(operation)):
+        others = () if operation is None else self._facts.of_account(operation.home, operation.key)
+        if not any(other is not operation and other.started >= call.began for other in others):
             self._facts.wrong(f"3: {call.what} was superseded, and nothing was asked for later")
 
     def _unavailable(self, call: Call, error: ServiceUnavailable) -> None:
@@ -270,8 +271,12 @@ class CallRules:
     # ------------------------------------------------------------------ how long it took
 
     def lasted(self, call: Call) -> float:
-        """Return the seconds that a call has taken, without those that a slow machine is to blame for."""
-        return self._scheduler.now - call.at - (self._scheduler.stalled - call.stalled)
+        """Return the seconds that a call has taken, without those that the machine is to blame for."""
+        return self._scheduler.now - call.at - (self.lost(call.home) - call.lost)
+
+    def lost(self, home: Process) -> float:
+        """Return the seconds that a process has lost to a slow machine and to suspensions."""
+        return self._scheduler.stalled + home.suspended
 
     def _check_patience(self, call: Call) -> None:
         waited = self.lasted(call)

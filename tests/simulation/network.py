@@ -83,6 +83,7 @@ class Network:
         scheduler.note("sends", (path, fate.value))
         self._note(home, path, request)
         if deadline <= 0 or fate is Fate.NOT_SENT:
+            self._confirm(path, answered=False)
             scheduler.pause()
             return _NOT_SENT
         sent = self._presented(home, path, request, deadline)
@@ -143,10 +144,15 @@ class Network:
             self._rules.heard(home, sent, letter.heard, letter.wait)
         elif path == SIGN_IN and operation is not None and letter.heard == "done":
             operation.heard = self._scheduler.turns
-        elif path == SIGN_OUT and operation is not None:
-            operation.confirmed = letter.heard == "done"
+        elif path == SIGN_OUT:
+            self._confirm(path, answered=letter.heard == "done")
         elif path == ME and letter.heard == "token_expired" and request.bearer is not None:
             self._facts.demanded.add(request.bearer.reveal())
+
+    def _confirm(self, path: str, *, answered: bool) -> None:
+        operation = self._facts.operation_of(self._scheduler.current)
+        if path == SIGN_OUT and operation is not None:
+            operation.confirmed = answered
 
     def _travel(self, delay: float) -> None:
         if delay:
@@ -166,7 +172,7 @@ class Network:
             case Fate.TORN:
                 half = answer.body[: len(answer.body) // 2]
                 letter.answer = ApiResponse(answer.status, answer.headers, half)
-                letter.heard = "torn" if done else "stray"
+                letter.heard = code if not answer.body else "torn" if done else "stray"
             case Fate.RESET | Fate.CUT:
                 letter.answer, letter.heard = _RESET, "lost"
             case Fate.BUSY:

@@ -51,6 +51,7 @@ class Process:
         frozen: Whether it is suspended.
         offset: How far its wall clock is ahead of the true time.
         latest: The latest time its wall clock has shown before it was set back.
+        suspended: How many seconds it was suspended.
         heard: What the application heard and used, in order.
         client: The public client.
     """
@@ -82,6 +83,7 @@ class Process:
         self._background = plan.background
         self._send = send
         self._lost = 0.0
+        self.suspended = 0.0
         self._kept: dict[str, tuple[HelloJohn, httpx.Auth]] = {}
         self._shown: dict[str, str | None] = {}
         self.client = adapter.open_client(
@@ -127,9 +129,11 @@ class Process:
         self.latest = max(self.latest, self.wall())
         self.offset += by
 
-    def lose_time(self, seconds: float) -> None:
-        """Let its monotonic clock miss so many seconds."""
-        self._lost += seconds
+    def was_suspended(self, seconds: float, *, counted: bool) -> None:
+        """Note a suspension, which its monotonic clock may have missed."""
+        self.suspended += seconds
+        if not counted:
+            self._lost += seconds
 
     def latest_wall(self) -> float:
         """Return the latest time that its wall clock has shown."""

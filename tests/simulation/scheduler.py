@@ -35,6 +35,7 @@ class Task:
     """
 
     __slots__ = (
+        "__weakref__",
         "_greenlet",
         "_ticket",
         "_woken",

@@ -95,6 +95,7 @@ class VirtualStore:
         self._fine = plan.fine
         self._junk: list[str] = []
         self._seen: set[tuple[Task | None, str]] = set()
+        self._saved: dict[str, str] = {}
         self._holds: dict[str, Hold] = {}
         self._waiting: dict[str, list[Callable[[], None]]] = {}
         self.lease = plan.lease
@@ -122,7 +123,7 @@ class VirtualStore:
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
         """Put ``text`` under ``key``."""
         late = self._reach("save", key, writes=True)
-        self.texts[key] = text
+        self.texts[key] = self._saved[key] = text
         if not self._is_aside(key):
             self.on_save(key, text)
         self._written(key, late=late)
@@ -202,7 +203,7 @@ class VirtualStore:
     def seen(self, key: str) -> str | None:
         """Return the text as the present task sees it; junk counts from here on."""
         text = self.texts.get(key)
-        if text is not None and key not in self._facts.records:
+        if text is not None and text != self._saved.get(key):
             self._see(key, text)
         return text
 

@@ -94,11 +94,14 @@ class World:
         """Close a process's client; the process lives on, and its application may not know."""
 
         def carry_out() -> None:
-            began, stalled = self.scheduler.now, self.scheduler.stalled
-            home.client.close()
+            began, lost = self.scheduler.now, self.rules.lost(home)
+            try:
+                home.client.close()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is a violation
+                self.facts.wrong(f"7: close() raised {error!r}")
             home.closed = True
             self.scheduler.note("closed", home)
-            self.rules.closed(home, self.scheduler.now - began - (self.scheduler.stalled - stalled))
+            self.rules.closed(home, self.scheduler.now - began - (self.rules.lost(home) - lost))
 
         home.alive = False
         self.processes.remove(home)
@@ -121,8 +124,7 @@ class World:
                 self._thaws.remove(thaw)
                 self.scheduler.note("goes on", home)
                 home.frozen = False
-                if not thaw[2]:
-                    home.lose_time(self.scheduler.now - thaw[0])
+                home.was_suspended(self.scheduler.now - thaw[0], counted=thaw[2])
                 self.scheduler.thaw(home)
 
     @property
@@ -273,7 +275,7 @@ class World:
             text.replace(API, f"https://other.example.com/{turn}") or f"[{turn}]",
         )
         if key not in self.store.holds and self.chance.happens(0.3):
-            junk = self.chance.one_of(NEWER, f"{SEALED} {turn}")
+            junk = f"{SEALED} {turn}" if self.plan.quarantines and self.chance.happens(0.5) else NEWER
         self.scheduler.note("spoils", (key, junk[:12]))
         self.store.corrupt(key, junk)
 

@@ -74,13 +74,13 @@ class _Alone:
     def refresh(self, pair: _Pair) -> None:
         """Send the commands and the call of one refresh."""
         key = key_in(pair[1])
-        text = self._store.load(key) or ""
-        with self._store.lock(key, 5.0):
-            self._store.load(key)
-            self._store.save(key, text, expires_in=86_400)
+        self._store.load(key)
+        with self._store.lock(key, 5.0) as value:
+            text = value.load() or ""
+            value.save(text, expires_in=86_400)
             self._http.post("https://api.example.com/v1/auth/token/refresh", json={"refresh_token": "r"})
-            self._store.load(key)
-            self._store.save(key, text, expires_in=86_400)
+            value.load()
+            value.save(text, expires_in=86_400, release=True)
 
 
 def _shares(held: Accounts, number: int) -> Iterator[list[_Pair]]:

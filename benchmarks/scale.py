@@ -10,7 +10,7 @@ from benchmarks._accounts import Accounts, accounts
 from benchmarks._bench import ratio
 from benchmarks._refreshes import refreshes
 from hellojohn import HelloJohn
-from hellojohn._record import Record
+from hellojohn._session.record_format import parse
 
 _FEW = 100
 
@@ -59,7 +59,7 @@ def _first_requests(held: Accounts, number: int) -> list[str]:
     with held.hello_john() as hj:
         for name, key in islice(held.records.items(), number):
             began = time.perf_counter()
-            Record.loads(held.client.get(key).decode())
+            parse(held.client.get(key).decode())
             between = time.perf_counter()
             hj.for_account(name).auth.access_token()
             ended = time.perf_counter()
@@ -68,6 +68,6 @@ def _first_requests(held: Accounts, number: int) -> list[str]:
         few = list(held.records)[:_FEW]
         sent = held.commands(lambda: [hj.for_account(name).auth.access_token() for name in few])
     return [
-        f"first request / raw GET and Record.loads: {ratio(ours, baseline)}",
+        f"first request / raw GET and parse: {ratio(ours, baseline)}",
         f"commands of {len(few)} first requests: {sent}",
     ]

@@ -38,6 +38,7 @@ class Parts:
         """Connect the parts. Nothing is read or sent yet."""
         self.settings = settings
         self.sender = sender
+        self._prepared = False
         self.engine = Engine(
             settings,
             store=MemoryStore() if store is None else check_store(store),
@@ -93,5 +94,7 @@ class Parts:
         self.sender.close()
 
     def _load(self) -> None:
-        prepare()
+        if not self._prepared:
+            prepare()
+            self._prepared = True
         self.sender.prepare()

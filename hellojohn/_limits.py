@@ -84,8 +84,8 @@ EVENT_THREADS = 64
 THREAD_REST = 0.2
 """What a thread without work waits before it ends."""
 
-RETIRE_WAIT = 1.0
-"""What closing a client waits for a thread without work to end."""
+RETIRE_WAIT = 0.5
+"""What closing a client waits for the threads to end. Those of other clients may go on."""
 
 EXIT_WAIT = REFRESH_DEADLINE
 """What the end of the program waits for refreshes, sign-ins and sign-outs. Never for a mere read."""

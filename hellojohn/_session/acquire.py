@@ -1,35 +1,25 @@
 """How a request gets a token: what can be sent at once, and what has to be waited for.
 
-The table of ``freshness`` decides. The functions with an underscore at the end of this module are the work of
-the single flight; they run on worker threads.
+The table of ``freshness`` decides. What has to be waited for is in ``tasks``.
 """
 
 import logging
 import math
-from collections.abc import Callable
 
-from hellojohn._clock import within_time
 from hellojohn._errors import (
     ConfigurationError,
-    HelloJohnError,
     NotSignedIn,
     ServiceUnavailable,
-    SessionExpired,
     SignInRequired,
-    StoreError,
 )
-from hellojohn._limits import COOLDOWN, FALLBACK_WAIT
-from hellojohn._models import AuthEventType
+from hellojohn._limits import FALLBACK_WAIT
 from hellojohn._session.account import CLOSED, Account
-from hellojohn._session.conflicts import Bringing
-from hellojohn._session.endings import ended_elsewhere, expired, try_later
+from hellojohn._session.endings import try_later
 from hellojohn._session.flight import Flight, Flow, WaitFor
 from hellojohn._session.freshness import Freshness, TokenSnapshot
-from hellojohn._session.order import Overtaken, Turn
-from hellojohn._session.record import EndedRecord, SessionRecord, Stored
-from hellojohn._session.refresh import Refreshed, cooldown_left
-from hellojohn._session.state import Change, Phase
-from hellojohn._session.storage import LockedSession
+from hellojohn._session.refresh import cooldown_left
+from hellojohn._session.state import Phase
+from hellojohn._session.tasks import announce_end, read_store, refresh_now, save_unsaved
 
 logger = logging.getLogger("hellojohn")
 
@@ -88,6 +78,10 @@ def acquire(
             raise error
         snapshot = account.state.snapshot
         if flight.kind == "refresh" and snapshot is not None and _is_newer(snapshot, refused):
+            if snapshot.ends_soon(account.clock()):
+                with account.lock:
+                    announcing = account.join("announce", lambda: announce_end(account))
+                announcing.start(blocking=False)
             return snapshot
     raise ServiceUnavailable("The session changes faster than it can be used. Try again.")
 
@@ -105,7 +99,7 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
                 raise ConfigurationError(CLOSED)
             if state.snapshot is not None or state.phase is Phase.SIGNING_OUT:
                 break
-            flight = account.join("load", lambda: _load(account))
+            flight = account.join("load", lambda: read_store(account))
         yield WaitFor(flight)
         assert flight.result is not None  # noqa: S101 - the wait has no limit
         if isinstance(flight.result.error, SignInRequired):
@@ -115,25 +109,6 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
     if snapshot is None or snapshot.freshness(account.clock()) is Freshness.OVER:
         return None
     return snapshot
-
-
-def save_unsaved(account: Account, wait: float = math.inf) -> None:
-    """Save the session that the store did not take, waiting so many seconds for the lock.
-
-    Raises:
-        StoreError: The store failed again.
-    """
-    turn = account.turn()
-    try:
-        with account.locked(wait) as locked:
-            _save_copy(account, locked, turn)
-    except StoreError:
-        snapshot = account.state.snapshot
-        if account.state.phase is Phase.UNSAVED and snapshot is not None:
-            until = within_time(account.clock() + COOLDOWN)
-            copy, damaged = snapshot.record.changed(cooldown_until=until), account.state.damaged
-            account.apply(Change.NOT_SAVED, turn, copy, damaged=damaged)
-        raise
 
 
 # -------------------------------------------------------------------- decisions
@@ -181,14 +156,14 @@ def _without_session(account: Account) -> _Step:
         case Phase.SIGNING_OUT:
             raise NotSignedIn(account.context.not_signed_in(account.name))
         case _:
-            return _Step(account.join("load", lambda: _load(account)))
+            return _Step(account.join("load", lambda: read_store(account)))
 
 
 def _in_background(
     account: Account, snapshot: TokenSnapshot, state: Freshness, now: float, wait: float | None
 ) -> Flight[None] | None:
     if snapshot.ends_soon(now):
-        return account.join("announce", lambda: _announce(account))
+        return account.join("announce", lambda: announce_end(account))
     if wait is not None:
         return None
     if account.state.phase is Phase.UNSAVED:
@@ -202,7 +177,7 @@ def _join_refresh(
     account: Account, snapshot: TokenSnapshot, *, forced: bool = False, after_refusal: bool = False
 ) -> Flight[None]:
     def operation() -> None:
-        _refresh(account, snapshot.record, forced=forced, after_refusal=after_refusal)
+        refresh_now(account, snapshot.record, forced=forced, after_refusal=after_refusal)
 
     return account.join("refresh", operation, forced=forced)
 
@@ -224,112 +199,3 @@ def _why_no_token(flight: Flight[None]) -> Exception | None:
     except Exception as error:  # noqa: BLE001 - it is returned
         return error.with_traceback(None)
     return None
-
-
-# -------------------------------------------------------------------- the work of the flights
-
-
-def _load(account: Account) -> None:
-    turn = account.turn()
-    stored = account.context.storage.load(account.key)
-    if not isinstance(stored, SessionRecord):
-        raise _no_session(account, stored)
-    account.apply(Change.LOADED, turn, stored)
-
-
-def _no_session(account: Account, stored: Stored | None) -> SignInRequired:
-    if isinstance(stored, EndedRecord):
-        return expired(stored, stored.reason, stored.code)
-    return account.state.ended or NotSignedIn(account.context.not_signed_in(account.name))
-
-
-def _refresh(account: Account, known: SessionRecord, *, forced: bool, after_refusal: bool) -> None:
-    context, turn = account.context, account.turn()
-    context.service.prepare()
-    try:
-        with account.locked(math.inf) as locked:
-            copy = _save_copy(account, locked, turn)
-            try:
-                refreshed = context.refresher.refresh(
-                    locked, copy or known, turn, forced=forced, after_refusal=after_refusal
-                )
-            except StoreError:
-                if locked.damaged:  # memory has the only copy now
-                    account.apply(Change.NOT_SAVED, turn, copy or known, damaged=True)
-                raise
-            _show(account, turn, refreshed)
-    except Overtaken:
-        return
-    except HelloJohnError as error:
-        account.last_error = error.with_traceback(None)
-        raise
-    context.revoke(refreshed.to_revoke)
-    account.last_error = refreshed.error
-    if refreshed.lock_lost:
-        _try(lambda: save_unsaved(account))
-    failure = refreshed.expired or refreshed.error
-    if failure is not None:
-        raise failure
-
-
-def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:
-    """Let requests use what a refresh has brought. Call it while the store's lock is held."""
-    event: AuthEventType | None = AuthEventType.SESSION_EXPIRED
-    if refreshed.expired is not None:
-        account.apply(Change.ENDED, turn, expired=refreshed.expired, event=event)
-    elif refreshed.record is not None:
-        change = Change.UPDATED if refreshed.saved else Change.NOT_SAVED
-        event = AuthEventType.TOKEN_REFRESHED if refreshed.rotated else None
-        account.apply(change, turn, refreshed.record, event=event)
-
-
-def _save_copy(account: Account, locked: LockedSession, turn: Turn) -> SessionRecord | None:
-    """Save the session that the store did not take before; return what is known of the session then."""
-    state = account.state
-    if state.phase is not Phase.UNSAVED or state.snapshot is None:
-        return None
-    copy = state.snapshot.record
-    locked.damaged = state.damaged
-    with turn.writing():
-        saved, stored, to_revoke = locked.replace(copy, Bringing.UNSAVED_COPY)
-    account.context.revoke(to_revoke)
-    if saved or isinstance(stored, SessionRecord):
-        current = copy if saved or not isinstance(stored, SessionRecord) else stored
-        account.apply(Change.UPDATED, turn, current)
-        return current
-    error: SessionExpired = ended_elsewhere(copy, stored)
-    account.apply(Change.ENDED, turn, expired=error, event=AuthEventType.SESSION_EXPIRED)
-    raise error
-
-
-def _announce(account: Account) -> None:
-    """Emit ``SESSION_EXPIRING``, once for all clients of the session, and note it in the store."""
-    turn, snapshot = account.turn(), account.state.snapshot
-    if snapshot is None:
-        return
-    known = snapshot.record
-    record, first = known.changed(end_announced=True), True
-    try:
-        with account.locked(math.inf) as locked, turn.writing():
-            stored = locked.load()
-            if not isinstance(stored, SessionRecord) or not stored.is_same_session(known):
-                first = False  # the next refresh finds out what has happened
-            else:
-                record, first = stored.changed(end_announced=True), not stored.end_announced
-                if first:
-                    locked.save(record, last=True)
-    except Overtaken:
-        return
-    except StoreError as error:
-        logger.warning("That the session ends soon was not noted in the store: %s", str(error))
-    change = Change.NOT_SAVED if account.state.phase is Phase.UNSAVED else Change.UPDATED
-    damaged = account.state.damaged
-    event = AuthEventType.SESSION_EXPIRING if first else None
-    account.apply(change, turn, record, damaged=damaged, event=event)
-
-
-def _try(call: Callable[[], None]) -> None:
-    try:
-        call()
-    except HelloJohnError as error:
-        logger.warning("The refreshed session is still not saved: %s", str(error))

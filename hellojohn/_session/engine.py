@@ -11,7 +11,6 @@ from hellojohn._clock import Timing
 from hellojohn._config import Settings, check_account
 from hellojohn._errors import ConfigurationError, StoreError
 from hellojohn._session.account import CLOSED, Account
-from hellojohn._session.acquire import save_unsaved
 from hellojohn._session.context import EngineContext
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
@@ -20,6 +19,7 @@ from hellojohn._session.record import SessionRecord
 from hellojohn._session.refresh import Refresher
 from hellojohn._session.retry import Retrier
 from hellojohn._session.storage import SessionStorage
+from hellojohn._session.tasks import save_unsaved
 from hellojohn._session.workers import WORKERS, WorkerPool
 from hellojohn._wire import Answer, ApiRequest, Dialect
 from hellojohn.stores._protocol import TokenStore

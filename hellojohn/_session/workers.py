@@ -100,15 +100,15 @@ class WorkerPool:
         lane = self._lanes[job.lane]
         with self._lock:
             lane.jobs.append(job)
-            if len(lane.jobs) <= len(lane.resting):
+            if len(lane.jobs) <= lane.resting:
                 lane.wanted.notify()
                 return
-            if lane.running >= lane.limit:
+            if len(lane.threads) >= lane.limit:
                 return
         if self._start(job.lane):
             return
         with self._lock:
-            if lane.running or job not in lane.jobs:
+            if lane.threads or job not in lane.jobs:
                 return  # another thread of the lane takes it
             lane.jobs.remove(job)
         raise NoThreadError("No thread can be started for hellojohn.")
@@ -117,7 +117,7 @@ class WorkerPool:
         """At the end of the program: wait for work that must be saved, then end the threads."""
         self.exits_at = min(self.exits_at, time.monotonic() + EXIT_WAIT)
         for name, lane in self._lanes.items():
-            if lane.jobs and not lane.running:  # its caller was interrupted before the thread started
+            if lane.jobs and not lane.threads:  # its caller was interrupted before the thread started
                 self._start(name)
         with self._lock:
             wait = max(self.exits_at - time.monotonic(), 0.0)
@@ -125,14 +125,19 @@ class WorkerPool:
         self.retire()
 
     def retire(self) -> None:
-        """End the threads without work, and wait for them: a sub-interpreter must not end before they do."""
+        """End the threads without work, and wait for them: a sub-interpreter must not end before they do.
+
+        Threads that still work end when they have done it, if that takes no longer than ``RETIRE_WAIT``.
+        """
+        ends_at = time.monotonic() + RETIRE_WAIT
         with self._lock:
             self._retiring += 1
-            threads = [thread for lane in self._lanes.values() for thread in lane.resting]
+            threads = [thread for lane in self._lanes.values() for thread in lane.threads]
             for lane in self._lanes.values():
                 lane.wanted.notify_all()
         for thread in threads:
-            thread.join(RETIRE_WAIT)
+            if thread is not threading.current_thread():
+                thread.join(max(ends_at - time.monotonic(), 0.0))
         with self._lock:
             self._retiring -= 1
 
@@ -170,26 +175,26 @@ class WorkerPool:
             Finalize(None, self.finish, exitpriority=10)
 
     def _work(self, lane: "_Lane") -> None:
+        thread = threading.current_thread()
         with self._lock:
-            if lane.running >= lane.limit:
+            if len(lane.threads) >= lane.limit:
                 return
-            lane.running += 1
-        while (job := self._next(lane)) is not None:
+            lane.threads.add(thread)
+        while (job := self._next(lane, thread)) is not None:
             try:
                 job.run()
             finally:
                 self._done(job)
             del job  # a resting thread must not keep an account in memory
 
-    def _next(self, lane: "_Lane") -> Job | None:
-        thread = threading.current_thread()
+    def _next(self, lane: "_Lane", thread: threading.Thread) -> Job | None:
         with self._lock:
             if not lane.jobs:
-                lane.resting.add(thread)
+                lane.resting += 1
                 lane.wanted.wait_for(lambda: lane.jobs or self._retiring, THREAD_REST)
-                lane.resting.discard(thread)
+                lane.resting -= 1
             if not lane.jobs:
-                lane.running -= 1
+                lane.threads.discard(thread)
                 return None
             job = lane.jobs.popleft()
             self._finishing += job.must_finish
@@ -208,8 +213,8 @@ class _Lane:
         self.limit = limit
         self.jobs: deque[Job] = deque()
         self.wanted = threading.Condition(lock)
-        self.running = 0
-        self.resting: set[threading.Thread] = set()
+        self.threads: set[threading.Thread] = set()
+        self.resting = 0
 
 
 WORKERS = WorkerPool()

@@ -191,8 +191,9 @@ def _outage(stage: Stage) -> None:
         holds=isinstance(error, ServiceUnavailable) and stage.session().id == before.id,
     )
     stage.emulator.start()
+    stage.emulator.advance("10s")  # after a failed refresh, no other is tried for some seconds
     answer = stage.api.get("/resource")
-    stage.tell.prose("The service is back.")
+    stage.tell.prose("Ten seconds later the service is back.")
     stage.tell.fact("answer", answer.status_code)
     stage.tell.claim(
         "The same session goes on.",

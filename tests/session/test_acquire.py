@@ -289,6 +289,16 @@ def test_end_is_announced_once() -> None:
     assert bench.session_record().end_announced
 
 
+def test_end_is_announced_by_a_request_that_refreshes() -> None:
+    """A request that first has to wait for a new token announces the end as well."""
+    bench = Bench(tokens(2))
+    bench.put(a_record(server_ends_at=START + 10 * TTL))
+    bench.token()
+    bench.time.at(9.5 * TTL)
+    assert bench.token() == "at_2"
+    assert bench.seen() == ["TOKEN_REFRESHED", "SESSION_EXPIRING"]
+
+
 def test_end_is_announced_once_for_all_clients() -> None:
     """Clients that are created per request, and other processes, announce the end of a session once."""
     bench = Bench()

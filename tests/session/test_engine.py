@@ -130,7 +130,7 @@ def test_close_leaves_no_thread() -> None:
     bench.sign_in()
     bench.settle()
     bench.engine.close()
-    assert not any(lane.resting or lane.running for lane in bench.workers._lanes.values())
+    assert not any(lane.threads for lane in bench.workers._lanes.values())
 
 
 @needs_fork

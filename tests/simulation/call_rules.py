@@ -20,7 +20,7 @@ from tests.simulation.plan import Plan
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.server import Server
-from tests.simulation.store import UNREADABLE, VirtualStore
+from tests.simulation.store import VirtualStore, is_readable_elsewhere
 from tests.simulation.store_rules import is_signed_out_at, overtaken_by
 from tests.simulation.wire_rules import LONGEST_STORM, WireRules
 
@@ -105,10 +105,15 @@ class CallRules:
             return
         if pair.after_refusal and age < LONGEST_STORM + _SLACK:
             return
-        record = self._facts.records.get(call.key)
-        if record is not None and self._facts.pair_of(record).session.user != pair.session.user:
-            return
-        self._facts.wrong(f"10: a refused token, {pair}, is handed back without a try of another")
+        record, shown = self._facts.records.get(call.key), call.home.shown().get(call.key)
+        stored = None if record is None else self._facts.pair_of(record).session
+        known = None if shown is None else self._facts.by_access[shown].session
+        if all(self._is_same_user(pair.session, session) for session in (stored, known)):
+            self._facts.wrong(f"10: a refused token, {pair}, is handed back without a try of another")
+
+    def _is_same_user(self, session: Session, other: Session | None) -> bool:
+        """Return whether a client knows that two sessions are of one user."""
+        return other is session or (self._plan.nested and other is not None and other.user == session.user)
 
     def session(self, call: Call, session: Session) -> None:
         """Judge the session that a call is about to use (invariant 3)."""
@@ -143,9 +148,9 @@ class CallRules:
         facts, key, home = self._facts, call.key, call.home
         record = facts.records.get(key)
         since = facts.same_since if call.what == "session" else facts.present_since
-        if record is None or since[key] >= call.since:
+        if record is None or since[key] >= call.since or not home.alive:
             return
-        if home.is_over(record) or facts.pair_of(record).refused:
+        if home.is_over(record) or facts.pair_of(record).refused or self._shows_an_end(call):
             return
         if any(
             found.what == "sign_out" and (found.done is None or found.done >= call.began)
@@ -153,6 +158,12 @@ class CallRules:
         ):
             return
         facts.wrong(f"3: {call.what} finds no session, and one was there all the time")
+
+    def _shows_an_end(self, call: Call) -> bool:
+        """Return whether memory has a session that the client has ended, which only a request replaces."""
+        token = call.home.shown().get(call.key)
+        deadline = None if token is None else self._facts.by_access[token].session.deadline
+        return deadline is not None and deadline <= call.home.latest_wall()
 
     # ------------------------------------------------------------------ the session that must be there
 
@@ -169,11 +180,10 @@ class CallRules:
     def only_copy(self, call: Call) -> Pair | None:
         """Return what memory alone has of a session, whose place has junk, or had when that was quarantined."""
         token, place = call.home.shown().get(call.key), self._store.texts.get(call.key)
-        if token is None or call.key in self._facts.records or place in UNREADABLE:
+        if token is None or is_readable_elsewhere(place):
             return None
-        if place is None and (call.home, call.key) not in self._facts.blind:
-            return None
-        return self._facts.by_access[token]
+        quarantined = place is None and (call.home, call.key) in self._facts.blind
+        return self._facts.by_access[token] if quarantined or self._store.is_junk(call.key) else None
 
     # ------------------------------------------------------------------ errors
 
@@ -210,7 +220,10 @@ class CallRules:
     def _superseded(self, call: Call) -> None:
         operation = call.operation
         others = () if operation is None else self._facts.of_account(operation.home, operation.key)
-        if not any(other is not operation and other.started >= call.began for other in others):
+        if not any(
+            other is not operation and (other.submitted is None or other.submitted >= call.began)
+            for other in others
+        ):
             self._facts.wrong(f"3: {call.what} was superseded, and nothing was asked for later")
 
     def _unavailable(self, call: Call, error: ServiceUnavailable) -> None:
@@ -222,7 +235,8 @@ class CallRules:
 
     def _is_failure(self, call: Call, error: Exception) -> bool:
         """A call that meets one sign-in and sign-out after the other may be told to try again."""
-        unsteady = self._facts.changes > call.changes
+        parting = any(found.what == "sign_out" and found.done is None for found in self._facts.operations)
+        unsteady = parting or self._facts.changes > call.changes
         wrong_password = isinstance(error, InvalidCredentials) and call.what != "sign_in"
         return (
             isinstance(error, StoreError)
@@ -304,7 +318,8 @@ class CallRules:
 
     def asked(self, pair: Pair) -> None:
         """Judge a refresh in a schedule without faults: one for each expiry, and none without a cause."""
-        if pair.presented > 1:
+        signed_out = self._facts.is_sign_out_known(pair.session.key or "", pair.session)
+        if pair.presented > 1 and not signed_out:
             self._facts.wrong(f"1: {pair} is presented twice though nothing fails")
         home = None if self._scheduler.current is None else self._scheduler.current.home
         for record in self._facts.records.values():

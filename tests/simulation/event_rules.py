@@ -55,11 +55,14 @@ class EventRules:
         announced = {entry.session for entry in heard if entry.what in _BEGINNINGS}
         ended = {entry.session for entry in heard if entry.what in _ENDINGS}
         current: Session | None = None
+        seen: set[Session | None] = set()  # a call may use what it was given before others went on
         for entry in heard:
-            if entry.what in _UNKNOWN:
+            if entry.what in (*_UNKNOWN, *_ENDINGS):
                 current = None
             elif entry.what == "USED":
                 session, before, current = entry.session, current, entry.session
-                if before is None or session is before or session in announced or before in ended:
+                known = session in seen or session in announced
+                seen.add(session)
+                if before is None or session is before or known or before in ended:
                     continue
                 self._facts.wrong(f"5: {home} goes on as {session} after {before}, and no event says so")

@@ -158,6 +158,8 @@ class Process:
     def uses(self, name: str, session: Session) -> None:
         """Note that the application uses a session."""
         self.heard.append(Heard(self.scheduler.turns, name, "USED", session))
+        if name not in self._kept:  # it was let go of during the call, and may be gone at its end
+            self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
 
     def ended(self, name: str) -> None:
         """Note that the application was told that there is no session."""

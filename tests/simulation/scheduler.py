@@ -5,7 +5,7 @@ the scheduler chooses which task goes on. Time is a number: it moves when ``adva
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any
 
@@ -165,11 +165,17 @@ class Scheduler:
         self.frozen += [task for task in self.ready if task.home is home]
         self.ready = [task for task in self.ready if task.home is not home]
 
-    def thaw(self, home: object) -> None:
-        """Let the tasks of a suspended process go on."""
+    def thaw(self, home: object, *, later: float = 0.0) -> None:
+        """Let the tasks of a suspended process go on; their timers end so many seconds later."""
         for task in self.tasks:
             if task.home is home:
                 task.frozen = False
+        if later:
+            self._timers = [
+                (moment + later if task.home is home else moment, number, task, ticket)
+                for moment, number, task, ticket in self._timers
+            ]
+            heapify(self._timers)
         self.ready += [task for task in self.frozen if task.home is home]
         self.frozen = [task for task in self.frozen if task.home is not home]
 

@@ -14,9 +14,12 @@ NEWER = '{"v": 99}'
 SEALED = "sealed"
 """What another key of an encrypted store could read."""
 
-UNREADABLE = (NEWER, SEALED)
-
 _OFTEN, _STALE, _SLOW = 0.9, 0.3, 0.8
+
+
+def is_readable_elsewhere(text: str | None) -> bool:
+    """Return whether a later version of the SDK, or another key, could read a text."""
+    return text is not None and (text == NEWER or text.startswith(SEALED))
 
 
 class Hold:
@@ -123,6 +126,8 @@ class VirtualStore:
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
         """Put ``text`` under ``key``."""
         late = self._reach("save", key, writes=True)
+        if self._is_aside(key) and self._scheduler.current in self._facts.unlocked:
+            self._forgive(key)  # without its lock, it cannot know that the place was taken
         self.texts[key] = self._saved[key] = text
         if not self._is_aside(key):
             self.on_save(key, text)
@@ -171,6 +176,8 @@ class VirtualStore:
     def corrupt(self, key: str, junk: str) -> None:
         """Replace what is under ``key`` by junk; under a lock, it counts when it has been seen."""
         self._facts.left(key, ANYBODY)
+        if key in self._facts.last:  # perhaps it was the reason of its end
+            self._facts.last[key].left.add(ANYBODY)
         self._facts.excuse(key)
         self._forgive(key)
         self.texts[key] = junk
@@ -203,9 +210,13 @@ class VirtualStore:
     def seen(self, key: str) -> str | None:
         """Return the text as the present task sees it; junk counts from here on."""
         text = self.texts.get(key)
-        if text is not None and text != self._saved.get(key):
+        if text is not None and self.is_junk(key):
             self._see(key, text)
         return text
+
+    def is_junk(self, key: str) -> bool:
+        """Return whether no engine has saved what is under ``key``."""
+        return key in self.texts and self.texts[key] != self._saved.get(key)
 
     def opened(self, text: str | None) -> str | None:
         """Return a text, unless another key is needed to read it."""
@@ -258,8 +269,9 @@ class VirtualStore:
 
     def _see(self, key: str, junk: str) -> None:
         """A task has seen what is there: now it counts for the task, and under the lock for all."""
-        self._seen.add((self._scheduler.current, junk))
-        if self._is_covered(key) and not self._is_aside(key):
+        task, hold = self._scheduler.current, self._holds.get(key)
+        self._seen.add((task, junk))
+        if hold is not None and hold.task is task and not self._is_aside(key):
             self._junk.append(junk)
             self._facts.blinded(key)
 
@@ -287,6 +299,7 @@ class VirtualStore:
         stuck = self.mood in (Mood.DOWN, Mood.STUCK)
         if self._chance.happens(_OFTEN if stuck else self.faults):
             scheduler.note("finds no lock")
+            self._facts.excuse(key)
             if key not in self._facts.records:  # a sign-out cannot know what is there, and who has it
                 self._facts.locked_out(key, scheduler.current)
             if self._chance.happens(0.7 if self.mood is Mood.STUCK else 0.5):
@@ -312,6 +325,7 @@ class VirtualStore:
             if operation is not None and current is not None and holder.home is not current.home:
                 operation.call.waited += scheduler.now - began
             if not given and key in self._holds:
+                self._facts.excuse(key)
                 raise StoreLocked("Another task has held it all the time.")
 
     def release(self, key: str, hold: Hold) -> None:

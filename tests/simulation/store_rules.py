@@ -58,6 +58,8 @@ class StoreRules:
         session.deadline, session.created_at = record.client_ends_at, record.created_at
         session.ends_at = _earliest(record.client_ends_at, record.server_ends_at)
         if old is None:
+            if facts.last.get(key, session) is not session:
+                facts.last[key].left.add(ANYBODY)
             facts.present_since[key] = facts.same_since[key] = turn
             facts.changes += 1
         elif facts.pair_of(old).session is not session:
@@ -82,12 +84,13 @@ class StoreRules:
         """The table of saves."""
         session, wrong = new.session, self._facts.wrong
         is_sign_in = new.parent is None and new.saved_at is None
-        if session.torn or is_sign_in:
+        blind = old is None and (self._home, key) in self._facts.blind
+        if blind and not is_sign_in:
+            session.came_back, session.ended_at = self._scheduler.turns, None
+            new.doubt = True  # there may have been a later pair, and the process cannot know
+        if session.torn or is_sign_in or blind:
             return
         if old is None:
-            if (self._home, key) in self._facts.blind:
-                session.came_back, session.ended_at = self._scheduler.turns, None
-                return
             if session.ended_at is not None:
                 wrong(f"3: {new} of {session} is saved after the session was signed out")
             elif ANYBODY not in session.left:
@@ -178,12 +181,14 @@ def is_signed_out_at(facts: Facts, home: object, key: str, session: Session, *, 
     if session.torn:
         return False
     since = math.inf if session.saved_at is None else session.came_back or session.saved_at
-    for found in facts.of_account(home, key):
-        if found.what != "sign_out" or found.submitted is None or found.submitted > before:
+    asked_for = [found for found in facts.of_account(home, key) if found.what == "sign_out"]
+    for found in asked_for:
+        if found.submitted is None or found.submitted > before:
             continue
         if session.came_back is not None and session.came_back >= found.started:
             continue
-        if found.done is not None and found.troubled:
+        overlapping = (other for other in asked_for if (other.done or math.inf) > found.started)
+        if any(other.troubled for other in overlapping):  # a failure puts the session back
             continue
         asked = session.asked
         earlier = asked is not None and any(later is found for later in facts.later(asked))

@@ -130,7 +130,8 @@ class WireRules:
     def _ended(self, pair: Pair, reason: ExpiryReason) -> None:
         pair.refused = True
         said, refused = pair.session.said, reason in _REFUSED
-        if refused and (pair.doubt or pair.cut_off):
+        dropped = self._facts.is_sign_out_known(pair.session.key or "", pair.session)
+        if refused and (pair.doubt or pair.cut_off or dropped):
             said.add(ExpiryReason.REFRESH_OUTCOME_UNKNOWN)
         if not refused or not pair.unknown or pair.session.torn:
             said.add(reason)
@@ -139,9 +140,10 @@ class WireRules:
         wrong = self._facts.wrong
         if pair.waiting and not pair.unguarded:
             wrong(f"1: two requests with {pair} are in flight at once")
-        if pair.rotated and not (pair.doubt or pair.stolen):
+        key = pair.session.key or ""
+        parting = self._facts.is_sign_out_known(key, pair.session)
+        if pair.rotated and not (pair.doubt or pair.stolen or parting):
             wrong(f"1: {pair} was rotated, and is presented again without any doubt about it")
-        parting = self._facts.is_sign_out_known(pair.session.key or "", pair.session)
         if home in pair.known_to and not (parting or pair.session.torn):
             wrong(f"1: {home} knows the successor of {pair}, and presents it again")
 

@@ -124,8 +124,9 @@ class World:
                 self._thaws.remove(thaw)
                 self.scheduler.note("goes on", home)
                 home.frozen = False
-                home.was_suspended(self.scheduler.now - thaw[0], counted=thaw[2])
-                self.scheduler.thaw(home)
+                seconds, counted = self.scheduler.now - thaw[0], thaw[2]
+                home.was_suspended(seconds, counted=counted)
+                self.scheduler.thaw(home, later=0.0 if counted else seconds)
 
     @property
     def awake(self) -> list[Process]:

@@ -1,6 +1,6 @@
 """``scripts/bench [name ...]``: run the measurements named, or those of the hook, requests, imports and load.
 
-``race`` also writes its table into the documents; ``scale`` takes minutes.
+``race`` and ``keys`` also write their tables into the documents; ``scale`` and ``keys`` take minutes.
 """
 
 import sys
@@ -13,6 +13,8 @@ MEASUREMENTS = {
     "load": "benchmarks.load",
     "race": "benchmarks.race",
     "scale": "benchmarks.scale",
+    "verify": "benchmarks.verify",
+    "keys": "benchmarks.keys",
 }
 _USUAL = ["hook", "request", "import", "load"]
 

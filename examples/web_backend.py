@@ -1,11 +1,12 @@
-"""A web back end: each browser has a session of its own, in Redis or Valkey, for all workers and hosts.
+"""A web back end: one session per browser, in Redis or Valkey, shared by all workers and hosts.
 
-It runs as it is, with a Redis or Valkey on this machine, and an emulator of the service inside this process:
+It needs a Redis or Valkey server on this machine. The emulator of the service runs in the same process:
 
-    pip install 'hellojohn[redis,emulator]' fastapi python-multipart && python examples/web_backend.py
+    pip install '.[redis,emulator]' fastapi python-multipart
+    python examples/web_backend.py
 
 In production, set ``HELLOJOHN_TENANT_ID``, ``HELLOJOHN_PUBLISHABLE_KEY``, ``REDIS_URL`` and ``API_URL``, the
-address of your API, and run ``uvicorn --workers 4 web_backend:app`` behind something that speaks https.
+address of your API. Run ``uvicorn --workers 4 web_backend:app`` behind a proxy that terminates https.
 """
 
 import os
@@ -27,7 +28,7 @@ from pydantic import TypeAdapter
 from hellojohn import (
     ApiError,
     AsyncHelloJohn,
-    InvalidCredentials,
+    ChallengeExpired,
     MfaChallenge,
     MfaRequired,
     RedisStore,
@@ -38,7 +39,7 @@ from hellojohn import (
 )
 
 CHALLENGE = TypeAdapter(MfaChallenge)
-COOKIE = "__Host-session"  # the prefix has browsers insist on https and on this very host
+COOKIE = "__Host-session"  # browsers insist on https and on this host for such a name
 WORDS = {"expired": "Your time is up.", "revoked": "Your session was ended elsewhere."}
 FORM = """<h1>Sign in</h1>{}<form method="post"><input name="email"><input name="password" type="password">
 <label><input name="remember" type="checkbox">Remember me</label><button>Sign in</button></form>"""
@@ -49,22 +50,22 @@ HOME = """<h1>Hello {}</h1>Status {}<form method="post" action="/sign-out"><butt
 
 @asynccontextmanager
 async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, object]]:
-    """Open what all requests of this worker share."""
+    """Open the clients that all requests of this worker share."""
     with redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://localhost"), socket_timeout=5) as server:
         async with AsyncHelloJohn(store=RedisStore(server)) as hj, httpx.AsyncClient() as api:
             yield {"hj": hj, "api": api, "server": server}
 
 
 async def visitor(request: Request) -> AsyncHelloJohn:
-    """Return a client for this browser's session. Its name is a hash, since names of accounts are logged."""
+    """Return the client for this browser's session. Account names are logged, so the name is a hash."""
     if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        raise HTTPException(403)  # another site's form; where browsers do not say, SameSite keeps the cookie
+        raise HTTPException(403)  # a form of another site; older browsers rely on SameSite
     hj: AsyncHelloJohn = request.state.hj
     return hj.for_account(sha256(request.cookies.get(COOKIE, "").encode()).hexdigest())
 
 
 def page(text: str, status: int = 200, **headers: str) -> Response:
-    """Make a page that nobody may keep."""
+    """Build a page that must not be cached."""
     return HTMLResponse(text, status, {"Cache-Control": "no-store", **headers})
 
 
@@ -75,17 +76,17 @@ Field: TypeAlias = Annotated[str, Form()]
 
 @app.get("/")
 async def home(request: Request, user: Visitor) -> Response:
-    """Call the API for the user. What can go wrong is for the handlers at the end."""
+    """Call the API for the user. The handlers at the end deal with the errors."""
     address, api = os.environ["API_URL"], request.state.api
     answer = await api.get(f"{address}/resource", auth=user.httpx_auth(origins=[address]))
     session = await user.auth.session()
-    name = session.user.email if session and session.user else None
+    name = session.user.email if session else None
     return page(HOME.format(escape(name or "you"), answer.status_code))
 
 
 @app.get("/sign-in")
 async def ask(reason: str = "") -> Response:
-    """Show the form, and why it is there."""
+    """Show the form, and the reason for it."""
     return page(FORM.format(WORDS.get(reason, "")))
 
 
@@ -93,8 +94,8 @@ async def ask(reason: str = "") -> Response:
 async def sign_in(
     request: Request, old: Visitor, email: Field, password: Field, remember: Field = ""
 ) -> Response:
-    """Start a session under a new cookie: one that was in the browser may have been planted there."""
-    await old.auth.sign_out()  # nobody could end it any more once its cookie is gone
+    """Start a session under a new cookie: an attacker may have planted the old one."""
+    await old.auth.sign_out()  # it cannot be reached without its cookie
     request.cookies[COOKIE] = secrets.token_urlsafe(32)
     user = await visitor(request)
     try:
@@ -116,21 +117,21 @@ async def ask_code() -> Response:
 
 @app.post("/code")
 async def verify(request: Request, user: Visitor, code: Field) -> Response:
-    """Answer the challenge that waits under the cookie, in whichever worker."""
+    """Answer the challenge that is stored under the cookie. Any worker can do it."""
     waiting = await run_in_threadpool(request.state.server.get, f"challenge:{user.account}")
     if waiting is None:
         return RedirectResponse("/sign-in?reason=expired", 303)
     try:
         session = await user.auth.verify_mfa(CHALLENGE.validate_json(waiting), code)
-    except InvalidCredentials as wrong:
-        return page(CODE.format(escape(str(wrong))), 401)
-    except ApiError:  # the challenge is over
+    except ChallengeExpired:
         return RedirectResponse("/sign-in?reason=expired", 303)
+    except ApiError as refused:
+        return page(CODE.format(escape(str(refused))), 401)
     return with_cookie(request, RedirectResponse("/", 303), session)
 
 
 def with_cookie(request: Request, answer: Response, session: Session | None = None) -> Response:
-    """Set the cookie, which ends with the browser unless the user is to be remembered."""
+    """Set the cookie. It ends with the browser unless the user ticked the box."""
     end = session.expires_at if session and session.remember_me else None
     cookie = request.cookies[COOKIE]
     answer.set_cookie(COOKIE, cookie, expires=end, secure=True, httponly=True, samesite="lax")
@@ -147,18 +148,18 @@ async def sign_out(user: Visitor) -> Response:
 
 
 @app.exception_handler(SignInRequired)
-async def to_sign_in(_: Request, over: SignInRequired) -> Response:
-    """Wherever a session turns out to be over, the user signs in again."""
-    return RedirectResponse(f"/sign-in?reason={getattr(over, 'reason', '')}", 303)
+async def to_sign_in(_: Request, error: SignInRequired) -> Response:
+    """Send the user to sign-in, from any route."""
+    return RedirectResponse(f"/sign-in?reason={getattr(error, 'reason', '')}", 303)
 
 
 @app.exception_handler(ServiceUnavailable)
 @app.exception_handler(StoreError)
 @app.exception_handler(redis.RedisError)
 async def try_later(_: Request, trouble: Exception) -> Response:
-    """Keep the cookie and the session: an outage signs nobody out."""
+    """Keep the cookie and the session: an outage does not sign the user out."""
     wait = getattr(trouble, "retry_after", None) or 5
-    return page("<h1>Please try again</h1>Nobody is signed out.", 503, **{"Retry-After": f"{wait:.0f}"})
+    return page("<h1>Please try again</h1>You are still signed in.", 503, **{"Retry-After": f"{wait:.0f}"})
 
 
 if __name__ == "__main__":

@@ -11,23 +11,36 @@ from hellojohn._version import __version__
 if TYPE_CHECKING:
     from hellojohn._auth import *  # noqa: F403
     from hellojohn._client import *  # noqa: F403
+    from hellojohn._details import *  # noqa: F403
     from hellojohn._doctor import *  # noqa: F403
     from hellojohn._errors import *  # noqa: F403
+    from hellojohn._mfa import *  # noqa: F403
     from hellojohn._models import *  # noqa: F403
+    from hellojohn._oauth import *  # noqa: F403
+    from hellojohn.admin import *  # noqa: F403
     from hellojohn.stores import *  # noqa: F403
+    from hellojohn.verify import *  # noqa: F403
 
 __all__ = [
     "AccountDisabled",
     "AccountLocked",
+    "Admin",
     "ApiError",
+    "AsyncAdmin",
     "AsyncAuth",
+    "AsyncConfig",
     "AsyncHelloJohn",
+    "AsyncMfa",
+    "AsyncRevocations",
+    "AsyncSessions",
     "Auth",
     "AuthEvent",
     "AuthEventType",
     "ChallengeExpired",
+    "Config",
     "ConfigurationError",
     "Conflict",
+    "Device",
     "Diagnosis",
     "EmailNotVerified",
     "EncryptedStore",
@@ -37,39 +50,69 @@ __all__ = [
     "HelloJohnError",
     "InvalidCredentials",
     "KeyringStore",
+    "KeysUnavailable",
     "MemoryStore",
+    "Mfa",
     "MfaChallenge",
+    "MfaFactor",
     "MfaRequired",
     "NotFound",
     "NotSignedIn",
     "NotSupported",
+    "OAuthRequest",
+    "PasswordPolicy",
     "PermissionDenied",
+    "PolicyWarning",
     "RateLimited",
     "RedisStore",
+    "Revocations",
     "ServiceUnavailable",
     "Session",
     "SessionExpired",
+    "SessionInfo",
     "SessionOptions",
+    "SessionPolicy",
+    "Sessions",
     "SignInRequired",
     "SignInSuperseded",
     "StoreCorrupt",
     "StoreError",
     "StoreLocked",
     "StoreUnavailable",
+    "TokenClaims",
     "TokenExpired",
     "TokenInvalid",
+    "TokenRefusal",
+    "TokenRevoked",
     "TokenStore",
+    "TotpEnrollment",
     "UnknownKey",
     "User",
     "ValidationFailed",
+    "Verification",
+    "WebhookEvent",
+    "WebhookInvalid",
     "WrongAudience",
     "WrongIssuer",
+    "WrongTenant",
     "__version__",
     "default_store",
 ]
 
 # Where the names are, in the order in which they are looked for: what costs more to load comes later.
-_MODULES = ("_errors", "_models", "_client", "_auth", "_doctor", "stores")
+_MODULES = (
+    "_errors",
+    "_models",
+    "_details",
+    "_client",
+    "_auth",
+    "_doctor",
+    "_mfa",
+    "_oauth",
+    "admin",
+    "stores",
+    "verify",
+)
 
 
 def __dir__() -> list[str]:

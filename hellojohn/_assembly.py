@@ -1,5 +1,6 @@
 """Connects the rooms to one working client. ``_client`` loads it when a client is created, not at import."""
 
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -7,6 +8,7 @@ from hellojohn._config import Settings
 from hellojohn._doctor import Diagnosis, diagnose
 from hellojohn._errors import ConfigurationError
 from hellojohn._http import Sender
+from hellojohn._http._keys import KeyFetcher
 from hellojohn._session.account import Account
 from hellojohn._session.engine import Engine
 from hellojohn._session.flight import Flow
@@ -20,6 +22,7 @@ from hellojohn.stores._checks import check_store
 
 if TYPE_CHECKING:
     from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
+    from hellojohn.verify import Verifier
 
 AnyOrigins = Iterable[str] | Literal["*"]
 AnyClient = TypeVar("AnyClient")
@@ -34,14 +37,27 @@ class Parts:
         sender: Sends the SDK's own requests.
     """
 
-    def __init__(self, settings: Settings, sender: Sender, store: TokenStore | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sender: Sender,
+        fetcher: KeyFetcher,
+        *,
+        store: TokenStore | None,
+        jwks_cache: TokenStore | None,
+    ) -> None:
         """Connect the parts. Nothing is read or sent yet."""
         self.settings = settings
         self.sender = sender
+        self._fetcher = fetcher
+        self._store = MemoryStore() if store is None else check_store(store)
+        self._jwks_cache = None if jwks_cache is None else check_store(jwks_cache, "jwks_cache")
+        self._verifier: Verifier | None = None
+        self._lock = threading.Lock()
         self._prepared = False
         self.engine = Engine(
             settings,
-            store=MemoryStore() if store is None else check_store(store),
+            store=self._store,
             dialect=make_dialect(
                 settings.api,
                 base_url=settings.api_url,
@@ -53,6 +69,31 @@ class Parts:
             send=lambda request, deadline: sender.send(request, deadline=deadline),
             load=self._load,
         )
+
+    @property
+    def verifier(self) -> "Verifier":
+        """The verifier of access tokens, which is loaded at its first use."""
+        with self._lock:
+            if self._verifier is None:
+                from hellojohn.verify import Verifier  # noqa: PLC0415 - a program that signs in has no need of it
+
+                settings, service = self.settings, self.engine.context.service
+                self._verifier = Verifier(
+                    api=settings.api,
+                    api_url=settings.api_url,
+                    tenant_id=settings.tenant_id,
+                    client_id=settings.client_id,
+                    fetch=self._fetcher,
+                    check_token=service.dialect.admin.check_token,
+                    send=service.send,
+                    store=self._store,
+                    webhook_secret=settings.webhook_secret,
+                    jwks_max_age=settings.jwks_max_age,
+                    jwks_cache=self._jwks_cache,
+                    access_token_ttl=settings.access_token_ttl,
+                    clock=settings.clock,
+                )
+            return self._verifier
 
     def httpx_auth(self, account: Account, origins: AnyOrigins) -> SessionAuth:
         """Return the auth hook for httpx."""

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from hellojohn._clock import Clock
     from hellojohn._doctor import Diagnosis
     from hellojohn._http import Proxy, Timeout, Transport, Verify
+    from hellojohn._mfa import AsyncMfa, Mfa
     from hellojohn._models import AuthEvent
     from hellojohn._session.account import Account
     from hellojohn._session.flight import Flow
     from hellojohn._transport.clients import AsyncClientOptions, ClientOptions
     from hellojohn._transport.httpx import SessionAuth
     from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
+    from hellojohn.admin import Admin, AsyncAdmin, AsyncSessions, Sessions
     from hellojohn.stores import TokenStore
+    from hellojohn.verify import AsyncRevocations, Revocations, TokenClaims, Verification
 
 __all__ = ["AsyncHelloJohn", "HelloJohn"]
 
@@ -61,6 +64,10 @@ class _Client:
         verify: "Verify" = True,
         proxy: "Proxy" = None,
         transport: "Transport" = None,
+        webhook_secret: str | None = None,
+        jwks_max_age: str | timedelta = "24h",
+        jwks_cache: "TokenStore | None" = None,
+        access_token_ttl: str | timedelta = "24h",  # noqa: S107 - a duration
         clock: "Clock | None" = None,
     ) -> None:
         """Read the settings. Nothing is read from the store or sent before the first use.
@@ -87,6 +94,10 @@ class _Client:
             proxy: For the SDK's own calls, in httpx's meaning.
             transport: For the SDK's own calls: a function that returns an ``httpx.BaseTransport``, or a
                 transport, which then serves only the process that made it. Also for the async client.
+            webhook_secret: The secret that the service signs webhooks with; ``HELLOJOHN_WEBHOOK_SECRET``.
+            jwks_max_age: How long published keys verify tokens while they cannot be fetched again.
+            jwks_cache: A store that keeps the last good keys, for a start during an outage.
+            access_token_ttl: The longest life of an access token: how long a revocation is remembered.
             clock: Returns seconds since the epoch; inject one in tests.
 
         Raises:
@@ -94,11 +105,13 @@ class _Client:
         """
         public = None if publishable_key is None else Secret(publishable_key)
         secret = None if secret_key is None else Secret(secret_key)
-        del publishable_key, secret_key
+        webhooks = None if webhook_secret is None else Secret(webhook_secret)
+        del publishable_key, secret_key, webhook_secret
         # The engine is loaded here, so that importing the package stays cheap.
         from hellojohn._assembly import Parts  # noqa: PLC0415
         from hellojohn._config import read_settings  # noqa: PLC0415
         from hellojohn._http import Sender  # noqa: PLC0415
+        from hellojohn._http._keys import KeyFetcher  # noqa: PLC0415
 
         settings = read_settings(
             tenant_id=tenant_id,
@@ -111,10 +124,14 @@ class _Client:
             session_duration=session_duration,
             idle_timeout=idle_timeout,
             background_refresh=background_refresh,
+            webhook_secret=webhooks,
+            jwks_max_age=jwks_max_age,
+            access_token_ttl=access_token_ttl,
             clock=clock,
         )
         sender = Sender(settings.api_url, timeout=timeout, verify=verify, proxy=proxy, transport=transport)
-        self._parts = Parts(settings, sender, store)
+        fetcher = KeyFetcher(verify=verify, proxy=proxy, transport=transport)
+        self._parts = Parts(settings, sender, fetcher, store=store, jwks_cache=jwks_cache)
         self._root = True
         self._bind(account)
 
@@ -205,8 +222,68 @@ class HelloJohn(_Client):
 
     @property
     def auth(self) -> "Auth":
-        """Sign-in, sign-out and the session."""
+        """Every way to sign in, sign-out and the session."""
         return self._auth
+
+    @property
+    def mfa(self) -> "Mfa":
+        """The second factors of the signed-in user."""
+        from hellojohn._mfa import Mfa  # noqa: PLC0415 - as in the constructor
+
+        return Mfa(self._account)
+
+    @property
+    def sessions(self) -> "Sessions":
+        """The sessions of all users. It needs the secret key."""
+        from hellojohn.admin import Sessions  # noqa: PLC0415 - as in the constructor
+
+        return Sessions(self._account)
+
+    @property
+    def admin(self) -> "Admin":
+        """The settings of the tenant. It needs the secret key."""
+        from hellojohn.admin import Admin  # noqa: PLC0415 - as in the constructor
+
+        return Admin(self._account)
+
+    @property
+    def revocations(self) -> "Revocations":
+        """The sessions and users whose tokens ``verify_token`` refuses before they expire."""
+        return self._parts.verifier.revocations
+
+    def verify_token(
+        self, token: str, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
+    ) -> "TokenClaims":
+        """Verify an access token on this machine, and return its claims. It needs no key of the SDK.
+
+        Args:
+            token: The token, without ``Bearer``.
+            audience: The audience that the token must have; by default the tenant, or the client on v2. Of
+                several, any will do.
+            leeway: The seconds by which this machine's clock and the service's may differ.
+
+        Raises:
+            TokenInvalid: The token did not verify; the subclass and ``reason`` say why. Answer 401.
+            KeysUnavailable: The published keys cannot be fetched now. Answer 503.
+            ConfigurationError: An argument is malformed, or cryptography is not installed.
+            TypeError: The token is not text.
+        """
+        return self._parts.verifier.verify_token(token, audience=audience, leeway=leeway)
+
+    def verify_token_remote(self, token: str) -> "Verification":
+        """Ask the service about an access token. It sees a revocation at once, and costs a request.
+
+        Args:
+            token: The token, without ``Bearer``.
+
+        Raises:
+            NotSupported: The server cannot tell.
+            ServiceUnavailable: There is no usable answer. Answer 503.
+            ApiError: The service refused to answer, such as for a wrong key.
+            ConfigurationError: The secret key is missing.
+            TypeError: The token is not text.
+        """
+        return self._parts.verifier.verify_token_remote(token)
 
     def _bind(self, account: str) -> Self:
         from hellojohn._auth import Auth  # noqa: PLC0415 - as in the constructor
@@ -277,8 +354,68 @@ class AsyncHelloJohn(_Client):
 
     @property
     def auth(self) -> "AsyncAuth":
-        """Sign-in, sign-out and the session."""
+        """Every way to sign in, sign-out and the session."""
         return self._auth
+
+    @property
+    def mfa(self) -> "AsyncMfa":
+        """The second factors of the signed-in user."""
+        from hellojohn._mfa import AsyncMfa  # noqa: PLC0415 - as in the constructor
+
+        return AsyncMfa(self._account)
+
+    @property
+    def sessions(self) -> "AsyncSessions":
+        """The sessions of all users. It needs the secret key."""
+        from hellojohn.admin import AsyncSessions  # noqa: PLC0415 - as in the constructor
+
+        return AsyncSessions(self._account)
+
+    @property
+    def admin(self) -> "AsyncAdmin":
+        """The settings of the tenant. It needs the secret key."""
+        from hellojohn.admin import AsyncAdmin  # noqa: PLC0415 - as in the constructor
+
+        return AsyncAdmin(self._account)
+
+    @property
+    def revocations(self) -> "AsyncRevocations":
+        """The sessions and users whose tokens ``verify_token`` refuses before they expire."""
+        return self._parts.verifier.async_revocations
+
+    async def verify_token(
+        self, token: str, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
+    ) -> "TokenClaims":
+        """Verify an access token on this machine, and return its claims. It needs no key of the SDK.
+
+        Args:
+            token: The token, without ``Bearer``.
+            audience: The audience that the token must have; by default the tenant, or the client on v2. Of
+                several, any will do.
+            leeway: The seconds by which this machine's clock and the service's may differ.
+
+        Raises:
+            TokenInvalid: The token did not verify; the subclass and ``reason`` say why. Answer 401.
+            KeysUnavailable: The published keys cannot be fetched now. Answer 503.
+            ConfigurationError: An argument is malformed, or cryptography is not installed.
+            TypeError: The token is not text.
+        """
+        return await self._parts.verifier.verify_token_async(token, audience=audience, leeway=leeway)
+
+    async def verify_token_remote(self, token: str) -> "Verification":
+        """Ask the service about an access token. It sees a revocation at once, and costs a request.
+
+        Args:
+            token: The token, without ``Bearer``.
+
+        Raises:
+            NotSupported: The server cannot tell.
+            ServiceUnavailable: There is no usable answer. Answer 503.
+            ApiError: The service refused to answer, such as for a wrong key.
+            ConfigurationError: The secret key is missing.
+            TypeError: The token is not text.
+        """
+        return await self._parts.verifier.verify_token_remote_async(token)
 
     def _bind(self, account: str) -> Self:
         from hellojohn._auth import AsyncAuth  # noqa: PLC0415 - as in the constructor

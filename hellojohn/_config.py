@@ -46,6 +46,9 @@ class Settings:
         session_duration: What ``remember_me=False`` asks for, as it goes over the wire.
         idle_timeout: The tenant's idle timeout, if it is known.
         background_refresh: Whether to refresh ahead of expiry.
+        webhook_secret: The secret that webhooks are signed with, if there is one.
+        jwks_max_age: How long keys verify tokens while they cannot be fetched again.
+        access_token_ttl: The longest life of an access token: how long revocations are kept.
         clock: Seconds since the epoch.
     """
 
@@ -59,6 +62,9 @@ class Settings:
     session_duration: str | timedelta
     idle_timeout: timedelta | None
     background_refresh: bool
+    webhook_secret: Secret | None
+    jwks_max_age: timedelta
+    access_token_ttl: timedelta
     clock: Clock
 
     @property
@@ -79,6 +85,9 @@ def read_settings(
     session_duration: str | timedelta = "24h",
     idle_timeout: str | timedelta | None = None,
     background_refresh: bool = True,
+    webhook_secret: Secret | None = None,
+    jwks_max_age: str | timedelta = "24h",
+    access_token_ttl: str | timedelta = "24h",  # noqa: S107 - a duration
     clock: Clock | None = None,
 ) -> Settings:
     """Check every setting and fill in the environment's values and the defaults.
@@ -115,6 +124,9 @@ def read_settings(
             lambda: None if idle_timeout is None else parse_duration(idle_timeout, name="idle_timeout")
         ),
         "background_refresh": checked(lambda: check_flag(background_refresh, "background_refresh")),
+        "webhook_secret": checked(lambda: _read_secret("webhook_secret", webhook_secret)),
+        "jwks_max_age": checked(lambda: parse_duration(jwks_max_age, name="jwks_max_age")),
+        "access_token_ttl": checked(lambda: parse_duration(access_token_ttl, name="access_token_ttl")),
         "clock": checked(lambda: _read_clock(clock)),
     }
     if problems:
@@ -189,7 +201,7 @@ def _read_text(name: str, value: str | None) -> str | None:
     return found
 
 
-def _read_key(name: str, value: Secret | None, *, wrong: str) -> Secret | None:
+def _read_secret(name: str, value: Secret | None) -> Secret | None:
     key = value or Secret(os.environ.get(f"HELLOJOHN_{name.upper()}", ""))
     if value is None and not key.reveal():
         return None
@@ -197,7 +209,12 @@ def _read_key(name: str, value: Secret | None, *, wrong: str) -> Secret | None:
         raise ConfigurationError(
             f"{name} must be a text without spaces or control characters: {how_to_set(name)}."
         )
-    if key.reveal().startswith(wrong):
+    return key
+
+
+def _read_key(name: str, value: Secret | None, *, wrong: str) -> Secret | None:
+    key = _read_secret(name, value)
+    if key is not None and key.reveal().startswith(wrong):
         raise ConfigurationError(f"{name} holds the other kind of key ({wrong}...): {how_to_set(name)}.")
     return key
 

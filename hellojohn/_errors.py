@@ -13,18 +13,22 @@
     │ ├ ChallengeExpired    ├ EmailNotVerified
     │ └ RateLimited                      wait ``retry_after`` seconds
     ├ ServiceUnavailable                 no usable answer: try again later, the session is kept
+    │ └ KeysUnavailable                  no keys to verify tokens with: answer 503, not 401
     ├ StoreError (OSError)               the token store failed
     │ ├ StoreLocked   ├ StoreCorrupt   └ StoreUnavailable
-    └ TokenInvalid                       a token did not verify
-      ├ TokenExpired  ├ WrongAudience  ├ WrongIssuer  └ UnknownKey
+    ├ TokenInvalid                       a token did not verify: answer 401; see ``reason``
+    │ ├ TokenExpired   ├ TokenRevoked  ├ UnknownKey
+    │ └ WrongAudience  └ WrongIssuer   └ WrongTenant
+    └ WebhookInvalid                     a webhook was forged or cannot be read: answer 400
 
 Constructors take a message and keyword-only fields with defaults, so that every error pickles and
 copies. No error carries a token, a password or a key. This module imports nothing of the package.
 """
 
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar
 
 
 class ExpiryReason(StrEnum):
@@ -50,23 +54,54 @@ class ExpiryReason(StrEnum):
     """The server refused the refresh token for any other reason."""
 
 
-class MfaChallenge(NamedTuple):
-    """What a second factor must answer: pass it to ``auth.verify_mfa``.
+class TokenRefusal(StrEnum):
+    """Why a token did not verify."""
+
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    """Its ``nbf`` or ``iat`` is in the future: check the clocks."""
+    WRONG_AUDIENCE = "wrong_audience"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_TENANT = "wrong_tenant"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    BAD_ALGORITHM = "bad_algorithm"
+    MALFORMED = "malformed"
+    MISSING_CLAIM = "missing_claim"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class MfaChallenge:
+    """The challenge that a second factor answers: pass it to ``auth.verify_mfa``.
+
+    Its repr hides the id. Serialised, it carries the id, so that a web back end can keep it between two
+    requests: keep it on the server.
 
     Attributes:
-        id: The challenge's id. It is single-use and worthless without the factor's code.
-        factors: The ids of the factors that can answer it, as the server lists them.
+        id: The id or token of the challenge. It is single-use and worthless without the factor's code.
+        factors: The factors that can answer it, as the server names them.
         duration: The session's duration that was asked for at sign-in, which still holds.
-        remember_me: What was asked for at sign-in.
+        remember_me: The choice made at sign-in.
+        preferred_factor: The factor that the server asks for first, where it says so.
+        expires_at: When the challenge ends, by this machine's clock (UTC); ``None`` when unknown.
     """
 
-    id: str
+    id: str = field(repr=False)
     factors: tuple[str, ...] = ()
     duration: timedelta | None = None
     remember_me: bool | None = None
+    preferred_factor: str | None = None
+    expires_at: datetime | None = None
 
-    def asking(self, duration: timedelta | None, remember_me: bool | None) -> "MfaChallenge":
-        return self._replace(duration=duration, remember_me=remember_me)
+    def asking(
+        self,
+        duration: timedelta | None,
+        remember_me: bool | None,  # noqa: FBT001 - the pair as it is kept
+        expires_at: datetime | None = None,
+    ) -> "MfaChallenge":
+        """Return the challenge with the choices made at sign-in, and with its end."""
+        return replace(self, duration=duration, remember_me=remember_me, expires_at=expires_at)
 
 
 _NO_CHALLENGE = MfaChallenge("")
@@ -133,7 +168,7 @@ class ApiError(HelloJohnError):
     Attributes:
         status: The HTTP status.
         code: The API's error code, or ``None`` when it named none. Branch on this.
-        message: The API's own words.
+        message: A sentence for the developer or the user.
         request_id: What to quote to support.
     """
 
@@ -161,7 +196,7 @@ class MfaRequired(ApiError):
     """The password was right and a second factor is due: call ``auth.verify_mfa(error.challenge, code)``.
 
     Attributes:
-        challenge: What the second factor must answer.
+        challenge: The challenge that the second factor answers.
     """
 
     def __init__(
@@ -207,7 +242,7 @@ class ChallengeExpired(ApiError):
 
 
 class EmailNotVerified(ApiError):
-    """The address is not verified. Call ``auth.send_email_verification(email)``: a mail asks the user for it."""
+    """The email address is not verified. Call ``auth.send_email_verification(email)`` and tell the user."""
 
 
 class RateLimited(ApiError):
@@ -248,6 +283,13 @@ class ServiceUnavailable(HelloJohnError):
         self.ambiguous = ambiguous
 
 
+class KeysUnavailable(ServiceUnavailable):
+    """There are no usable keys to verify tokens with.
+
+    Answer 503 with ``retry_after``: the token may be good.
+    """
+
+
 class StoreError(HelloJohnError, OSError):
     """The token store failed. The message names the store and the fix."""
 
@@ -275,20 +317,55 @@ class StoreUnavailable(StoreError):
 
 
 class TokenInvalid(HelloJohnError):
-    """A token did not verify. Answer the request that brought it with 401."""
+    """A token did not verify. Answer the request that brought it with 401.
+
+    Attributes:
+        reason: Why. Branch on this; the message is for people.
+    """
+
+    _default: ClassVar[TokenRefusal] = TokenRefusal.MALFORMED
+
+    def __init__(self, message: str = "", *, reason: TokenRefusal | None = None) -> None:
+        """Keep why the token was refused. Without a reason, the class decides."""
+        super().__init__(message)
+        self.reason = self._default if reason is None else reason
 
 
 class TokenExpired(TokenInvalid):
-    """The token was good and its life is over."""
+    """The token was valid and has expired. The client refreshes it and asks again."""
+
+    _default = TokenRefusal.EXPIRED
+
+
+class TokenRevoked(TokenInvalid):
+    """The token's session or user was revoked. The user has to sign in again."""
+
+    _default = TokenRefusal.REVOKED
 
 
 class WrongAudience(TokenInvalid):
-    """The token was issued for somebody else."""
+    """The token was issued for another audience. Check ``audience`` and, on v2, ``client_id``."""
+
+    _default = TokenRefusal.WRONG_AUDIENCE
 
 
 class WrongIssuer(TokenInvalid):
-    """The token was issued by somebody else."""
+    """The token was issued by another service. Check ``api_url``."""
+
+    _default = TokenRefusal.WRONG_ISSUER
+
+
+class WrongTenant(TokenInvalid):
+    """The token belongs to another tenant. Check ``tenant_id``."""
+
+    _default = TokenRefusal.WRONG_TENANT
 
 
 class UnknownKey(TokenInvalid):
     """No published key has signed the token."""
+
+    _default = TokenRefusal.UNKNOWN_KEY
+
+
+class WebhookInvalid(HelloJohnError):
+    """A webhook was not sent by the service, or cannot be read. Answer it with 400; nothing was changed."""

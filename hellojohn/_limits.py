@@ -92,6 +92,9 @@ EXIT_WAIT = REFRESH_DEADLINE
 
 # ---------------------------------------------------------------- records
 
+KEPT_DEVICE = 30 * 86_400.0
+"""How long a store that forgets keeps the token of a remembered device."""
+
 KEPT_AFTER_END = 86_400.0
 """How long a store that forgets may keep a record after its session's end."""
 
@@ -107,13 +110,38 @@ REPEATS = 2
 """How often a refused request is repeated: once with a token that another process has brought, and once with
 the result of a refresh."""
 
+# ---------------------------------------------------------------- the sender
+
+LARGEST_BODY = 1_048_576
+LARGEST_HEAD = 131_072
+
+OVERTIME = 0.5
+"""After a deadline, bytes that have already arrived are read for so long. A store's lease leaves more."""
+
+GLANCE = 0.001
+"""The wait of a read after the deadline: without any, a socket does not look for bytes."""
+
+SETTLING = 1.0
+"""The wait for the end of a message whose JSON is complete: some servers forget to send it."""
+
+CONNECTIONS = NETWORK_THREADS
+IDLE_CONNECTIONS = CONNECTIONS // 2
+CONNECTION_REST = 5.0
+"""The time that a kept connection may be idle. After a long time it may be half closed."""
+
+SUSPENSION = 5.0
+"""When the wall clock gains more than this on the monotonic one, the machine slept or its clock was set."""
+
+LONGEST_TIMEOUT = 86_400.0
+
 # ---------------------------------------------------------------- the wire: what is sent, in characters
 
 LONGEST_EMAIL = 320
 LONGEST_PASSWORD = 4_096
 LONGEST_NAME = 1_024
-"""Of a user's name, of a user name, and of an id that an app passes in."""
+"""Of a display name and of a user name."""
 
+LONGEST_ID = 256
 LONGEST_CODE = 256
 """Of a second factor's code with the spaces that a person types."""
 
@@ -122,6 +150,7 @@ LONGEST_LINK = 16_384
 """Of a link from a mail or a browser, and of the token in it."""
 
 LONGEST_CHALLENGE = 16_384
+LONGEST_CURSOR = 4_096
 LONGEST_METADATA = 65_536
 LONGEST_USER_AGENT = 512
 """Of a browser's name that a back end passes on. The rest is cut off."""
@@ -144,3 +173,65 @@ SHORTEST_TOKEN_LIFE = 1.0
 
 DEEPEST_JSON = 16
 """Of the parts of an answer that are kept as they come."""
+
+# ---------------------------------------------------------------- verifying tokens
+
+LONGEST_TOKEN = 16_384
+REMEMBERED_HEADERS = 64
+LARGEST_KEY_DOCUMENT = 1_048_576
+MOST_KEYS = 1_000
+MOST_KEY_SETS = 1_024
+"""Key sets that a process keeps for clients to come; clients that are there keep theirs."""
+
+KEY_SOFT_LIFE = 300.0
+SHORTEST_KEY_SOFT_LIFE = 30.0
+"""After the soft life, keys still verify while a worker thread fetches them again."""
+
+KEY_FETCH_PAUSE = 30.0
+LONGEST_KEY_FETCH_PAUSE = 300.0
+"""From the start of one fetch to the start of the next, after a failure as the service's Retry-After asks."""
+
+KEY_FETCH_DEADLINE = 10.0
+KEY_FETCH_ABANDONED = 20.0
+"""A fetch that hangs longer, such as in the resolver, does not keep the next one from starting."""
+
+KEY_WAIT = 5.0
+"""How long a caller without a key waits, from the start of the fetch. The fetch's deadline is longer, so that
+a slow key server still serves later callers."""
+
+QUIET_KEY_WAIT = 0.25
+"""How long a caller waits for fresh keys, or revocations, after a quiet time."""
+
+KEPT_KEYS_RENEWALS = 24
+"""How often in their life unchanged keys are written to the store again."""
+
+REMOTE_CHECK_DEADLINE = 10.0
+FETCH_THREADS = 16
+REMOTE_THREADS = 32
+WORKER_REST = 0.2
+
+LARGEST_WEBHOOK = 262_144
+MOST_DELIVERIES = 10_000
+MOST_REVOCATIONS = 100_000
+LONGEST_REVOKED_ID = 256
+REVOCATION_SYNC = 5.0
+REVOCATION_SPREAD = 10.0
+"""A worker reads the shared revocations every 5 s while it verifies tokens. After 10 s without a read, it
+waits for one."""
+
+REVOCATIONS_A_PART = 500
+REVOCATION_LOCK_WAIT = 5.0
+
+# ---------------------------------------------------------------- sign-in with a browser
+
+OAUTH_REQUEST_LIFE = 600.0
+"""How long a browser may take to come back to a web back end."""
+
+LONGEST_CALLBACK = 16_384
+LONGEST_BROWSER_REQUEST = 32_768
+BROWSER_READ_TIME = 5.0
+BROWSER_CONNECTIONS = 64
+"""What the listener reads of one connection, and how many it serves at once."""
+
+ERROR_GRACE = 2.0
+"""How long the right callback may still come after an error that names no sign-in."""

@@ -1,4 +1,4 @@
-"""The public values: users, sessions, sign-in options, events. Frozen, and free of secrets."""
+"""The public values of a sign-in: users, sessions, options, events. Frozen, and free of secrets."""
 
 import time
 from collections.abc import Mapping
@@ -76,29 +76,6 @@ class SessionOptions:
     def as_text(self) -> str:
         """Return the duration as the API takes it."""
         return format_duration(parse_duration(self.duration, name="session_options duration"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """The browser for which a back end signs a user in, so that the list of sessions shows it.
-
-    Attributes:
-        user_agent: The ``User-Agent`` of the browser's request.
-        ip_address: The address that the browser's request came from.
-    """
-
-    user_agent: str | None = None
-    ip_address: str | None = None
-
-    def __post_init__(self) -> None:
-        """Check the types.
-
-        Raises:
-            ConfigurationError: A value is not text.
-        """
-        for name, value in (("user_agent", self.user_agent), ("ip_address", self.ip_address)):
-            if value is not None and not isinstance(value, str):
-                raise ConfigurationError(f"device.{name} must be text or None, not {type(value).__name__}.")
 
 
 class _Clocked:

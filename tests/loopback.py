@@ -21,24 +21,32 @@ class Peer:
         leave: Set when the test is over: a handler that stalls waits for it.
     """
 
-    def __init__(self, handler: Handler) -> None:
-        """Listen on a free port."""
+    def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Listen on a port; on a free one if none is given."""
         self.handler = handler
+        self._host = host
         self.connections = 0
         self.leave = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, port))
+        self._port: int = self._listener.getsockname()[1]
         self._start(self._accept)
 
     @property
     def port(self) -> int:
         """The port."""
-        return self._listener.getsockname()[1]
+        return self._port
 
     @property
     def url(self) -> str:
         """The address as an API's base."""
         return f"http://127.0.0.1:{self.port}/v1"
+
+    def stop_listening(self) -> None:
+        """Refuse further connections."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
 
     def _start(self, target: Callable[..., None], *args: object) -> None:
         thread = threading.Thread(target=target, args=args, daemon=True)
@@ -72,7 +80,7 @@ class Peer:
         """Let every handler end, and wait for it."""
         self.leave.set()
         with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+            socket.create_connection((self._host, self.port), timeout=5).close()
         self._listener.close()
         for thread in self._threads:
             thread.join(10)

@@ -1,8 +1,6 @@
-"""Sends wire calls. Never imports the engine, a store or a transport."""
+"""Sends the requests of the wire. Never imports the engine, a store or a transport."""
 
 from hellojohn._http._sender import Sender
-from hellojohn._http._settings import Proxy, Timeout, Verify
+from hellojohn._http._settings import Proxy, Timeout, Transport, Verify
 
-__all__ = ["Proxy", "Sender", "Timeout", "Verify"]
-
-Transport = object
+__all__ = ["Proxy", "Sender", "Timeout", "Transport", "Verify"]

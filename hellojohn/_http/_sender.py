@@ -1,245 +1,215 @@
-"""Sends a wire call with httpx and hands back what came, or how far it got.
+"""Sends the requests of the wire with httpx and returns the answer, or how far the request got.
 
-It decides nothing about sessions, retries nothing and follows nothing. The client is its own: no redirects,
-no cookies. No httpx exception, request or response outlives ``send``: they hold the call's secrets.
+It decides nothing about sessions and follows nothing: no redirects, no cookies, no hooks. No httpx
+exception, request or response outlives ``send``, because they hold the secrets of the request.
 """
 
 import contextlib
-import http.cookiejar
+import math
+import os
 import threading
 import uuid
-import zlib
-from typing import cast
 
 import httpx
 
-from hellojohn._errors import ConfigurationError
-from hellojohn._http._deadline import time_left, time_limit
+from hellojohn._errors import ConfigurationError, ServiceUnavailable
+from hellojohn._http._body import read_body
+from hellojohn._http._exchange import Exchange
+from hellojohn._http._failure import (
+    PROXY_REFUSAL,
+    failure,
+    no_resources,
+    no_time,
+    not_built,
+    refused_by_proxy,
+)
+from hellojohn._http._opening import OpenTransport, open_transport
 from hellojohn._http._settings import (
     Proxy,
     Timeout,
+    Transport,
     Verify,
     checked_proxy,
     checked_timeout,
     checked_transport,
+    checked_url,
     checked_verify,
 )
 from hellojohn._version import __version__
-from hellojohn._wire import Answer, ApiRequest, ApiResponse, Delivery, TransportFailure
+from hellojohn._wire import Answer, ApiRequest, ApiResponse, TransportFailure
 
-_LARGEST_BODY = 1_048_576
 _HEADERS = {
     "User-Agent": f"hellojohn-python/{__version__}",
     "Accept": "application/json",
     "Accept-Encoding": "identity",
 }
-# A connection for each owner thread. One that was idle for long may be half closed: rather take a new one.
-_LIMITS = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=5.0)
-_BEFORE_SENDING = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-)
+# "Too many requests" and the failures of a server need no body to be understood.
+_ENOUGH_BY_ITSELF = {429, *range(500, 600)}
 
 
 class Sender:
-    """Sends calls to one API, from any number of threads.
+    """Sends requests to one service, from any number of threads and after a ``fork``.
 
     Args:
-        api_url: The API's base, such as ``https://api.hellojohn.dev/v1``.
-        timeout: Seconds for each step of a call; httpx's meaning.
+        base_url: The address of the service, such as ``https://api.hellojohn.dev``.
+        timeout: Seconds for each step of a request; httpx's meaning. A request that reads until the
+            deadline is not bound by the read timeout.
         verify: httpx's meaning.
         proxy: httpx's meaning; without one, the proxies of the environment serve.
-        transport: An ``httpx.BaseTransport`` to send with. After a ``fork`` it is used as it is.
+        transport: An ``httpx.BaseTransport`` to send with, or a function that returns one. A function is
+            called once in each process; an instance serves only the process that made the sender.
 
     Raises:
-        ConfigurationError: An argument is not what httpx takes.
+        ConfigurationError: An argument is not one that httpx accepts.
     """
 
     def __init__(
         self,
-        api_url: str,
+        base_url: str,
         *,
         timeout: Timeout = 10.0,
         verify: Verify = True,
         proxy: Proxy = None,
-        transport: httpx.BaseTransport | None = None,
+        transport: Transport = None,
     ) -> None:
-        self._api_url = api_url.rstrip("/")
-        self._timeout = checked_timeout(timeout)
+        self._base_url = base_url.rstrip("/")
+        self._url = checked_url(self._base_url)
+        self._timeouts = checked_timeout(timeout).as_dict()
         self._verify = checked_verify(verify)
         self._proxy = checked_proxy(proxy)
-        self._transport = checked_transport(transport)
-        self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
-
-    def send(self, call: ApiRequest, *, deadline: float | None = None) -> Answer:
-        """Send ``call`` once and read the whole answer; of a body above 1 MiB, nothing.
-
-        Args:
-            call: The call.
-            deadline: Seconds from now after which nothing more is sent or read, whatever trickles in. Only
-                finding the host may hold the thread longer; nothing is sent then.
-
-        Raises:
-            ConfigurationError: The client cannot be built, such as from a missing certificate file.
-        """
-        if deadline is not None and deadline <= 0:
-            return TransportFailure(Delivery.NOT_SENT, "there was no time left to send the call")
-        with time_limit(deadline):
-            client = self._opened()
-            try:
-                request = self._request(client, call, deadline)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it may hold a header
-                return _lost(Delivery.NOT_SENT, error, call)
-            try:
-                return _exchange(client, request, call)
-            except _BEFORE_SENDING as error:
-                return _lost(Delivery.NOT_SENT, error, call)
-            except Exception as error:  # noqa: BLE001 - a transport may raise anything, with the request in it
-                return _lost(Delivery.UNKNOWN, error, call)
+        self._transport = checked_transport(transport, proxy)
+        self._made_in = os.getpid()
+        self._opened: OpenTransport | None = None
+        # One for each process: at a fork, another thread of the parent may hold the parent's lock.
+        self._locks: dict[int, threading.Lock] = {}
 
     def prepare(self) -> None:
-        self._opened()
+        """Load all that sending and reading will need, so that nothing is left to fail after sending.
+
+        Raises:
+            ConfigurationError: A setting, a variable of the environment or a missing package is at fault;
+                or a transport instance is used in a forked process.
+            ServiceUnavailable: The process is out of file descriptors or memory.
+        """
+        try:
+            self._open()
+        except OSError as error:
+            reason = error.strerror
+        else:
+            return
+        raise ServiceUnavailable(f"No connection can be opened: {reason}. Close files, or raise the limit.")
+
+    def send(self, request: ApiRequest, *, deadline: float | None = None) -> Answer:
+        """Send ``request`` and read the whole answer; of a body above 1 MiB, nothing.
+
+        An idempotent request is sent a second time, on a new connection, if a kept connection turned out to
+        be closed before any byte of the answer arrived.
+
+        Args:
+            request: The request.
+            deadline: Seconds from now after which nothing is sent, and nothing is read that has not already
+                arrived. Only the search for the host's address may hold the thread longer.
+
+        Raises:
+            ConfigurationError: As from ``prepare``.
+        """
+        if deadline is not None and deadline <= 0:
+            return no_time()
+        with Exchange(deadline) as exchange:
+            answer = self._attempt(request, exchange)
+        if not (request.idempotent and exchange.found_closed):
+            return answer
+        with exchange.again() as second:
+            answer_again = self._attempt(request, second)
+        return answer_again if isinstance(answer_again, ApiResponse) else answer
 
     def close(self) -> None:
-        """Close the connections. A call in flight is cut off; a later one opens new connections."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+        """Close the connections. A request in flight is cut off; a later one opens new connections."""
+        with self._lock():
+            opened, self._opened = self._opened, None
+        if opened is not None and opened.pid == os.getpid():
+            opened.transport.close()
 
-    def reset_after_fork(self) -> None:
-        """Forget, in the child, the connections that the parent goes on using: nothing is said on them."""
-        self._lock = threading.Lock()
-        self._client = None
+    def _lock(self) -> threading.Lock:
+        return self._locks.setdefault(os.getpid(), threading.Lock())
 
-    def _opened(self) -> httpx.Client:
-        client = self._client
-        if client is not None:
-            return client
-        with self._lock:
-            self._client = client = self._client or self._open()
-        return client
+    def _open(self) -> OpenTransport:
+        """Return this process's transport: a forked child never uses the connections of its parent."""
+        opened, pid = self._opened, os.getpid()
+        if opened is not None and opened.pid == pid:
+            return opened
+        with self._lock():
+            opened = self._opened
+            if opened is None or opened.pid != pid:
+                self._check_process(pid)
+                self._opened = opened = open_transport(
+                    self._url, pid=pid, verify=self._verify, proxy=self._proxy, transport=self._transport
+                )
+        return opened
 
-    def _open(self) -> httpx.Client:
+    def _check_process(self, pid: int) -> None:
+        if isinstance(self._transport, httpx.BaseTransport) and pid != self._made_in:
+            name = type(self._transport).__name__
+            raise ConfigurationError(
+                "transport is an instance, which serves only the process that made the client; this one was"
+                f" forked from it. Pass a factory, such as transport=lambda: {name}(...)."
+            )
+
+    def _attempt(self, request: ApiRequest, exchange: Exchange) -> Answer:
         try:
-            return self._build()
-        except (OSError, TypeError, ValueError, ImportError, httpx.InvalidURL) as error:
-            name = type(error).__name__
-        hint = ' (a SOCKS proxy needs: pip install "httpx[socks]")' if name == "ImportError" else ""
-        raise ConfigurationError(
-            f"No HTTP client can be built from verify, proxy and the environment's proxies: {name}{hint}."
-        )
+            opened = self._open()
+        except OSError as error:
+            return no_resources(error)
+        try:
+            outgoing = self._build(request, exchange.time_left())
+        except Exception as error:  # noqa: BLE001 - any error may hold a header
+            return not_built(error)
+        try:
+            response = opened.transport.handle_request(outgoing)
+            return _read(response, request, opened, exchange)
+        except Exception as error:  # noqa: BLE001 - a transport may raise anything, with the request in it
+            exchange.close_unused()
+            return failure(error, request, opened, exchange)
 
-    def _build(self) -> httpx.Client:
-        from hellojohn._http._sockets import limit_sockets  # noqa: PLC0415 - httpx loads httpcore late, too
-
-        client = httpx.Client(
-            headers=_HEADERS,
-            cookies=_NoCookies(),
-            event_hooks={"response": [_go_nowhere]},
-            verify=self._verify,
-            proxy=self._proxy,
-            transport=self._transport,
-            limits=_LIMITS,
-        )
-        limit_sockets(client)
-        return client
-
-    def _request(self, client: httpx.Client, call: ApiRequest, deadline: float | None) -> httpx.Request:
-        return client.build_request(
-            call.method,
-            f"{self._api_url}{call.path}",
-            content=call.encode(),
-            headers=_headers(call),
-            timeout=_clipped(self._timeout, deadline),
+    def _build(self, request: ApiRequest, left: float) -> httpx.Request:
+        limits = self._timeouts
+        if request.reads_until_deadline and left < math.inf:
+            limits = {**limits, "read": None}
+        if left < math.inf:
+            limits = {name: left if limit is None else min(limit, left) for name, limit in limits.items()}
+        return httpx.Request(
+            request.method,
+            f"{self._base_url}{request.target()}",
+            content=request.encode(),
+            headers=_headers(request),
+            extensions={"timeout": limits},
         )
 
 
-class _NoCookies(http.cookiejar.CookieJar):
-    """Takes no cookie and gives none; hostile ones are not even parsed."""
-
-    def extract_cookies(self, response: object, request: object) -> None:
-        """Take none."""
-
-    def add_cookie_header(self, request: object) -> None:
-        """Give none."""
-
-
-def _go_nowhere(response: httpx.Response) -> None:
-    """Take a redirect's address away: httpx would make a request of it, and choke on a senseless one."""
-    response.headers.pop("location", None)
-
-
-def _headers(call: ApiRequest) -> dict[str, str]:
-    headers = {**call.headers, "X-Request-ID": uuid.uuid4().hex}
-    if call.body is not None:
-        headers["Content-Type"] = "application/json"
-    if call.bearer is not None:
-        headers["Authorization"] = f"Bearer {call.bearer.reveal()}"
+def _headers(request: ApiRequest) -> dict[str, str]:
+    headers = {**_HEADERS, **request.header_values(), "X-Request-ID": uuid.uuid4().hex}
     if not all(value.isascii() and value.isprintable() for value in headers.values()):
         raise ValueError("A header holds a character that cannot be sent.")
     return headers
 
 
-def _clipped(timeout: httpx.Timeout, deadline: float | None) -> httpx.Timeout:
-    if deadline is None:
-        return timeout
-    parts = timeout.as_dict().items()
-    return httpx.Timeout(**{name: deadline if part is None else min(part, deadline) for name, part in parts})
-
-
-def _exchange(client: httpx.Client, request: httpx.Request, call: ApiRequest) -> ApiResponse:
-    # An Auth that adds nothing: without one, httpx would make an Authorization from an address with a user.
-    response = client.send(request, auth=httpx.Auth(), stream=True, follow_redirects=False)
+def _read(
+    response: httpx.Response, request: ApiRequest, opened: OpenTransport, exchange: Exchange
+) -> ApiResponse | TransportFailure:
     try:
-        body = _body(response)
+        if response.status_code == PROXY_REFUSAL and opened.proxy is not None:
+            return refused_by_proxy(opened.proxy)
+        body = _body(response, exchange)
     finally:
-        with contextlib.suppress(Exception):  # a whole answer counts, whatever becomes of its connection
+        with contextlib.suppress(Exception):  # a whole answer counts, even if its connection does not close
             response.close()
-    return ApiResponse(response.status_code, dict(response.headers.items()), body, call.secrets())
+    return ApiResponse(response.status_code, dict(response.headers.items()), body, request.secrets())
 
 
-def _body(response: httpx.Response) -> bytes:
-    raw = bytearray()
-    for chunk in cast("httpx.SyncByteStream", response.stream):
-        if time_left() <= 0:
-            raise httpx.ReadTimeout("The answer did not end in time.")
-        raw += chunk
-        if len(raw) > _LARGEST_BODY:
-            return b""
-    return _decoded(raw, response.headers.get("content-encoding", ""))
-
-
-def _decoded(raw: bytearray, encoding: str) -> bytes:
-    """Undo a compression nobody asked for, and never unpack more than a body may hold."""
-    if encoding in {"", "identity"}:
-        return bytes(raw)
-    if encoding not in {"gzip", "x-gzip", "deflate"}:
-        return b""
-    unpacking = zlib.decompressobj(wbits=47)
+def _body(response: httpx.Response, exchange: Exchange) -> bytes:
     try:
-        body = unpacking.decompress(raw, _LARGEST_BODY)
-    except zlib.error:
+        return read_body(response, exchange)
+    except Exception:
+        if response.status_code not in _ENOUGH_BY_ITSELF:
+            raise
         return b""
-    return body if unpacking.eof else b""
-
-
-def _lost(fault: Delivery, error: Exception, call: ApiRequest) -> TransportFailure:
-    happened = (
-        "the call was not sent" if fault is Delivery.NOT_SENT else "no whole answer came to the sent call"
-    )
-    return TransportFailure(fault, f"{type(error).__name__}: {happened}{_reason(error, call)}")
-
-
-def _reason(error: Exception, call: ApiRequest) -> str:
-    """Quote the system on a failed connect; no other error's words are sure to be free of headers."""
-    words = str(error)
-    if not isinstance(error, httpx.ConnectError) or not words.isprintable():
-        return ""
-    leaks = any(secret.reveal() in words for secret in call.secrets())
-    return f" ({words[:200]})" if words and not leaks else ""

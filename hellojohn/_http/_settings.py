@@ -1,25 +1,42 @@
-"""Checks the settings of the SDK's own HTTP client where it is made, not where it first fails."""
+"""Checks the settings of the SDK's HTTP client when they are made, before they can fail in use."""
 
+import inspect
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, cast
 
 import httpx
 
 from hellojohn._errors import ConfigurationError
+from hellojohn._limits import LONGEST_TIMEOUT
 
 Timeout: TypeAlias = float | tuple[float | None, ...] | httpx.Timeout | None
 Verify: TypeAlias = ssl.SSLContext | str | bool
 Proxy: TypeAlias = str | httpx.URL | httpx.Proxy | None
+Transport: TypeAlias = httpx.BaseTransport | Callable[[], httpx.BaseTransport] | None
 
-_LONGEST = 86_400.0
+
+def checked_url(base_url: str) -> httpx.URL:
+    """Return the address of the service.
+
+    Raises:
+        ConfigurationError: It is not an address.
+    """
+    try:
+        return httpx.URL(base_url)
+    except (httpx.InvalidURL, TypeError):
+        pass
+    raise ConfigurationError(
+        "api_url must be an address such as https://api.hellojohn.dev (HELLOJOHN_API_URL)."
+    )
 
 
 def checked_timeout(timeout: Timeout) -> httpx.Timeout:
     """Return the four time limits.
 
     Raises:
-        ConfigurationError: They are no positive seconds.
+        ConfigurationError: They are not positive seconds.
     """
     limits = None if isinstance(timeout, bool) else _limits(timeout)
     if limits is None:
@@ -33,10 +50,12 @@ def checked_verify(verify: Verify) -> Verify:
     """Return how to verify the service.
 
     Raises:
-        ConfigurationError: It is nothing that httpx takes: a number might stand for either.
+        ConfigurationError: It is of the wrong type, or a path to nowhere.
     """
     if isinstance(verify, str) and not Path(verify).exists():
-        raise ConfigurationError(f"verify names no file or folder of certificates: there is no {verify!r}.")
+        raise ConfigurationError(
+            f"verify must be a file or folder of certificates: {verify!r} does not exist."
+        )
     if isinstance(cast("object", verify), ssl.SSLContext | str | bool):
         return verify
     raise ConfigurationError("verify must be True, an ssl.SSLContext, or the path of a certificate file.")
@@ -46,11 +65,12 @@ def checked_proxy(proxy: Proxy) -> httpx.Proxy | None:
     """Return the proxy.
 
     Raises:
-        ConfigurationError: It is no proxy's address. The message does not repeat it: it may hold a password.
+        ConfigurationError: It is not the address of a proxy. The message does not repeat it, because it may
+            hold a password.
     """
     if proxy is None or isinstance(proxy, httpx.Proxy):
         return proxy
-    checked = _proxy(proxy)
+    checked = read_proxy(proxy)
     if checked is None:
         raise ConfigurationError(
             'proxy must be an address such as "http://proxy.example.com:8080", or an httpx.Proxy.'
@@ -58,31 +78,47 @@ def checked_proxy(proxy: Proxy) -> httpx.Proxy | None:
     return checked
 
 
-def checked_transport(transport: httpx.BaseTransport | None) -> httpx.BaseTransport | None:
-    """Return the transport.
+def checked_transport(transport: Transport, proxy: Proxy) -> Transport:
+    """Return the transport or its factory.
 
     Raises:
-        ConfigurationError: It is none, or an asynchronous one.
+        ConfigurationError: It is neither, it is asynchronous, or there is a proxy beside it.
     """
-    if transport is None or isinstance(cast("object", transport), httpx.BaseTransport):
+    if transport is None:
+        return None
+    if proxy is not None:
+        raise ConfigurationError(
+            "transport and proxy exclude each other: pass the proxy to the transport, such as"
+            " transport=lambda: httpx.HTTPTransport(proxy=...)."
+        )
+    if isinstance(transport, httpx.BaseTransport) or _is_factory(transport):
         return transport
+    name = transport.__name__ if isinstance(transport, type) else type(cast("object", transport)).__name__
     raise ConfigurationError(
-        "transport must be an httpx.BaseTransport, for the asynchronous client too: the SDK's own calls are"
-        f" sent from threads. It is {type(transport).__name__}."
+        "transport must be an httpx.BaseTransport or a function that returns one, for the asynchronous client"
+        f" too: the SDK sends its requests from threads. It is {name}."
     )
+
+
+def read_proxy(proxy: str | httpx.URL) -> httpx.Proxy | None:
+    """Read the address of a proxy; ``None`` if it is not one."""
+    try:
+        return httpx.Proxy(proxy)
+    except (TypeError, ValueError, AttributeError, httpx.InvalidURL):
+        return None
+
+
+def _is_factory(transport: object) -> bool:
+    if isinstance(transport, type):
+        return issubclass(transport, httpx.BaseTransport)
+    asynchronous = isinstance(transport, httpx.AsyncBaseTransport) or inspect.iscoroutinefunction(transport)
+    return callable(transport) and not asynchronous
 
 
 def _limits(timeout: Timeout) -> httpx.Timeout | None:
     try:
         limits = httpx.Timeout(cast("float", timeout))
-        fit = all(seconds is None or 0 < seconds <= _LONGEST for seconds in limits.as_dict().values())
+        fit = all(seconds is None or 0 < seconds <= LONGEST_TIMEOUT for seconds in limits.as_dict().values())
     except (TypeError, ValueError, IndexError, AssertionError):
         return None
     return limits if fit else None
-
-
-def _proxy(proxy: str | httpx.URL) -> httpx.Proxy | None:
-    try:
-        return httpx.Proxy(proxy)
-    except (TypeError, ValueError, AttributeError, httpx.InvalidURL):
-        return None

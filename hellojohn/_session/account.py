@@ -9,12 +9,13 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
-from hellojohn._clock import Clock
+from hellojohn._clock import Clock, within_time
 from hellojohn._errors import ConfigurationError, ServiceUnavailable, SessionExpired, StoreLocked
 from hellojohn._limits import EVENT_WAIT
 from hellojohn._models import AuthEvent, AuthEventType, Session
 from hellojohn._session.context import EngineContext
 from hellojohn._session.flight import Flight, Flow, Kind, Result, WaitFor
+from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
@@ -39,6 +40,7 @@ class Account:
         lock: Guards changes of the state and the single flight.
         flight: The operation that is under way, if there is one.
         last_error: Why the last refresh failed; ``None`` after a success.
+        used_at: When a request last used the session.
     """
 
     __slots__ = (
@@ -54,6 +56,7 @@ class Account:
         "lock",
         "name",
         "state",
+        "used_at",
     )
 
     def __init__(self, name: str, key: str, context: EngineContext) -> None:
@@ -64,6 +67,7 @@ class Account:
         self.clock: Clock = context.clock
         self.state: AccountState = AccountState()
         self.last_error: Exception | None = None
+        self.used_at: float = 0.0
         self._asked = 0
         self.reset()
 
@@ -147,11 +151,22 @@ class Account:
                 self.flight = None
             self.context.note_unsaved(self, unsaved=after.phase is Phase.UNSAVED)
             old = None if before.snapshot is None else before.snapshot.record
-            if change is Change.UPDATED and record and old and not record.is_same_session(old):
+            replaced = record is not None and before.shown not in (None, record.sign_in_id)
+            if replaced and change is not Change.SIGNED_IN:
                 self.emit(AuthEventType.SESSION_REPLACED, record)
             if event is not None:
                 self.emit(event, record or old, expired)
             return True
+
+    def note_use(self, snapshot: TokenSnapshot) -> TokenSnapshot:
+        """Count the last request as use of a session that seems idle. Call it with ``lock`` held."""
+        record = snapshot.record
+        if self.used_at <= max(record.refreshed_at, record.last_used_at or 0.0):
+            return snapshot
+        watched = self.state.phase is Phase.UNSAVED
+        noted = self.context.snapshot(record.changed(last_used_at=within_time(self.used_at)), watched=watched)
+        self.state = self.state._replace(snapshot=noted)
+        return noted
 
     def close(self) -> None:
         """Let every later use fail."""

@@ -121,6 +121,8 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
         if snapshot is None:
             return _without_session(account)
         now = account.clock()
+        if snapshot.idle_at <= now:
+            snapshot = account.note_use(snapshot)
         state = snapshot.freshness(now)
         if state is Freshness.OVER or not _is_newer(snapshot, refused):
             if state is not Freshness.OVER and not forced and snapshot.came_from_recent_refusal(now):

@@ -7,6 +7,7 @@ from typing import Any
 
 from hellojohn._clock import Clock
 from hellojohn._limits import REVOKE_DEADLINE
+from hellojohn._session.devices import RememberedDevices
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
 from hellojohn._session.flight import Flight, Result
@@ -25,6 +26,7 @@ class EngineContext:
         api_url: The service.
         tenant_id: The tenant.
         storage: The sessions.
+        devices: The tokens of remembered devices.
         service: The auth service.
         refresher: What a refresh needs.
         events: The queue of events.
@@ -40,6 +42,7 @@ class EngineContext:
     api_url: str
     tenant_id: str
     storage: SessionStorage
+    devices: RememberedDevices
     service: Service
     refresher: Refresher
     events: Events
@@ -56,6 +59,11 @@ class EngineContext:
         """Whether the client was closed or is being closed."""
         return self.closes_at < math.inf
 
+    @property
+    def ends_idle(self) -> bool:
+        """Whether the client ends idle sessions, because the server does not."""
+        return self.idle_timeout is not None and not self.service.dialect.ends_idle_sessions
+
     def time_left(self) -> float:
         """Return the seconds until the client or the program ends; infinity if neither is ending."""
         return min(self.closes_at, self.workers.exits_at) - time.monotonic()
@@ -63,7 +71,11 @@ class EngineContext:
     def snapshot(self, record: SessionRecord, *, watched: bool = False) -> TokenSnapshot:
         """Compute when the state of a record changes."""
         return TokenSnapshot(
-            record, idle_timeout=self.idle_timeout, background=self.background_refresh, watched=watched
+            record,
+            idle_timeout=self.idle_timeout,
+            background=self.background_refresh,
+            ends_idle=self.ends_idle,
+            watched=watched,
         )
 
     def note_unsaved(self, account: object, *, unsaved: bool) -> None:

@@ -6,14 +6,17 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from hellojohn._clock import Timing
 from hellojohn._config import Settings, check_account
-from hellojohn._errors import ConfigurationError, StoreError
+from hellojohn._errors import ConfigurationError, HelloJohnError
 from hellojohn._session.account import CLOSED, Account
 from hellojohn._session.context import EngineContext
+from hellojohn._session.devices import RememberedDevices
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
+from hellojohn._session.flight import Flight
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.record import SessionRecord
 from hellojohn._session.refresh import Refresher
@@ -62,6 +65,7 @@ class Engine:
             api_url=settings.api_url,
             tenant_id=settings.tenant_id,
             storage=storage,
+            devices=RememberedDevices(store),
             service=service,
             refresher=Refresher(service, storage, self._snapshot, idle),
             events=self.events,
@@ -92,17 +96,20 @@ class Engine:
         """Refuse new work, wait for what must be saved, for at most one refresh, and end the threads."""
         context = self.context
         context.closes_at = ends_at = min(context.closes_at, time.monotonic() + context.storage.refresh_time)
-        for flight in tuple(context.flights):
-            if flight.must_finish:
-                flight.start(blocking=False)  # its caller may have been interrupted
-                flight.wait(max(ends_at - time.monotonic(), 0.0))
+        # One flight can begin another, such as a refresh that signs out what it has replaced.
+        while (flight := self._unfinished()) is not None and time.monotonic() < ends_at:
+            flight.start(blocking=False)  # its caller may have been interrupted
+            flight.wait(max(ends_at - time.monotonic(), 0.0))
         for account in tuple(self._accounts.values()):
             if account in context.unsaved and (left := ends_at - time.monotonic()) > 0:
-                with suppress(StoreError):
+                with suppress(HelloJohnError):
                     save_unsaved(account, left)
         for account in tuple(self._accounts.values()):
             account.close()
         context.workers.retire()
+
+    def _unfinished(self) -> Flight[Any] | None:
+        return next((it for it in tuple(self.context.flights) if it.must_finish and not it.done), None)
 
     def _time_left(self) -> float:
         return self.context.time_left()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from hellojohn._clock import within_time
@@ -120,7 +121,7 @@ class Exchange:
     def _second_look(self, doubtful: Outcome) -> Outcome:
         """Find out whether the service works at all, before its word that the session ended is believed."""
         dialect, record, now = self._service.dialect, self.record, self._storage.timing.clock()
-        final = Outcome(OutcomeKind.SESSION_ENDED, reason=doubtful.reason, code=doubtful.code)
+        final = replace(doubtful, kind=OutcomeKind.SESSION_ENDED)
         ends_at = record.session_ends_at
         if ends_at is not None and now >= ends_at:
             return final

@@ -228,13 +228,37 @@ async def run_async(flow: Flow[T]) -> T:
             await _await_in_asyncio(wait)
 
 
+def in_thread(work: Callable[[], T], name: str) -> Flow[T]:
+    """Do long work on a thread of its own, beside the lanes, and wait for it.
+
+    The caller must make the work end when it gives up.
+    """
+    completion, results = Completion(), list[Result[T]]()
+
+    def run_work() -> None:
+        try:
+            results.append(Result(work()))
+        except Exception as error:  # noqa: BLE001 - it belongs to the caller
+            results.append(Result(error=fresh_copy(error)))
+        finally:
+            completion.complete()
+
+    try:
+        threading.Thread(target=run_work, name=name, daemon=True).start()
+    except RuntimeError:
+        raise ServiceUnavailable(_NO_THREAD) from None
+    yield WaitFor(completion)
+    return results[0].get()
+
+
 def in_trio() -> bool:
     """Return whether this code runs in a trio task."""
-    trio: Any = sys.modules.get("trio")
-    if trio is None:
+    # While another thread is importing trio, the module is there without its parts.
+    lowlevel: Any = getattr(sys.modules.get("trio"), "lowlevel", None)
+    if not hasattr(lowlevel, "current_task"):
         return False
     try:
-        trio.lowlevel.current_task()
+        lowlevel.current_task()
     except RuntimeError:
         return False
     return True

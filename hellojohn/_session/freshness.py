@@ -58,6 +58,7 @@ class TokenSnapshot:
         expiring_at: From here on a caller waits for it.
         token_expires_at: From here on the token is useless.
         over_at: From here on the client ends the session. Infinite without such an end.
+        idle_at: From here on the session is idle, where the client ends idle sessions. Else infinite.
         notice_at: From here on the end of the session is near. Infinite when the end is unknown.
     """
 
@@ -66,6 +67,7 @@ class TokenSnapshot:
         "fresh_from",
         "fresh_until",
         "header",
+        "idle_at",
         "notice_at",
         "over_at",
         "record",
@@ -74,7 +76,13 @@ class TokenSnapshot:
     )
 
     def __init__(
-        self, record: SessionRecord, *, idle_timeout: float | None, background: bool, watched: bool = False
+        self,
+        record: SessionRecord,
+        *,
+        idle_timeout: float | None,
+        background: bool,
+        ends_idle: bool = False,
+        watched: bool = False,
     ) -> None:
         """Compute the moments.
 
@@ -82,6 +90,7 @@ class TokenSnapshot:
             record: The session.
             idle_timeout: The tenant's idle timeout in seconds, if it is known.
             background: Whether stale tokens are refreshed in the background.
+            ends_idle: Whether the client ends idle sessions, because the server does not.
             watched: Whether the engine must look at every use, because the session is not saved yet.
         """
         self.record: SessionRecord = record
@@ -99,6 +108,9 @@ class TokenSnapshot:
         self.token_expires_at: float = expires_at
         self.expiring_at: float = expiring_at
         self.stale_at: float = stale_at
+        self.idle_at: float = math.inf
+        if ends_idle and idle_timeout is not None:
+            self.idle_at = max(record.refreshed_at, record.last_used_at or 0.0) + idle_timeout
         # An end at the last moment comes from a clock that returned no time.
         self.over_at: float = math.inf if limit is None or limit >= LAST_MOMENT else limit
         self.notice_at: float = math.inf
@@ -106,14 +118,16 @@ class TokenSnapshot:
             self.notice_at = end - min((end - record.created_at) * END_NOTICE_SHARE, LONGEST_END_NOTICE)
         due_at = stale_at if background else expiring_at
         self.fresh_from: float = record.refreshed_at - CLOCK_SLACK if background else -math.inf
-        self.fresh_until: float = -math.inf if watched else min(due_at, self.over_at, self.notice_at)
+        self.fresh_until: float = (
+            -math.inf if watched else min(due_at, self.over_at, self.idle_at, self.notice_at)
+        )
 
     def freshness(self, now: float) -> Freshness:
         """Return the state at a moment."""
         if not math.isfinite(now):
             return Freshness.FRESH
         now = within_time(now)
-        if now >= self.over_at:
+        if now >= self.over_at or now >= self.idle_at:
             return Freshness.OVER
         if now >= self.expiring_at:
             return Freshness.EXPIRING

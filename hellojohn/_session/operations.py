@@ -1,35 +1,35 @@
-"""Sign-in, sign-out and the calls about the signed-in user: operations on an account.
+"""Sign-in and sign-out of an account.
 
 Each runs on a worker thread, so that a caller who gives up loses no session and brings none back.
 """
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 from typing import NamedTuple
 
+from hellojohn._clock import as_moment
 from hellojohn._errors import (
     HelloJohnError,
     MfaRequired,
-    ServiceUnavailable,
     SignInSuperseded,
     StoreCorrupt,
     StoreError,
     StoreLocked,
 )
-from hellojohn._limits import CALL_DEADLINE, LONGEST_STORM, SIGN_OUT_DEADLINE, SIGN_OUT_LOCK_WAIT
-from hellojohn._models import AuthEventType, Session, User
+from hellojohn._limits import SIGN_OUT_DEADLINE, SIGN_OUT_LOCK_WAIT
+from hellojohn._models import AuthEventType, Session
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
-from hellojohn._session.acquire import acquire, load
+from hellojohn._session.calls import have_conversation
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.flight import Flow
-from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.order import Overtaken, Turn
 from hellojohn._session.record import SessionRecord, Stored, signed_in
 from hellojohn._session.state import Change
 from hellojohn._session.storage import LockedSession
 from hellojohn._session.workers import Lane
-from hellojohn._wire import Answer, ApiRequest
+from hellojohn._wire import Conversation, TokenResponse
 
 logger = logging.getLogger("hellojohn")
 
@@ -38,14 +38,16 @@ class SignInRequest(NamedTuple):
     """A sign-in of any kind.
 
     Attributes:
-        request: What to send.
+        conversation: The requests to send.
         duration: The session's duration that it asks for; ``None`` for the tenant's default.
         remember_me: The user's choice, if there was one.
+        with_device: Builds the same sign-in with the token of a remembered device, if it can use one.
     """
 
-    request: ApiRequest
+    conversation: Conversation[TokenResponse]
     duration: timedelta | None = None
     remember_me: bool | None = None
+    with_device: Callable[[Secret], Conversation[TokenResponse]] | None = None
 
 
 def sign_in(account: Account, wanted: SignInRequest) -> Flow[Session]:
@@ -71,56 +73,11 @@ def sign_out(account: Account, *, everywhere: bool) -> Flow[bool]:
     def operation() -> bool:
         return _sign_out(account, turn, shown, everywhere=everywhere)
 
-    return (yield from account.perform(operation, Lane.SIGN_IN))
-
-
-def session(account: Account) -> Flow[Session | None]:
-    """Return the session without asking the service."""
-    snapshot = yield from load(account)
-    return None if snapshot is None else account.to_session(snapshot.record)
-
-
-def refresh(account: Account) -> Flow[Session]:
-    """Refresh now, or join the refresh that is under way."""
-    snapshot = yield from load(account)
-    if snapshot is None:
-        snapshot = yield from acquire(account)
-    snapshot = yield from acquire(account, snapshot, forced=True)
-    yield from account.events_delivered()
-    return account.to_session(snapshot.record)
-
-
-def access_token(account: Account, *, refused: Secret | None) -> Flow[Secret]:
-    """Return a token that is good now, and not the refused one."""
-    snapshot = yield from acquire(account)
-    if refused is not None and snapshot.record.access_token == refused:
-        newer = yield from acquire(account, snapshot)
-        if not newer.record.is_newer_than(snapshot.record):
-            raise ServiceUnavailable(
-                "The refused token is the result of another refusal a moment ago. Check the clock and the"
-                " settings of the service that refuses it.",
-                retry_after=LONGEST_STORM,
-            )
-        snapshot = newer
-    return snapshot.record.access_token
-
-
-def user(account: Account) -> Flow[User]:
-    """Ask the service who is signed in. A refused token is replaced once."""
-    dialect = account.context.service.dialect
-    snapshot = yield from acquire(account)
-    answer = yield from account.perform(lambda: _ask_user(account, snapshot), Lane.NETWORK)
-    if dialect.is_token_refused(answer):
-        newer = yield from acquire(account, snapshot)
-        # A request made as one user is not repeated as another.
-        if newer.record.is_newer_than(snapshot.record) and newer.record.is_same_session(snapshot.record):
-            answer = yield from account.perform(lambda: _ask_user(account, newer), Lane.NETWORK)
-    return dialect.read_user(answer)
-
-
-def _ask_user(account: Account, snapshot: TokenSnapshot) -> Answer:
-    service = account.context.service
-    return service.send(service.dialect.me(snapshot.record.access_token), CALL_DEADLINE)
+    try:
+        return (yield from account.perform(operation, Lane.SIGN_IN))
+    except HelloJohnError:
+        account.apply(Change.SIGNED_OUT, turn)  # if no thread could be started, nothing was signed out
+        raise
 
 
 # -------------------------------------------------------------------- sign-in
@@ -128,26 +85,31 @@ def _ask_user(account: Account, snapshot: TokenSnapshot) -> Answer:
 
 def _sign_in(account: Account, turn: Turn, wanted: SignInRequest) -> Session:
     context = account.context
-    service = context.service
-    service.load()
-    answer = service.send(wanted.request, CALL_DEADLINE)
-    arrived_at = account.clock()
+    dialect = context.service.dialect
+    device = None if wanted.with_device is None else context.devices.load(account.key)
+    conversation = wanted.conversation
+    if wanted.with_device is not None and device is not None:
+        conversation = wanted.with_device(device)
     try:
-        tokens = service.dialect.read_tokens(answer)
+        tokens = have_conversation(account, conversation)
     except MfaRequired as error:
-        error.challenge = error.challenge.asking(wanted.duration, wanted.remember_me)
+        lives = dialect.challenge_ttl
+        expires_at = None if lives is None else as_moment(account.clock() + lives)
+        error.challenge = error.challenge.asking(wanted.duration, wanted.remember_me, expires_at)
         account.emit(AuthEventType.MFA_REQUIRED, None)
         raise
     record = signed_in(
         tokens,
         api_url=context.api_url,
         tenant_id=context.tenant_id,
-        now=arrived_at,
+        now=account.clock(),
         duration=wanted.duration,
         remember_me=wanted.remember_me,
-        server_ends_sessions=service.dialect.ends_sessions,
+        server_ends_sessions=dialect.ends_sessions,
     )
     _keep(account, turn, record)
+    if tokens.device_token is not None:
+        context.devices.save(account.key, tokens.device_token)
     return account.to_session(record)
 
 
@@ -203,6 +165,8 @@ def _sign_out(account: Account, turn: Turn, shown: SessionRecord | None, *, ever
     stored, failure, had_lock = _remove(account, turn)
     record = _latest(stored, shown)
     account.apply(Change.SIGNED_OUT, turn)
+    if everywhere:
+        account.context.devices.forget(account.key)
     confirmed, refusal = True, None
     if record is not None:
         if shown is None:

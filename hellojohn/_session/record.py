@@ -38,6 +38,7 @@ class SessionRecord:
         remember_me: The choice made at sign-in.
         session_id: The service's id of the session, if it gave one.
         user: The signed-in user, if the service said so.
+        last_used_at: The last request that the client knows of, where the client ends idle sessions.
         refresh_started_at: When a refresh of this generation began whose outcome is not known.
         refresh_not_before: Until then another process may still be sending this refresh token.
         cooldown_until: No refresh is tried before, because the last one failed.
@@ -60,6 +61,7 @@ class SessionRecord:
     remember_me: bool | None = None
     session_id: str | None = None
     user: User | None = None
+    last_used_at: float | None = None
     refresh_started_at: float | None = None
     refresh_not_before: float | None = None
     cooldown_until: float | None = None

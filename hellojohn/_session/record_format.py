@@ -48,6 +48,7 @@ _SESSION = {
     "remember_me": _MAYBE_FLAG,
     "session_id": _MAYBE_TEXT,
     "user": _Kind("object", (dict,), optional=True),
+    "last_used_at": _MAYBE_SECONDS,
     "refresh_started_at": _MAYBE_SECONDS,
     "refresh_not_before": _MAYBE_SECONDS,
     "cooldown_until": _MAYBE_SECONDS,

@@ -100,6 +100,10 @@ class Refresher(NamedTuple):
             stored = known  # the copy in memory is the only one now
         if not isinstance(stored, SessionRecord):
             return Refreshed(expired=ended_elsewhere(known, stored))
+        if stored.is_same_session(known) and known.is_newer_than(stored):
+            stored = known  # the store has lost a write: its refresh token was replaced since
+        if stored.is_same_session(known) and (known.last_used_at or 0.0) > (stored.last_used_at or 0.0):
+            stored = stored.changed(last_used_at=known.last_used_at)
         now = self._now()
         state = self.snapshot(stored).freshness(now)
         if state is Freshness.OVER:
@@ -144,7 +148,8 @@ class Refresher(NamedTuple):
 
     def _end(self, locked: LockedSession, record: SessionRecord, turn: Turn) -> Refreshed:
         """End a session whose time is over by the client's own count."""
-        reason = ExpiryReason.DURATION_ELAPSED
+        over = self.snapshot(record).over_at <= within_time(self._now())
+        reason = ExpiryReason.DURATION_ELAPSED if over else ExpiryReason.IDLE
         with turn.writing():
             _leave_reason(locked, record, reason, None)
         return Refreshed(expired=expired(record, reason, None), to_revoke=record)
@@ -188,7 +193,7 @@ class Refresher(NamedTuple):
 
     def _reason(self, record: SessionRecord, outcome: Outcome, *, in_doubt: bool) -> ExpiryReason:
         reason = outcome.reason or ExpiryReason.REJECTED
-        if in_doubt and reason in (ExpiryReason.REJECTED, ExpiryReason.REUSE_DETECTED):
+        if in_doubt and outcome.token_was_used:
             return ExpiryReason.REFRESH_OUTCOME_UNKNOWN
         idle_at = math.inf if self.idle_timeout is None else record.refreshed_at + self.idle_timeout
         if reason is ExpiryReason.EXPIRED and idle_at <= self._now() < (record.server_ends_at or math.inf):

@@ -72,6 +72,7 @@ class AccountState(NamedTuple):
         order: The number of the sign-in or sign-out that made it.
         snapshot: The session, for ACTIVE and UNSAVED.
         ended: Why the last session ended, for EMPTY.
+        shown: The id of the sign-in that was last used here, also after its end.
         damaged: For UNSAVED: the store holds nothing because its text was damaged and quarantined.
     """
 
@@ -79,6 +80,7 @@ class AccountState(NamedTuple):
     order: int = 0
     snapshot: TokenSnapshot | None = None
     ended: SessionExpired | None = None
+    shown: str | None = None
     damaged: bool = False
 
     def after(
@@ -94,4 +96,5 @@ class AccountState(NamedTuple):
         phase = TRANSITIONS[change].get(self.phase)
         if phase is None:
             return self
-        return AccountState(phase, self.order if order is None else order, snapshot, ended, damaged)
+        shown = self.shown if snapshot is None else snapshot.record.sign_in_id
+        return AccountState(phase, self.order if order is None else order, snapshot, ended, shown, damaged)

@@ -33,6 +33,8 @@ def save_unsaved(account: Account, wait: float = math.inf) -> None:
     try:
         with account.locked(wait) as locked:
             _save_copy(account, locked, turn)
+    except Overtaken:
+        return
     except StoreError:
         snapshot = account.state.snapshot
         if account.state.phase is Phase.UNSAVED and snapshot is not None:
@@ -61,6 +63,7 @@ def refresh_now(account: Account, known: SessionRecord, *, forced: bool, after_r
     context.service.prepare()
     try:
         with account.locked(math.inf) as locked:
+            known = _with_use(account, known)
             copy = _save_copy(account, locked, turn)
             try:
                 refreshed = context.refresher.refresh(
@@ -83,6 +86,13 @@ def refresh_now(account: Account, known: SessionRecord, *, forced: bool, after_r
     failure = refreshed.expired or refreshed.error
     if failure is not None:
         raise failure
+
+
+def _with_use(account: Account, record: SessionRecord) -> SessionRecord:
+    """Note the last request in a record, where the client ends idle sessions."""
+    if account.context.ends_idle and account.used_at > (record.last_used_at or 0.0):
+        return record.changed(last_used_at=within_time(account.used_at))
+    return record
 
 
 def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:

@@ -15,6 +15,7 @@ waits for work that must be saved, but at most EXIT_WAIT seconds.
 """
 
 import atexit
+import logging
 import math
 import sys
 import threading
@@ -33,6 +34,8 @@ from hellojohn._limits import (
     STORE_THREADS,
     THREAD_REST,
 )
+
+logger = logging.getLogger("hellojohn")
 
 
 class Lane(Enum):
@@ -183,8 +186,10 @@ class WorkerPool:
         while (job := self._next(lane, thread)) is not None:
             try:
                 job.run()
-            finally:
-                self._done(job)
+            except BaseException as error:  # noqa: BLE001 - a thread must go on for the others
+                # Without the traceback: the text of the exception may be a token.
+                logger.error("An operation of hellojohn raised %s.", type(error).__name__)  # noqa: TRY400
+            self._done(job)
             del job  # a resting thread must not keep an account in memory
 
     def _next(self, lane: "_Lane", thread: threading.Thread) -> Job | None:

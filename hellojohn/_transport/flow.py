@@ -60,9 +60,10 @@ class TokenFlow:
             yield self._without_token(request)
             return
         account = self._account
-        snapshot = account.state.snapshot
-        if snapshot is None or not snapshot.fresh_from <= account.clock() < snapshot.fresh_until:
+        snapshot, now = account.state.snapshot, account.clock()
+        if snapshot is None or not snapshot.fresh_from <= now < snapshot.fresh_until:
             snapshot = run(acquire(account, timeout=_patience(request)))
+        account.used_at = now
         body = self._attach(request, snapshot)
         response = yield request
         for _ in range(REPEATS):
@@ -84,9 +85,10 @@ class TokenFlow:
             yield self._without_token(request)
             return
         account = self._account
-        snapshot = account.state.snapshot
-        if snapshot is None or not snapshot.fresh_from <= account.clock() < snapshot.fresh_until:
+        snapshot, now = account.state.snapshot, account.clock()
+        if snapshot is None or not snapshot.fresh_from <= now < snapshot.fresh_until:
             snapshot = await run_async(acquire(account, timeout=_patience(request)))
+        account.used_at = now
         body = self._attach(request, snapshot)
         response = yield request
         for _ in range(REPEATS):

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Protocol
 
+from hellojohn._details import Device
 from hellojohn._errors import MfaChallenge
-from hellojohn._models import Device, User
+from hellojohn._models import User
 from hellojohn._secret import Secret
+from hellojohn._wire.conversation import Conversation
+from hellojohn._wire.topics import Admin, Links, OAuth, SecondFactors
 from hellojohn._wire.values import Answer, ApiRequest, Outcome, TokenResponse
 
 
@@ -14,13 +17,33 @@ class Dialect(Protocol):
 
     Building a request raises ``NotSupported`` where the server cannot do it, ``ConfigurationError`` for a
     missing setting or an argument of the wrong type, and ``ValidationFailed`` for an empty or overlong text.
-    Reading an answer raises an ``ApiError`` when the service refused, and ``ServiceUnavailable`` when there
-    is no usable answer.
+    Reading an answer raises an ``ApiError`` when the service refused, and ``ServiceUnavailable`` when the answer
+    is missing or cannot be used.
     """
 
     @property
     def name(self) -> str:
         """``"v1"`` or ``"v2"``."""
+        ...
+
+    @property
+    def second_factors(self) -> SecondFactors:
+        """Codes and enrolments of second factors."""
+        ...
+
+    @property
+    def links(self) -> Links:
+        """Mailed links and passwords."""
+        ...
+
+    @property
+    def oauth(self) -> OAuth:
+        """Sign-in with a browser, and service tokens."""
+        ...
+
+    @property
+    def admin(self) -> Admin:
+        """Sessions and settings."""
         ...
 
     @property
@@ -54,9 +77,9 @@ class Dialect(Protocol):
             email: The email address.
             password: The password.
             duration: The session's duration, such as ``30d``; ``None`` for the tenant's default.
-            captcha_token: What the captcha in the form returned.
+            captcha_token: The token from the captcha in the form.
             device: The browser for which a back end signs in.
-            device_token: What a second factor has left on this device; it spares the next one.
+            device_token: The token that a remembered device has instead of a second factor.
         """
         ...
 
@@ -86,6 +109,10 @@ class Dialect(Protocol):
         """Build the question who is signed in."""
         ...
 
+    def me_after(self, answer: Answer, access_token: Secret) -> ApiRequest | None:
+        """Build the request that can name the user although ``me`` got this answer; ``None`` without one."""
+        ...
+
     def verify_mfa(
         self,
         challenge: MfaChallenge,
@@ -95,7 +122,15 @@ class Dialect(Protocol):
         remember_device: bool = False,
         device: Device | None = None,
     ) -> ApiRequest:
-        """Build the answer to a second-factor challenge; without ``factor``, for the preferred one."""
+        """Build the answer to a second-factor challenge.
+
+        Args:
+            challenge: The challenge.
+            code: The code that the factor shows, or a recovery code.
+            factor: The factor; ``None`` for the one that fits the code.
+            remember_device: Whether the next sign-in on this device needs no second factor.
+            device: The browser for which a back end signs in.
+        """
         ...
 
     def probe(self) -> ApiRequest:
@@ -119,7 +154,7 @@ class Dialect(Protocol):
         ...
 
     def read_user(self, answer: Answer) -> User:
-        """Read the answer to ``me``."""
+        """Read the answer to ``me`` or ``me_after``."""
         ...
 
     def read_done(self, answer: Answer) -> None:
@@ -127,7 +162,7 @@ class Dialect(Protocol):
         ...
 
     def outcome(self, answer: Answer) -> Outcome:
-        """Return what the answer to a refresh means. Never raises."""
+        """Return the meaning of an answer to a refresh. Never raises."""
         ...
 
     def is_token_refused(self, answer: Answer) -> bool:
@@ -141,3 +176,9 @@ class Dialect(Protocol):
     def is_serving(self, answer: Answer) -> bool:
         """Return whether the answer to ``second_look`` shows that the service works."""
         ...
+
+
+def signing_up(dialect: Dialect, sign_up: ApiRequest, sign_in: ApiRequest) -> Conversation[TokenResponse]:
+    """Return the conversation that signs up and, where the server does not sign in by itself, signs in."""
+    tokens = dialect.read_sign_up((yield sign_up))
+    return dialect.read_tokens((yield sign_in)) if tokens is None else tokens

@@ -1,4 +1,4 @@
-"""What an answer to a refresh means: one table, read from the top. Nothing here raises or acts.
+"""The meaning of an answer to a refresh: one table, read from the top. Nothing here raises or acts.
 
     answer                                             outcome            ask again
     -------------------------------------------------  -----------------  -----------------------------------
@@ -23,7 +23,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from hellojohn._errors import ExpiryReason, ServiceUnavailable
-from hellojohn._wire.errors import Codes, Failure, read_failure, refusal, retry_after, unavailable
+from hellojohn._wire.errors import refusal, retry_after, unavailable
+from hellojohn._wire.failures import Codes, Failure, read_failure
 from hellojohn._wire.values import (
     Answer,
     ApiResponse,
@@ -36,7 +37,7 @@ from hellojohn._wire.values import (
 
 
 class Ending(NamedTuple):
-    """What a code that ends a session says.
+    """The meaning of a code that ends a session.
 
     Attributes:
         reason: Why the session is over.
@@ -58,7 +59,7 @@ def outcome(answer: Answer, tokens: TokenResponse | None, *, codes: Codes, endin
 
     Args:
         answer: The answer.
-        tokens: What could be read from it, if anything.
+        tokens: The tokens that were read from it, if any.
         codes: The dialect's error codes.
         endings: The codes that end a session.
     """
@@ -71,8 +72,10 @@ def outcome(answer: Answer, tokens: TokenResponse | None, *, codes: Codes, endin
     code = None if failure is None else failure.shown
     match answer.status // 100, answer.status:
         case _, 429 | 503:
-            wait = retry_after(answer)
-            return Outcome(OutcomeKind.RETRY_LATER, code=code, retry_after=wait, error=unavailable(answer))
+            wait = retry_after(answer, codes)
+            return Outcome(
+                OutcomeKind.RETRY_LATER, code=code, retry_after=wait, error=unavailable(answer, codes)
+            )
         case 3 | 4, _:
             return _refused(answer, failure, codes, endings)
         case hundred, status:
@@ -83,7 +86,7 @@ def outcome(answer: Answer, tokens: TokenResponse | None, *, codes: Codes, endin
 def _refused(answer: ApiResponse, failure: Failure | None, codes: Codes, endings: Endings) -> Outcome:
     if failure is None:
         return Outcome(OutcomeKind.FOREIGN_RESPONSE, error=refusal(answer, codes))
-    key = failure.key(endings) if answer.status // 100 == 4 else None  # noqa: PLR2004 - the table above
+    key = failure.key_in(endings) if answer.status // 100 == 4 else None  # noqa: PLR2004 - the table above
     if key is None:
         return Outcome(OutcomeKind.MISCONFIGURED, code=failure.shown, error=refusal(answer, codes))
     ending = endings[key]

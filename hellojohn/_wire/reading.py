@@ -1,6 +1,6 @@
 """Read single values of an untrusted answer: each function returns the value, or ``None``.
 
-No function raises, whatever its argument is. Pure: no function knows which answer it reads.
+No function raises for any argument. Pure: no function knows which answer it reads.
 """
 
 import base64
@@ -32,9 +32,23 @@ def json_object(text: bytes) -> Fields | None:
     return value if _is_object(value) else None
 
 
+def json_list(text: bytes) -> list[object] | None:
+    """Read a JSON array in UTF-8."""
+    try:
+        value: object = json.loads(text.decode("utf-8-sig"))
+    except _JUNK:
+        return None
+    return cast("list[object]", value) if isinstance(value, list) else None
+
+
 def fields(value: object) -> Fields:
     """Read a value that may be an object; any other value has no fields."""
     return value if _is_object(value) else {}
+
+
+def listed(value: object) -> list[object]:
+    """Read a value that may be a list; any other value has no items."""
+    return cast("list[object]", value) if isinstance(value, list) else []
 
 
 def text(value: object) -> str | None:

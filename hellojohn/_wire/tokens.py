@@ -1,4 +1,4 @@
-"""Read what a successful answer carries: the tokens with their lives, and the user.
+"""Read the content of a successful answer: the tokens with their lives, and the user.
 
 ``None`` stands for an answer that cannot be understood. Nothing here raises, so that no frame of a traceback
 holds an unmasked token.
@@ -23,6 +23,7 @@ from hellojohn._wire.reading import (
 )
 from hellojohn._wire.values import Answer, ApiResponse, TokenResponse
 
+_ROUNDING = 60.0
 _USER_FIELDS = frozenset({"id", "email", "name", "username", "email_verified", "created_at"})
 
 
@@ -38,14 +39,15 @@ def read_tokens(answer: Answer) -> TokenResponse | None:
         return None
     known = claims(access_token)
     now = number(known.get("iat")) or _seconds(http_date(answer.headers.get("date")))
+    ttl = _token_life(session, content, known, now)
     return TokenResponse(
         access_token=access_token,
         refresh_token=refresh_token,
-        ttl=_token_life(content, known, now),
+        ttl=ttl,
         session_id=_session_id(session, content, known),
         user=user(fields(document.get("user"))),
-        session_ttl=_left(session.get("expires_at"), now)
-        or _left(content.get("refresh_token_expires_at"), now),
+        session_ttl=_session_life(session, content, now, ttl),
+        device_token=token(content.get("device_token")),
     )
 
 
@@ -81,10 +83,23 @@ def user_of_token(tokens: TokenResponse) -> User | None:
     return user({"id": known.get("sub"), "email": known.get("email")})
 
 
-def _token_life(content: Fields, known: Fields, now: float | None) -> float:
+def _token_life(session: Fields, content: Fields, known: Fields, now: float | None) -> float:
     stated = number(content.get("expires_in"))
     measured = life(stated) or _span(known) or _left(content.get("access_token_expires_at"), now)
+    measured = measured or _left(session.get("expires_at"), now)
     return measured or (DOCUMENTED_TOKEN_LIFE if stated is None else SHORTEST_TOKEN_LIFE)
+
+
+def _session_life(session: Fields, content: Fields, now: float | None, ttl: float) -> float | None:
+    """Read when the session ends.
+
+    ``expires_at`` of the session object is its end in some answers and the access token's in others. Taking
+    the token's end for the session's would sign the user out.
+    """
+    own = _left(session.get("expires_at"), now)
+    if own is not None and own > ttl + _ROUNDING:
+        return own
+    return _left(content.get("refresh_token_expires_at"), now)
 
 
 def _span(known: Fields) -> float | None:

@@ -79,7 +79,7 @@ class ApiRequest:
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What came back. Its repr shows the status only.
+    """An answer. Its repr shows the status only.
 
     Attributes:
         status: The HTTP status.
@@ -126,7 +126,7 @@ Answer: TypeAlias = ApiResponse | TransportFailure
 
 @dataclass(frozen=True, slots=True)
 class TokenResponse:
-    """What the answer to a sign-in, a sign-up, a second factor or a refresh grants.
+    """The tokens that a sign-in, a sign-up, a second factor or a refresh brings.
 
     Attributes:
         access_token: The access token.
@@ -136,7 +136,7 @@ class TokenResponse:
         user: Who signed in, where the answer says so.
         session_ttl: The whole session's life in seconds, from the answer's arrival; ``None`` when the
             answer does not say.
-        device_token: What spares this device the second factor at the next sign-in, if it was asked for.
+        device_token: The token that spares this device the second factor at the next sign-in, if one came.
     """
 
     access_token: Secret
@@ -149,7 +149,7 @@ class TokenResponse:
 
 
 class OutcomeKind(StrEnum):
-    """What an answer to a refresh means; ``hellojohn._wire.outcome`` has the table."""
+    """The meaning of an answer to a refresh; ``hellojohn._wire.outcome`` has the table."""
 
     SUCCESS = "success"
     NOT_SENT = "not_sent"
@@ -168,10 +168,10 @@ class Outcome:
     Attributes:
         kind: The row of the table.
         tokens: The new tokens, for ``SUCCESS``.
-        reason: Why the session is over, for ``SESSION_ENDED``; what a ``DOUBTFUL_END`` claims.
+        reason: Why the session is over, for ``SESSION_ENDED``; the claim of a ``DOUBTFUL_END``.
         code: The API's error code, where the answer names one.
         retry_after: Seconds the service asks to wait, for ``RETRY_LATER``; ``None`` when it does not say.
-        error: What to raise if nothing else helps. ``None`` for ``SUCCESS`` and ``SESSION_ENDED``.
+        error: The error to raise if nothing else helps. ``None`` for ``SUCCESS`` and ``SESSION_ENDED``.
         ask_again: Whether the same token may be presented once more after a pause, for ``UNKNOWN``.
         token_was_used: Whether the refusal may mean that the token was presented before. After an attempt
             without an answer, this client itself may have done so.

@@ -9,7 +9,7 @@ from rich.console import Console
 from hellojohn import ConfigurationError, __version__
 from hellojohn.cli._demo import play
 from hellojohn.cli._doctor import doctor
-from hellojohn.cli._serve import serve
+from hellojohn.cli._serve import request_log, serve
 from hellojohn.emulator import Emulator
 from hellojohn.emulator.v1.policy import Policy
 
@@ -42,6 +42,14 @@ Host = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Where to listen; any but a loopback lets others in.")
 ]
 ApiChoice = Annotated[Api, typer.Option(help="The API to speak; v2 is still to come.")]
+Users = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--user",
+        metavar="EMAIL:PASSWORD[:CODE]",
+        help="Add a user, with the code of a second factor if there is one. May be repeated.",
+    ),
+]
 SessionDuration = Annotated[
     str, typer.Option(metavar=_DURATION, help="The life of a whole session.", rich_help_panel=_TENANT)
 ]
@@ -85,6 +93,7 @@ def emulator(
     port: Port = 3000,
     host: Host = "127.0.0.1",
     api: ApiChoice = Api.V1,
+    user: Users = None,
     session_duration: SessionDuration = _DEFAULTS.session_duration,
     access_token_ttl: AccessTokenTtl = _DEFAULTS.access_token_ttl,
     idle_timeout: IdleTimeout = _DEFAULTS.idle_timeout,
@@ -92,19 +101,23 @@ def emulator(
 ) -> None:
     """Run the service on this machine, for development, until Ctrl-C.
 
-    It prints a user to sign in with and what to paste into a client. A duration is like 90s, 15m, 24h or 30d.
+    It prints a user to sign in with, the settings for a client, and a line for each request. A duration is
+    like 90s, 15m, 24h or 30d.
     """
     if api is Api.V2:
         _fail("--api v2 is not there yet: this version's emulator speaks v1. Leave the option out.")
+    console = Console()
     try:
-        service = Emulator(host=host, port=port)
+        service = Emulator(host=host, port=port, log=request_log(console))
+        for text in user or ():
+            service.add_user_from(text)
         service.configure(
             session_duration=session_duration,
             access_token_ttl=access_token_ttl,
             idle_timeout=idle_timeout,
             max_sessions_per_user=max_sessions_per_user,
         )
-        serve(service, host=host, console=Console())
+        serve(service, host=host, console=console)
     except ConfigurationError as error:
         _fail(str(error))
 

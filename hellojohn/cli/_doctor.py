@@ -31,9 +31,8 @@ StoreChoice = Annotated[
 Folder = Annotated[
     Path | None, typer.Option(metavar="FOLDER", help="The folder of a FileStore; it means --store file.")
 ]
-Service = Annotated[
-    str,
-    typer.Option(metavar="NAME", help="The app's name: the keyring's service, or the folder of the files."),
+AppName = Annotated[
+    str, typer.Option("--app", metavar="NAME", help="The app's name, as the program gives it to its store.")
 ]
 AccountName = Annotated[str, typer.Option(metavar="NAME", help="Which session in the store.")]
 
@@ -42,7 +41,7 @@ def doctor(
     *,
     store: StoreChoice = None,
     path: Folder = None,
-    service: Service = "hellojohn",
+    app: AppName = "hellojohn",
     account: AccountName = "default",
 ) -> None:
     """Look at a stored session, its store, the service and the clock: facts and advice, and no secret.
@@ -50,7 +49,7 @@ def doctor(
     It changes nothing, takes its settings from the HELLOJOHN_* variables, and exits with 1 if it has advice.
     """
     try:
-        found = _found(store, path, service, account)
+        found = _found(store, path, app, account)
     except (ConfigurationError, StoreLocked) as error:
         typer.echo(f"hellojohn: {error}", err=True)
         raise typer.Exit(1) from None
@@ -58,16 +57,16 @@ def doctor(
     raise typer.Exit(1 if found.advice else 0)
 
 
-def _found(kind: Kind | None, path: Path | None, service: str, account: str) -> Diagnosis:
-    with HelloJohn(store=_opened(kind, path, service), account=account) as hj:
+def _found(kind: Kind | None, path: Path | None, app: str, account: str) -> Diagnosis:
+    with HelloJohn(store=_opened(kind, path, app), account=account) as hj:
         return hj.doctor()
 
 
-def _opened(kind: Kind | None, path: Path | None, service: str) -> FileStore | KeyringStore:
+def _opened(kind: Kind | None, path: Path | None, app: str) -> FileStore | KeyringStore:
     if kind is Kind.KEYRING and path is not None:
         raise ConfigurationError("--path names the folder of --store file: a keyring has none.")
     if kind is Kind.KEYRING:
-        return KeyringStore(service)
+        return KeyringStore(app)
     if kind is Kind.FILE or path is not None:
-        return FileStore(path, app=service)
-    return default_store(service)
+        return FileStore(path, app=app)
+    return default_store(app)

@@ -1,14 +1,14 @@
 """``hellojohn emulator``: an emulator in the foreground, and what its user pastes into a client."""
 
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
 from rich.console import Console
 
 from hellojohn._config import is_loopback
-from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator, RequestLine
 
 _ASIDE = "dim"
 _CODE = "cyan"
@@ -26,6 +26,17 @@ def serve(emulator: Emulator, *, host: str, console: Console) -> None:
             _warn(console)
         _wait(told)
     console.print("\nStopped.", style=_ASIDE)
+
+
+def request_log(console: Console) -> Callable[[RequestLine], None]:
+    """Return a function that prints a line for a request."""
+
+    def show(line: RequestLine) -> None:
+        status = "cut" if line.status is None else line.status
+        text = f"{line.method} {line.path}  {status}  {line.milliseconds:.0f} ms"
+        console.print(text, style=_ASIDE, highlight=False, markup=False, soft_wrap=True)
+
+    return show
 
 
 @contextmanager

@@ -41,6 +41,7 @@ class Call:
         path: The address, with parameters as Starlette writes them.
         handler: The function that answers.
         largest_body: The largest body that it takes, in bytes.
+        other_names: What other APIs call it; ``fail``, ``hold`` and ``calls`` take these names as well.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Call:
     path: str
     handler: Handler
     largest_body: float = LARGEST_BODY
+    other_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class _Gate:
         """Answer a request that no route takes."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         answer = self._errors.unrouted(status, request_id=_request_id(request))
+        answer.headers.update(getattr(error, "headers", None) or {})
         self._report(request, answer, time.perf_counter())
         return self._stamped(request, answer)
 

@@ -10,34 +10,48 @@ from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
 from hellojohn.emulator.app import RequestLine
 from hellojohn.emulator.keys import Algorithm
+from hellojohn.emulator.open_source import OpenSourceAdmin
 from hellojohn.emulator.records import SessionInfo
 from hellojohn.emulator.service import Service, Surroundings
-from hellojohn.emulator.user_admin import UserAdmin, problems_named
+from hellojohn.emulator.user_admin import problems_named
 from hellojohn.emulator.users import access_of
-from hellojohn.emulator.v1.policy import Settings
+from hellojohn.emulator.v1 import policy
 from hellojohn.emulator.v1.responses import Shape
 from hellojohn.emulator.v1.service import V1Service
+from hellojohn.emulator.v2 import settings as open_source
+from hellojohn.emulator.v2.records import Client
+from hellojohn.emulator.v2.service import V2Service
 
 ApiName = Literal["v1", "v2"]
 DEMO_EMAIL: Final = "demo@example.com"
 DEMO_PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - printed for everyone to use
-_TENANT_ID: Final = "tnt_local"
+_TENANT_IDS: Final = {"v1": "tnt_local", "v2": "local"}
+_CLIENT: Final = Client(
+    id="app",
+    name="App",
+    auth_profile="native",
+    redirect_uris=tuple(f"http://127.0.0.1:{port}/callback" for port in (8765, 8766, 8767)),
+)
 _PUBLISHABLE_KEY: Final = "pk_test_local"
 _SECRET_KEY: Final = "sk_test_local"  # noqa: S105 - it opens nothing but an emulator
 
 
-class Emulator(UserAdmin):
+class Settings(policy.Settings, open_source.Settings, total=False):
+    """The settings of both APIs."""
+
+
+class Emulator(OpenSourceAdmin):
     """The HelloJohn service on this machine, in memory, for development and tests.
 
-    It follows the documented session rules: rotation and reuse detection, the four settings, revocation. Rate
-    limits are not enforced; ask for them with ``fail``. Use it in a ``with`` block, or call ``start`` and
-    ``stop``.
+    It follows the documented session rules: rotation and reuse detection, the four settings, revocation. With
+    ``api="v2"`` it answers like the open-source server, with that server's faults. Rate limits are not
+    enforced; ask for them with ``fail``. Use it in a ``with`` block, or call ``start`` and ``stop``.
 
     Attributes:
         api: The API that it speaks.
-        tenant_id: The id of the one tenant.
-        client_id: The id of the client, where the API needs one; otherwise ``None``.
-        publishable_key: The key for sign-in and sign-up.
+        tenant_id: The id of the one tenant; on v2 its slug.
+        client_id: The id of the client on v2; ``None`` on v1.
+        publishable_key: The key for sign-in and sign-up; v2 looks at none.
         secret_key: The key for sessions and settings. It opens nothing but an emulator.
         webhook_secret: The secret that signs webhooks.
         inbox: The mails that were sent, the oldest first.
@@ -59,21 +73,27 @@ class Emulator(UserAdmin):
         """Prepare; nothing listens before ``start``.
 
         Args:
-            api: The API to speak: ``v1``, the documented cloud API.
+            api: The API to speak: ``v1``, the documented cloud API, or ``v2``, the open-source server.
             port: The port to listen on; 0 picks a free one, which is then kept across restarts.
             host: The address to listen on. Any but loopback lets others in, with keys that are public.
-            answers: Which of the two documented shapes sign-in and sign-up answer in.
+            answers: Which of the two documented shapes sign-in and sign-up answer in on v1.
             clock: The base clock, in seconds since the epoch.
-            reuse_grace: How long after its rotation a refresh token works once more, such as ``10s``. By
-                default it does not, and presenting it revokes its session.
+            reuse_grace: How long after its rotation a refresh token works once more on v1, such as ``10s``.
+                By default it does not, and presenting it revokes its session.
             log: Called with each ``RequestLine``, from the emulator's thread.
         """
-        super().__init__(tenant_id=_TENANT_ID, port=port, host=host, clock=clock, log=log)
+        if api not in _TENANT_IDS:
+            msg = f"api is 'v1' or 'v2', not {api!r}."
+            raise ConfigurationError(msg)
+        if api == "v2" and (answers != "nested" or reuse_grace is not None):
+            msg = "answers and reuse_grace belong to api='v1'. The open-source server has neither."
+            raise ConfigurationError(msg)
+        super().__init__(tenant_id=_TENANT_IDS[api], port=port, host=host, clock=clock, log=log)
         self.api: ApiName = api
-        self.client_id: str | None = None
+        self.client_id: str | None = None if api == "v1" else _CLIENT.id
         self.publishable_key: str = _PUBLISHABLE_KEY
         self.secret_key: str = _SECRET_KEY
-        self._service = self._make_service(api, answers, reuse_grace)
+        self._service = self._v1(answers, reuse_grace) if api == "v1" else self._v2()
         self._serve(self._service.table(), self._service.errors)
         self.add_user(DEMO_EMAIL, DEMO_PASSWORD, name="Demo")
 
@@ -180,9 +200,14 @@ class Emulator(UserAdmin):
     def configure(self, **settings: Unpack[Settings]) -> None:
         """Change the tenant's session settings, as ``admin/config`` does; ``None`` clears a limit.
 
+        On v2, the lives of tokens are the client's own, and they count from the first refresh on.
+
         Args:
-            **settings: ``session_duration``, ``access_token_ttl``, ``idle_timeout`` and
-                ``max_sessions_per_user``. A new duration counts for new sessions.
+            **settings: ``session_duration``, ``access_token_ttl``, and on v1 ``idle_timeout`` and
+                ``max_sessions_per_user``. A new duration counts for new sessions. On v2 ``reuse_detection``,
+                ``register_signs_in``, ``verified_email_required``, ``issuer_mode`` (``path`` or ``global``),
+                ``lifetimes_from_sign_in`` (the lives count from the sign-in on), and ``mended`` (the server
+                can enrol authenticator apps and redeem authorisation codes, as the published one cannot).
 
         Raises:
             ConfigurationError: A name or a value is wrong; nothing is changed then.
@@ -202,19 +227,23 @@ class Emulator(UserAdmin):
     def _on_listening(self) -> None:
         self._service.listen_at(self.url)
 
-    def _make_service(self, api: ApiName, answers: Shape, reuse_grace: str | timedelta | None) -> Service:
-        surroundings = Surroundings(self.clock, self.inbox, self._webhooks.emit)
-        if api == "v1":
-            return V1Service(
-                surroundings,
-                tenant_id=self.tenant_id,
-                publishable_key=Secret(self.publishable_key),
-                secret_key=Secret(self.secret_key),
-                shape=answers,
-                reuse_grace=reuse_grace,
-            )
-        msg = f"The emulator speaks api='v1', not {api!r}."
-        raise ConfigurationError(msg)
+    def _v1(self, answers: Shape, reuse_grace: str | timedelta | None) -> Service:
+        return V1Service(
+            self._surroundings(),
+            tenant_id=self.tenant_id,
+            publishable_key=Secret(self.publishable_key),
+            secret_key=Secret(self.secret_key),
+            shape=answers,
+            reuse_grace=reuse_grace,
+        )
+
+    def _v2(self) -> Service:
+        service = V2Service(self._surroundings(), tenant=self.tenant_id, client=_CLIENT)
+        self.secret_key = service.server.api_key("admin").reveal()
+        return service
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self.clock, self.inbox, self._webhooks.emit)
 
 
 def _seconds(duration: str | timedelta, name: str) -> float:

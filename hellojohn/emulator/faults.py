@@ -1,8 +1,8 @@
 """Failures on demand: a queue of failures and holds for each route, and a count of its requests.
 
-Pure bookkeeping, safe to share between threads; ``app`` carries it out. Each API names its routes. The end of
-a name selects it, with or without ``.json``: ``token/refresh`` for ``auth/token/refresh``, ``jwks`` for
-``.well-known/jwks.json``.
+Pure bookkeeping, safe to share between threads; ``app`` carries it out. Each API names its routes, and knows
+the names that other APIs give to the same calls. The end of a name selects it, with or without ``.json``:
+``token/refresh`` for ``auth/token/refresh``, ``jwks`` for ``.well-known/jwks.json``.
 """
 
 import threading
@@ -127,8 +127,8 @@ class Hold:
 class Faults:
     """Failures, holds and counts of all routes."""
 
-    def __init__(self, routes: Collection[str]) -> None:
-        """Know the names of the routes."""
+    def __init__(self, routes: Mapping[str, Collection[str]]) -> None:
+        """Know the names of the routes, and for each the names that it has elsewhere."""
         self._routes = routes
         self._lock = threading.Lock()
         self._queues: dict[str, list[_Scheduled]] = {route: [] for route in routes}
@@ -202,7 +202,11 @@ class Faults:
             ConfigurationError: No route does.
         """
         wanted = "/" + route.strip("/").removesuffix(".json")
-        names = [name for name in self._routes if f"/{name}".removesuffix(".json").endswith(wanted)]
+        names = [
+            name
+            for name, others in self._routes.items()
+            if any(f"/{one}".removesuffix(".json").endswith(wanted) for one in (name, *others))
+        ]
         if not names:
             msg = f"There is no route {route!r}. The routes are: {', '.join(sorted(self._routes))}."
             raise ConfigurationError(msg)

@@ -56,7 +56,7 @@ class Host:
 
     def _serve(self, table: Sequence[Call], errors: Errors) -> None:
         """Serve these routes once started."""
-        self._faults = Faults({call.name for call in table})
+        self._faults = Faults({call.name: call.other_names for call in table})
         self._app = app.build(table, errors=errors, faults=self._faults, clock=self.clock, log=self._log)
 
     # Running

@@ -81,6 +81,17 @@ class SigningKeys:
             self._keys = (*kept, new)
         return new.id
 
+    @property
+    def current(self) -> str:
+        """The id of the key that signs."""
+        return self._keys[-1].id
+
+    def branch(self) -> "SigningKeys":
+        """Return keys that are the same now, and rotate apart from these."""
+        branch = SigningKeys(self._clock)
+        branch._keys = self._keys
+        return branch
+
     def sign(self, claims: Mapping[str, object]) -> str:
         """Return a token with these claims, signed by the newest key."""
         key = self._keys[-1]

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from hellojohn.emulator.app import Call, Errors
 from hellojohn.emulator.clock import MovableClock
-from hellojohn.emulator.keys import SigningKeys
+from hellojohn.emulator.keys import Algorithm
 from hellojohn.emulator.mail import Inbox
 from hellojohn.emulator.records import Access, AccountState, NewUser, SessionInfo
 
@@ -31,6 +31,16 @@ class Surroundings:
     emit: Callable[[str, Mapping[str, object]], None]
 
 
+class Rotates(Protocol):
+    """Keys that can be rotated."""
+
+    def rotate(
+        self, *, algorithm: Algorithm = "EdDSA", keep_old: float | None = None, publish_after: float = 0.0
+    ) -> str:
+        """Sign with a new key from now on, and return its id; see ``SigningKeys.rotate``."""
+        ...
+
+
 class Service(Protocol):
     """One API of the service with one tenant, in memory.
 
@@ -44,7 +54,7 @@ class Service(Protocol):
         ...
 
     @property
-    def keys(self) -> SigningKeys:
+    def keys(self) -> Rotates:
         """The keys that sign access tokens."""
         ...
 

@@ -74,7 +74,7 @@ def locked_value(entered: object) -> LockedValue | None:
 
 
 def quarantine(store: TokenStore, key: str) -> str | None:
-    """Move the data under ``key`` to another place and describe that place; ``None`` if there was no data.
+    """Move the data under ``key`` to another place and describe that place; ``None`` if the key is unused.
 
     In a store without ``quarantine``, the text goes to the next free one of the keys ``key.corrupt-N``.
     """
@@ -111,7 +111,7 @@ class StoreValue:
         return self._store.load(self._key)
 
     def save(self, text: str, *, expires_in: float | None = None, release: bool = False) -> None:
-        """Put ``text`` under the key; the lock is released when it is left, whatever ``release`` says."""
+        """Put ``text`` under the key; the lock is released when it is left, even with ``release``."""
         del release
         secret = Secret(text)
         del text  # the store may raise, and a traceback shows the locals

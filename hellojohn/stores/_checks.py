@@ -1,4 +1,4 @@
-"""Checks that something looks like a token store, where it is handed over and not where it first fails."""
+"""Checks of the arguments that stores are made with, and of stores where they are handed over."""
 
 import math
 from inspect import iscoroutinefunction
@@ -7,18 +7,45 @@ from typing import Any
 from hellojohn._errors import ConfigurationError
 from hellojohn.stores._protocol import TokenStore
 
+# Scripts such as Persian and Hindi, and many emoji, need the joiners; str.isprintable() refuses them.
+_INVISIBLE = str.maketrans(dict.fromkeys("\u200c\u200d\u00a0", ""))
 
-def check_store(store: Any, name: str = "store") -> TokenStore:  # noqa: ANN401 - anything may come, that is why it is checked
+
+def check_store(store: Any, name: str = "store") -> TokenStore:  # noqa: ANN401 - any value may come
     """Return ``store``, the argument ``name``, if it looks like a token store.
 
     Raises:
-        ConfigurationError: It lacks a method, has an asynchronous one, or its lease is no time in seconds.
+        ConfigurationError: It lacks a method, has an asynchronous one, or its lease is not a time in seconds.
     """
     problem = _problem_of(store)
     if problem is not None:
         raise ConfigurationError(f"{name} must be a TokenStore, such as FileStore(): {problem}.")
     found: TokenStore = store
     return found
+
+
+def check_app(app: object, owner: str) -> str:
+    """Return ``app``, the argument of ``owner``, if it can name a folder and the entries of a keyring.
+
+    Raises:
+        ConfigurationError: It is empty, not a text, a path, or contains control characters.
+    """
+    if isinstance(app, str) and app.strip() not in {"", ".", ".."} and not {"/", "\\"} & {*app}:
+        visible = app.translate(_INVISIBLE)
+        if visible and visible.isprintable():
+            return app
+    msg = f"{owner}: app is the app's name, a text without slashes and control characters, not {app!r}."
+    raise ConfigurationError(msg)
+
+
+def uncopyable(store: object, reason: str) -> TypeError:
+    """Return the error for pickling or copying a store, with the reason why that cannot work."""
+    return TypeError(f"A {type(store).__name__} cannot be pickled or copied: {reason}.")
+
+
+def is_seconds(value: object) -> bool:
+    """Return whether ``value`` is a time in seconds: a finite number greater than zero."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _problem_of(store: object) -> str | None:
@@ -29,13 +56,8 @@ def _problem_of(store: object) -> str | None:
         if not callable(method):
             return f"it has no {name}()"
         if iscoroutinefunction(method):
-            return f"its {name}() is asynchronous, and the SDK calls it on threads of its own"
+            return f"its {name}() is asynchronous, and the SDK calls it on worker threads"
     lease = getattr(store, "lease", None)
     if lease is None or is_seconds(lease):
         return None
     return f"its lease is a number of seconds, such as 30.0, or None, not {lease!r}"
-
-
-def is_seconds(value: object) -> bool:
-    """Return whether ``value`` is a time in seconds: a number, finite and more than none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf

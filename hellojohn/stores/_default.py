@@ -1,4 +1,4 @@
-"""The store for an app that does not want to choose."""
+"""The store for an app that leaves the choice to the SDK."""
 
 import logging
 
@@ -12,17 +12,16 @@ logger = logging.getLogger("hellojohn")
 def default_store(app: str) -> KeyringStore | FileStore:
     """Return the system's keyring where a secure one works, else private files; log which and why at INFO.
 
-    The keyring is tried by reading, and nothing is written. It may ask the user to unlock it. One that stays
-    locked is not replaced by files: at the next start it may be open, and their sessions would be out of use.
+    The keyring is tried by reading, and nothing is written. It may ask the user to unlock it. If it stays
+    locked, files do not replace it: it may be open at the next start, and the sessions in files out of sight.
 
     Args:
-        app: The app's name: the keyring's service, or the folder of the files.
+        app: The app's name: that of the keyring's entries, or of the folder of the files.
 
     Raises:
-        ConfigurationError: ``app`` is no name.
+        ConfigurationError: ``app`` is not a name, or this user has neither a keyring nor a folder for files.
         StoreLocked: The keyring is locked. Unlock it, or choose ``FileStore(app=app)`` yourself.
     """
-    files = FileStore(app=app)
     try:
         store = KeyringStore(app)
         store.load("probe")
@@ -33,5 +32,6 @@ def default_store(app: str) -> KeyringStore | FileStore:
     else:
         logger.info("Sessions of %s are kept in the system keyring (%s): it is secure.", app, store.backend)
         return store
+    files = FileStore(app=app)
     logger.info("Sessions of %s are kept in private files in %s: %s", app, files.path, reason)
     return files

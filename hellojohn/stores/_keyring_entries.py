@@ -1,4 +1,4 @@
-"""The system keyring as named entries: which backend is fit, and what its errors mean. Knows no session."""
+"""The system keyring as named entries: which backend is suitable, what its errors mean. Knows no session."""
 
 import sys
 from collections.abc import Callable
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _WINDOWS = "keyring.backends.Windows"
-_WINDOWS_LIMIT = 1200  # of the 1,280 UTF-16 units that the credential manager takes
-# These replace an entry in one step. macOS deletes the old one first, and of others nothing is known.
-_ATOMIC = {_WINDOWS, *(f"keyring.backends.{name}" for name in ("SecretService", "kwallet", "libsecret"))}
-# GNOME Keyring, read while it writes, may take its own new file for somebody's, and lock the keyring.
+_LONG = {f"keyring.backends.{name}" for name in ("SecretService", "kwallet", "libsecret", "macOS")}
+# These replace an entry in one step. macOS deletes the old one first, and other backends may do so.
+_ATOMIC = {_WINDOWS, *_LONG} - {"keyring.backends.macOS"}
+# GNOME Keyring, when it is read while it writes, may take its own new file for a foreign one and lock itself.
 _BY_TURNS = {f"keyring.backends.{name}" for name in ("SecretService", "libsecret")}
+_LIMIT, _SMALLEST_LIMIT = 1200, 300  # UTF-16 units; Windows takes 1,280
 _LOCKED = {"KeyringLocked", "LockedException", "PromptDismissedException"}
 _LINUX = "install and start a secret service (GNOME Keyring, KWallet or KeePassXC)"
 
 
 class Backend(Protocol):
-    """What is used of a backend."""
+    """The part of a keyring backend that is used here."""
 
     def get_password(self, service: str, username: str) -> str | None:
-        """Return an entry's text, or ``None``."""
+        """Return the text of an entry, or ``None``."""
         ...
 
     def set_password(self, service: str, username: str, password: str) -> None:
@@ -40,22 +41,24 @@ class Backend(Protocol):
 
 
 class Entries:
-    """The entries of one service in one backend.
+    """The entries of one app in one backend.
 
     Attributes:
-        limit: UTF-16 units that an entry takes, or ``None`` where they are not limited.
+        limit: UTF-16 units that an entry takes, or ``None`` if no limit is known.
+        may_split: Whether texts may have to be split.
     """
 
-    def __init__(
-        self, backend: Backend, service: str, turn: Callable[[], AbstractContextManager[None]]
-    ) -> None:
-        """Use ``backend`` for ``service``, one call in a ``turn`` where the backend needs that."""
+    def __init__(self, backend: Backend, app: str, turn: Callable[[], AbstractContextManager[None]]) -> None:
+        """Use ``backend`` for ``app``; each call is in a ``turn`` where the backend needs that."""
         module = type(backend).__module__
-        self.limit = _WINDOWS_LIMIT if module == _WINDOWS else None
-        self._atomic = module in _ATOMIC
-        self._turn = turn if module in _BY_TURNS else nullcontext[None]
+        bases = {kind.__module__ for kind in type(backend).__mro__}
+        self._known_limit = _LIMIT if _WINDOWS in bases else None
+        self.limit = self._known_limit
+        self.may_split = module not in _LONG
+        self._atomic = bool(bases & _ATOMIC)
+        self._turn = turn if bases & _BY_TURNS else nullcontext[None]
         self._backend = backend
-        self._service = service
+        self._app = app
 
     @property
     def backend(self) -> str:
@@ -75,7 +78,7 @@ class Entries:
         return text
 
     def put(self, name: str, text: Secret) -> None:
-        """Write an entry; at every moment the old text or the new one can be read."""
+        """Write an entry; the old text or the new one can be read at every moment."""
         if self._atomic:
             self._set(name, text)
             return
@@ -84,10 +87,24 @@ class Entries:
         self._drop(_spare(name))
 
     def drop(self, name: str) -> None:
-        """Remove an entry; nothing there is no error."""
+        """Remove an entry; a missing one is not an error."""
         if not self._atomic:
             self._drop(_spare(name))
         self._drop(name)
+
+    def lower_limit(self, units: int) -> bool:
+        """Lower the limit after a text of so many UTF-16 units was refused; return whether that may help.
+
+        A backend does not say that a text is too long for it, so shorter entries are tried.
+        """
+        limit = _LIMIT if self.limit is None else self.limit // 2
+        while limit > units:
+            limit //= 2
+        if self.may_split and limit >= _SMALLEST_LIMIT:
+            self.limit = limit
+            return True
+        self.limit = self._known_limit  # the length was not the reason
+        return False
 
     def _get(self, name: str) -> str | None:
         with self._turn():
@@ -98,26 +115,24 @@ class Entries:
             _asked(lambda: self._backend.set_password(self._place(name), name, text.reveal()))
 
     def _drop(self, name: str) -> None:
-        # A backend refuses to delete what is not there in the same words as what it cannot delete.
+        # A backend reports a missing entry with the same error as an entry that it cannot delete.
         with suppress(StoreUnavailable), self._turn():
             _asked(lambda: self._backend.delete_password(self._place(name), name))
             return
         if self._get(name) is not None:
-            msg = (
-                f"The system keyring does not delete the entry {name!r}. Delete it in the keyring's own app."
-            )
+            msg = f"The system keyring does not delete the entry {name!r}. Delete it in the keyring's app."
             raise StoreUnavailable(msg)
 
     def _place(self, name: str) -> str:
-        # A service of its own for each: on Windows, entries of one service move each other about.
-        return f"{self._service}/{name}"
+        # Each entry has its own service: on Windows, the entries of one service replace each other.
+        return f"{self._app}/{name}"
 
 
 def secure_backend(*, allow_insecure: bool) -> Backend:
     """Return the backend that the keyring library has chosen, if it keeps secrets.
 
     Raises:
-        StoreUnavailable: It does not. The message says what to install.
+        StoreUnavailable: None of them does. The message says how to get one.
     """
     found = _asked(_candidates)
     fit = found if allow_insecure else _asked(lambda: [backend for backend in found if _is_secure(backend)])
@@ -127,7 +142,7 @@ def secure_backend(*, allow_insecure: bool) -> Backend:
     install = _LINUX if sys.platform.startswith("linux") else "use the keyring of this system"
     msg = (
         f"No system keyring keeps secrets here (found: {names}): {install}, or keep sessions in a FileStore,"
-        " encrypted by an EncryptedStore. KeyringStore(..., allow_insecure=True) accepts any."
+        " encrypted by an EncryptedStore. KeyringStore(..., allow_insecure=True) accepts any keyring."
     )
     raise StoreUnavailable(msg)
 
@@ -155,13 +170,13 @@ def _spare(name: str) -> str:
 
 
 def _asked(action: Callable[[], T]) -> T:
-    """Let no error of a backend out: it may hold what was to be stored."""
+    """Call a backend, and replace its errors: their messages may hold the text that was to be saved."""
     try:
         return action()
-    except Exception as error:  # noqa: BLE001 - backends raise what the system below them raises
+    except Exception as error:  # noqa: BLE001 - backends raise the errors of the system below them
         kinds = [kind.__name__ for kind in type(error).__mro__]
     if _LOCKED.intersection(kinds):
         msg = "The system keyring is locked. Unlock it, then try again, or keep sessions in a FileStore."
         raise StoreLocked(msg)
-    msg = f"The system keyring failed ({kinds[0]}). Check that its service runs in this session of the user."
+    msg = f"The system keyring failed ({kinds[0]}). Check that its service runs in the user's session."
     raise StoreUnavailable(msg)

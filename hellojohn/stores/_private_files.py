@@ -1,29 +1,31 @@
-"""Files and folders that nobody else can reach: opened, checked and replaced. Knows no store and no lock.
+"""Files and folders that only their owner can reach: opened, checked, replaced. Knows no store and no lock.
 
-On Windows the profile's access lists keep others out, so owner and mode are checked on POSIX only.
+On Windows, the access lists of the user's profile protect them, so owner and mode are checked on POSIX only.
 """
 
-import contextlib
 import errno
 import os
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from hellojohn._errors import StoreError, StoreLocked, StoreUnavailable
 from hellojohn._secret import Secret
 
-_OPEN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+P = ParamSpec("P")
 T = TypeVar("T")
 
+_OPEN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+_OTHERS = 0o077
 _PATIENCE = 50
 _SHARING_ERRORS = {5, 32}  # Windows: a virus scanner or a reader has the file open for a moment
-# What file systems answer that cannot sync folders, such as those of a network.
-_NO_NOTION = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP}
+# The answers of file systems that cannot sync folders, such as network file systems.
+_CANNOT_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP}
 _FIXES = {
     errno.ENOSPC: "Free some space",
     errno.EDQUOT: "Free some space",
@@ -32,9 +34,133 @@ _FIXES = {
     errno.EPERM: "Give this user the folder (chown, chmod 700), or give the store another path",
     errno.ENOTDIR: "Move away the file that is in the folder's place, or give the store another path",
     errno.EEXIST: "Move away the file that is in the folder's place, or give the store another path",
-    errno.ELOOP: "Replace the symbolic link by what it points to, or give the store the real path",
+    errno.ELOOP: "Replace the symbolic link by its target, or give the store the real path",
     errno.EISDIR: "Move away the folder that is in the file's place",
 }
+# The errors for a path of the wrong kind, by the kind that was expected, or for a link.
+_WRONG_KIND = {
+    stat.S_IFLNK: (errno.ELOOP, "it is a symbolic link"),
+    stat.S_IFDIR: (errno.ENOTDIR, "it is not a folder"),
+    stat.S_IFREG: (errno.EISDIR, "it is not a regular file"),
+}
+
+
+class PrivateFolder:
+    """A folder for private files.
+
+    Attributes:
+        path: The folder.
+        allow_insecure: Whether files and folders that other users can reach are accepted.
+    """
+
+    def __init__(self, path: Path, *, allow_insecure: bool = False) -> None:
+        """Note the folder; nothing is read or written yet."""
+        self.path = path
+        self.allow_insecure = allow_insecure
+
+    def make(self) -> None:
+        """Create the folder and its missing parents for this user alone; check it if it exists."""
+        try:
+            self.check()
+        except FileNotFoundError:
+            self._create()
+            self.check()
+
+    def check(self) -> None:
+        """Refuse a folder that is a link, or that others can reach.
+
+        Raises:
+            FileNotFoundError: The folder does not exist.
+            OSError: It is a link, or not a folder.
+            StoreUnavailable: Others can reach it.
+        """
+        self._check(self.path.lstat(), self.path, stat.S_IFDIR)
+
+    def exists(self) -> bool:
+        """Return whether the folder is there; check it if it is."""
+        try:
+            self.check()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def open(self, file: Path, flags: int) -> int:
+        """Open a regular file of this user, without following a link; create it 0600 with ``os.O_CREAT``."""
+        descriptor = patiently(os.open, file, flags | _OPEN, 0o600)
+        try:
+            self._check(os.fstat(descriptor), file, stat.S_IFREG)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def write_new(self, file: Path, text: Secret) -> None:
+        """Write a file that must not exist yet, and sync it to the disk.
+
+        Raises:
+            StoreLocked: Another file has taken its place: another holder has the lock as well.
+        """
+        with os.fdopen(self.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as opened:
+            opened.write(text.reveal().encode())
+            opened.flush()
+            os.fsync(opened.fileno())
+            if not os.path.samestat(file.lstat(), os.fstat(opened.fileno())):
+                msg = f"The lock of {file} was lost: its file was removed, or the file system keeps no locks."
+                raise StoreLocked(msg)
+
+    def permissions(self) -> str:
+        """Say in words who can reach the folder and its files. It refuses nothing and changes nothing."""
+        if sys.platform == "win32":
+            return "the access lists of the user's profile"
+        try:
+            modes = {_mode(file) for file in self.path.iterdir()}
+            return f"folder {_mode(self.path)}, files {', '.join(sorted(filter(None, modes))) or 'none yet'}"
+        except FileNotFoundError:
+            return "not created yet"
+        except OSError as error:
+            return f"unknown ({error.strerror})"
+
+    def _create(self) -> None:
+        missing = [parent for parent in (self.path, *self.path.parents) if not os.path.lexists(parent)]
+        for parent in reversed(missing):
+            with suppress(FileExistsError):
+                parent.mkdir(mode=0o700)
+            with suppress(PermissionError):  # a parent may allow entering and not reading
+                sync_folder(parent.parent)
+
+    def _check(self, status: os.stat_result, path: Path, kind: int) -> None:
+        if stat.S_IFMT(status.st_mode) != kind:
+            raise OSError(*_WRONG_KIND[stat.S_IFLNK if stat.S_ISLNK(status.st_mode) else kind])
+        if sys.platform == "win32" or self.allow_insecure:
+            return
+        if status.st_uid != os.geteuid():
+            msg = f"{path} belongs to another user. Take it over with chown, or give the store another path."
+            raise StoreUnavailable(msg)
+        if status.st_mode & _OTHERS:
+            mode = "700" if kind == stat.S_IFDIR else "600"
+            msg = f"Others can reach {path}. Run: chmod {mode} {path}"
+            raise StoreUnavailable(msg)
+
+
+def keeps_modes(folder: Path) -> bool:
+    """Return whether ``folder``, or the folder that it will be created in, keeps the modes of new files.
+
+    Drives of other systems (exFAT, SMB, Windows drives in WSL) often do not: everything there is open to all
+    users, and chmod does nothing.
+
+    Raises:
+        OSError: Nothing can be created there.
+    """
+    if sys.platform == "win32":
+        return True
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if existing == folder and not folder.stat().st_mode & _OTHERS:
+        return True
+    probe = tempfile.mkdtemp(prefix=".hellojohn-", dir=existing)
+    try:
+        return not Path(probe).lstat().st_mode & _OTHERS
+    finally:
+        Path(probe).rmdir()
 
 
 @contextmanager
@@ -50,111 +176,33 @@ def explained(action: str, path: Path) -> Generator[None]:
         raise StoreUnavailable(msg) from error
 
 
-def make_private_folder(folder: Path) -> None:
-    """Create ``folder`` and its missing parents for this user alone; check it when it exists."""
-    missing = [parent for parent in (folder, *folder.parents) if not os.path.lexists(parent)]
-    for parent in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            parent.mkdir(mode=0o700)
-        with contextlib.suppress(PermissionError):  # a parent may allow entering and not reading
-            sync_folder(parent.parent)
-    check_private_folder(folder)
-
-
-def check_private_folder(folder: Path) -> None:
-    """Refuse a folder that is a link, or that others can reach."""
-    status = folder.lstat()
-    if stat.S_ISLNK(status.st_mode):
-        raise OSError(errno.ELOOP, "it is a symbolic link")
-    if not stat.S_ISDIR(status.st_mode):
-        raise OSError(errno.ENOTDIR, "it is no folder")
-    _check_private(status, folder, "700")
-
-
-def open_private(path: Path, flags: int) -> int:
-    """Open a regular file of this user's, without following a link; create it 0600 with ``os.O_CREAT``."""
-    descriptor = os.open(path, flags | _OPEN, 0o600)
-    try:
-        status = os.fstat(descriptor)
-        _check_regular(status)
-        _check_private(status, path, "600")
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def write_new(path: Path, text: Secret) -> None:
-    """Write a file that must not exist yet, down to the disk.
-
-    Raises:
-        StoreLocked: Another file is there by now: somebody else has the lock as well.
-    """
-    with os.fdopen(open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-        file.write(text.reveal().encode())
-        file.flush()
-        os.fsync(file.fileno())
-        if not os.path.samestat(path.lstat(), os.fstat(file.fileno())):
-            msg = f"The lock of {path} was lost: its file was removed, or the file system keeps no locks."
-            raise StoreLocked(msg)
-
-
-def patiently(action: Callable[[], T]) -> T:
-    """Open, rename or remove a file, waiting while somebody on Windows has it open for a moment."""
+def patiently(action: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """Open, rename or remove a file; wait while another program on Windows has it open for a moment."""
     for _ in range(_PATIENCE):
         try:
-            return action()
+            return action(*arguments, **options)
         except PermissionError as error:
             if getattr(error, "winerror", None) not in _SHARING_ERRORS:
                 raise
         time.sleep(0.01)
-    return action()
+    return action(*arguments, **options)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make creations, renames and removals in ``folder`` last through a power cut."""
+    """Make creations, renames and removals in ``folder`` survive a power cut."""
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in _NO_NOTION:
+        if error.errno not in _CANNOT_SYNC:
             raise
     finally:
         os.close(descriptor)
 
 
-def permissions(folder: Path) -> str:
-    """Say in words who can reach ``folder`` and the files in it. It refuses nothing and changes nothing."""
-    if sys.platform == "win32":
-        return "the access lists of the user's profile"
-    try:
-        modes = {_mode(file) for file in folder.iterdir()}
-        return f"folder {_mode(folder)}, files {', '.join(sorted(filter(None, modes))) or 'none yet'}"
-    except FileNotFoundError:
-        return "not created yet"
-    except OSError as error:
-        return f"unknown ({error.strerror})"
-
-
 def _mode(path: Path) -> str:
-    with contextlib.suppress(FileNotFoundError):
+    with suppress(FileNotFoundError):
         return f"{stat.S_IMODE(path.lstat().st_mode):04o}"
     return ""
-
-
-def _check_regular(status: os.stat_result) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EISDIR, "it is no regular file")
-
-
-def _check_private(status: os.stat_result, path: Path, mode: str) -> None:
-    if sys.platform == "win32":
-        return
-    if status.st_uid != os.geteuid():
-        msg = f"{path} belongs to another user. Take it over with chown, or give the store another path."
-        raise StoreUnavailable(msg)
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        msg = f"Others can reach {path}. Run: chmod {mode} {path}"
-        raise StoreUnavailable(msg)

@@ -51,7 +51,7 @@ class TokenStore(Protocol):
     - ``save(key, text, *, expires_in=None)``: the seconds after which the text is worthless. A store that
       can expire texts does so then. Without it, texts stay until they are replaced or deleted.
     - ``quarantine(key) -> str | None``: move the data under ``key`` to another place, and return a
-      description of that place; ``None`` if there was no data. The SDK calls it with the lock held, for data
+      description of that place; ``None`` if the key is unused. The SDK calls it with the lock held, for data
       that it cannot use. Without it, the SDK loads the text and saves it under the next free key
       ``key.corrupt-N``. A store whose ``load`` raises ``StoreCorrupt`` therefore needs this method.
     - ``lease``: the seconds for which a killed holder keeps a lock. Without it, a lock ends with its holder.

@@ -18,7 +18,7 @@ class RedisLock:
     """The lock of one caller, and the value under it (a ``LockedValue``).
 
     Attributes:
-        token: What the server keeps as the lock while this caller holds it.
+        token: The text that the server keeps as the lock while this caller holds it.
     """
 
     def __init__(self, record: RedisRecord, key: str) -> None:

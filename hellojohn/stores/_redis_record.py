@@ -70,7 +70,7 @@ class RedisRecord:
         self._server = server
 
     def load(self) -> str | None:
-        """Return the text, or ``None`` when there is none or it has expired.
+        """Return the text, or ``None`` if it is missing or has expired.
 
         Raises:
             StoreCorrupt: The data is not a text that was saved here.

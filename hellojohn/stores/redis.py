@@ -4,11 +4,11 @@ import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import cast
+from typing import NoReturn, cast
 
 from hellojohn._errors import ConfigurationError, StoreUnavailable
 from hellojohn._secret import Secret
-from hellojohn.stores._checks import is_seconds
+from hellojohn.stores._checks import is_seconds, uncopyable
 from hellojohn.stores._lock_registry import HeldLocks
 from hellojohn.stores._protocol import LockedValue
 from hellojohn.stores._redis_facts import address_of, server_facts
@@ -51,7 +51,7 @@ class RedisStore:
         self._client = client
         self._prefix = prefix
         self._lease = lease
-        self._held = HeldLocks()
+        self._held = HeldLocks[RedisLock]()
 
     @property
     def lease(self) -> float:
@@ -62,8 +62,12 @@ class RedisStore:
         """Show the prefix."""
         return f"RedisStore(prefix={getattr(self, '_prefix', None)!r})"
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to pickle and to copy."""
+        raise uncopyable(self, "its client holds connections; make another one in each process")
+
     def load(self, key: str) -> str | None:
-        """Return the text last saved under ``key``, or ``None`` when there is none or it has expired.
+        """Return the text last saved under ``key``, or ``None`` if it is missing or has expired.
 
         Raises:
             StoreCorrupt: The data is not a text that was saved here.
@@ -108,7 +112,7 @@ class RedisStore:
         lock = RedisLock(self._record(key), key)
         lock.acquire(timeout)
         try:
-            with self._held.noted(key, lock.token):
+            with self._held.noted(key, lock):
                 yield lock
         finally:
             self._release(lock, key)
@@ -149,7 +153,8 @@ class RedisStore:
         return RedisRecord(self._server, f"{self._prefix}{{{tag}}}", self._lease)
 
     def _token(self, key: str) -> str:
-        return self._held.token(key) or ""
+        lock = self._held.find(key)
+        return lock.token if lock else ""
 
     def _release(self, lock: RedisLock, key: str) -> None:
         try:

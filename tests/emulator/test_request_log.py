@@ -62,7 +62,7 @@ def test_a_wrong_key_is_a_mistake_of_the_caller(caller, lines):
     assert lines[-1].status == 401
 
 
-@pytest.mark.parametrize("api", ["v2", "v3", None])
+@pytest.mark.parametrize("api", ["v3", None])
 def test_an_api_that_it_does_not_speak_is_refused(api):
     """The error names the APIs that there are."""
     with pytest.raises(ConfigurationError, match="v1"):

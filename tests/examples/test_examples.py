@@ -1,4 +1,4 @@
-"""The examples run as a reader runs them: alone, without arguments or settings."""
+"""The examples run as a reader runs them: as programs, without arguments or settings."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ Signed in as demo@example.com: the API answers with status 200
 Two hours later: the API answers with status 200; refreshes so far: 1
 The service is down: please try again in 60 s; you are still signed in
 It is back: the API answers with status 200
-A month later: please sign in again (the session is over: expired)
+A month later: please sign in again (the session has ended: expired)
 """
 
 ASYNC_APP = """\
@@ -47,14 +47,14 @@ def _run(name, folder):
     return ended.stdout
 
 
-def test_the_quickstart_tells_its_story(tmp_path):
-    """The first thing that a reader runs works at once and leaves nothing behind."""
+def test_quickstart_prints_its_story(tmp_path):
+    """The first program that a reader runs works at once and leaves nothing behind."""
     assert _run("quickstart.py", tmp_path) == QUICKSTART
 
 
-def test_the_async_app_refreshes_once_and_signs_in_again(tmp_path):
-    """Fifty calls at once cost one refresh, and the session's end costs a sign-in, not the app."""
+def test_async_app_refreshes_once_and_signs_in_again(tmp_path):
+    """Fifty calls at once cause one refresh, and the app survives the end of its session."""
     lines = [line.rstrip() for line in _run("async_app.py", tmp_path).splitlines()]
     assert lines.count("- TOKEN_REFRESHED") == 1
-    lines.remove("- TOKEN_REFRESHED")  # nobody waits for that event, so its place among the lines may vary
+    lines.remove("- TOKEN_REFRESHED")  # a callback may print it before or after the next line
     assert lines == ASYNC_APP.splitlines()

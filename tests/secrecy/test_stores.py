@@ -178,7 +178,7 @@ def test_the_memory_store_shows_nothing_by_itself(method):
     """A store may be called by anybody: its own frames and errors are ours as well."""
     store = Trouble(StoreUnavailable)
     store.save("key", f"{ACCESS} {REFRESH}")
-    store._inherited.add("key")
+    store._current().inherited.add("key")
     with pytest.raises(HelloJohnError) as caught:
         store.save("key", f"{ACCESS} {REFRESH}")
     assert exposed_by(caught.value) == []

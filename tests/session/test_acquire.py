@@ -394,7 +394,9 @@ def test_without_background_refresh_stale_tokens_stay() -> None:
 @pytest.mark.parametrize("background", [True, False])
 def test_session_in_use_does_not_idle_out(background: bool) -> None:
     """With a known idle timeout, a session in use is refreshed when half of it has passed."""
-    bench = Bench(*[tokens(number) for number in range(2, 20)], idle_timeout="4m", background_refresh=background)
+    bench = Bench(
+        *[tokens(number) for number in range(2, 20)], idle_timeout="4m", background_refresh=background
+    )
     bench.put(a_record())
     for minute in range(1, 16):
         bench.time.at(60 * minute)

@@ -64,7 +64,7 @@ def test_unsubscribed_callback_is_not_called(events: Events) -> None:
     """A callback is not called after its subscription has ended, also not for an event queued before."""
     seen: list[str] = []
     entered, release = threading.Event(), threading.Event()
-    events.on(lambda it: (entered.set(), release.wait(20)) and None)
+    events.on(lambda it: None if entered.set() else (release.wait(20), None)[1])
     stop = events.on(lambda it: seen.append(it.account))
     events.emit(event("a"))
     events.deliver()

@@ -22,9 +22,7 @@ def snapshot(*, idle: float | None = None, background: bool = True, **changes: o
     return TokenSnapshot(a_record(**changes), idle_timeout=idle, background=background)
 
 
-@pytest.mark.parametrize(
-    ("ttl", "expiring"), [(HOUR, HOUR - 30), (300.0, 270.0), (100.0, 90.0), (10.0, 9.0)]
-)
+@pytest.mark.parametrize(("ttl", "expiring"), [(HOUR, HOUR - 30), (300.0, 270.0), (100.0, 90.0), (10.0, 9.0)])
 def test_expiring_window(ttl: float, expiring: float) -> None:
     """A token expires in its last tenth, at most 30 seconds."""
     it = snapshot(ttl=ttl)
@@ -87,9 +85,7 @@ def test_end_of_a_clock_without_time_is_none() -> None:
     assert snapshot(client_ends_at=LAST_MOMENT).over_at == math.inf
 
 
-@pytest.mark.parametrize(
-    ("life", "notice"), [(30 * DAY, 29 * DAY), (10 * DAY, 9 * DAY), (HOUR, 0.9 * HOUR)]
-)
+@pytest.mark.parametrize(("life", "notice"), [(30 * DAY, 29 * DAY), (10 * DAY, 9 * DAY), (HOUR, 0.9 * HOUR)])
 def test_notice_of_the_end(life: float, notice: float) -> None:
     """The end is near in the last tenth of a session, at most a day."""
     it = snapshot(server_ends_at=START + life)
@@ -142,7 +138,7 @@ def test_watched_snapshot_is_never_used_unseen() -> None:
     end=st.none() | st.floats(0, LAST_MOMENT),
     background=st.booleans(),
 )
-def test_hot_path_agrees_with_the_table(
+def test_hot_path_agrees_with_the_table(  # noqa: PLR0917
     ttl: float, refreshed: float, now: float, idle: float | None, end: float | None, background: bool
 ) -> None:
     """What the hot path sends without asking is fresh, or stale where nothing refreshes in the background."""

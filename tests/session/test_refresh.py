@@ -23,8 +23,8 @@ from tests.session.bench import (
     KEY,
     LOST,
     NOT_SENT,
-    START,
     STALE,
+    START,
     TTL,
     Bench,
     Gate,
@@ -105,7 +105,7 @@ def test_another_session_is_adopted_with_an_event() -> None:
 
 
 def test_replaced_while_the_service_is_asked() -> None:
-    """A pair that arrives after another process has signed in is signed out, and the other session is used."""
+    """A pair that arrives after another process has signed in is signed out; the other session is used."""
     bench = expired_token()
     bench.service.steps.append(lambda: (bench.put(another_session()), tokens(2))[1])
     assert bench.token() == "at_b"
@@ -113,6 +113,31 @@ def test_replaced_while_the_service_is_asked() -> None:
     assert bench.session_record().sign_in_id == "second"
     assert bench.service.signed_out == ["rt_2"]
     assert bench.seen() == ["SESSION_REPLACED"]
+
+
+def test_store_that_lost_a_write() -> None:
+    """A store that was restored to an older state does not make a replaced refresh token come back."""
+    bench = expired_token(tokens(2), tokens(3))
+    bench.token()
+    bench.put(a_record())
+    bench.time.at(3 * TTL)
+    assert bench.token() == "at_3"
+    assert bench.service.refreshed == ["rt_1", "rt_2"]
+    assert bench.session_record().generation == 3
+
+
+def test_sign_in_after_a_sign_out_elsewhere_is_no_surprise() -> None:
+    """A user who is signed in by another process after the own session has ended is announced."""
+    bench = Bench()
+    bench.put(a_record())
+    bench.token()
+    bench.store.delete(KEY)
+    bench.time.at(EXPIRED)
+    with pytest.raises(SessionExpired):
+        bench.token()
+    bench.put(another_session())
+    assert bench.token() == "at_b"
+    assert bench.seen() == ["SESSION_EXPIRED:signed_out", "SESSION_REPLACED"]
 
 
 def test_signed_out_elsewhere_before_the_refresh() -> None:

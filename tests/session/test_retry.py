@@ -19,7 +19,9 @@ def attempts(*outcomes: Outcome, left: float = 1_000.0, wanted: bool = True) -> 
     return Attempts(lambda: script.pop(0), left=lambda: left, wanted=lambda: wanted), []
 
 
-def run(*outcomes: Outcome, left: float = 1_000.0, wanted: bool = True) -> tuple[Outcome, list[float], Attempts]:
+def run(
+    *outcomes: Outcome, left: float = 1_000.0, wanted: bool = True
+) -> tuple[Outcome, list[float], Attempts]:
     """Run attempts; return the final outcome, the pauses and the attempts."""
     made, slept = attempts(*outcomes, left=left, wanted=wanted)
     return Retrier(Timing(sleep=slept.append)).run(made), slept, made

@@ -45,7 +45,9 @@ def test_other_exceptions_become_store_errors() -> None:
     def broken() -> None:
         raise ValueError("rt_secret")
 
-    with pytest.raises(StoreUnavailable, match=r"load\(\) raised ValueError \(test_storage.py:\d+\)") as caught:
+    with pytest.raises(
+        StoreUnavailable, match=r"load\(\) raised ValueError \(test_storage.py:\d+\)"
+    ) as caught:
         guarded("load", broken)
     assert "rt_secret" not in str(caught.value)
     assert caught.value.__cause__ is caught.value.__context__ is None
@@ -58,7 +60,9 @@ def test_store_error_with_a_token_is_replaced() -> None:
     assert "rt_1" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("lease", "refresh", "wait"), [(30.0, 20.0, 35.0), (15.0, 10.0, 20.0), (3.0, 2.0, 8.0)])
+@pytest.mark.parametrize(
+    ("lease", "refresh", "wait"), [(30.0, 20.0, 35.0), (15.0, 10.0, 20.0), (3.0, 2.0, 8.0)]
+)
 def test_times_of_a_lease(lease: float, refresh: float, wait: float) -> None:
     """A refresh ends well before the lease, and waiting for the lock outlasts a dead holder's lease."""
     it = storage(LeasedStore(lease=lease))

@@ -5,6 +5,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -148,9 +149,24 @@ def test_job_of_an_interrupted_caller_runs_at_the_end(jobs: Jobs) -> None:
     jobs.wait_for(1)
 
 
+def test_job_that_raises_costs_no_thread(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
+    """A job that raises anything is logged, and its thread goes on with the next one."""
+
+    def fail() -> None:
+        raise SystemExit("rt_secret")
+
+    for _ in range(SIGN_IN_THREADS + 1):
+        jobs.workers.submit(Job(fail, Lane.SIGN_IN, must_finish=True))
+    jobs.end.set()
+    jobs.submit(Lane.SIGN_IN)
+    jobs.wait_for(1)
+    jobs.workers.finish()
+    assert "raised SystemExit" in caplog.text
+    assert "rt_secret" not in caplog.text
+
+
 def test_resting_thread_keeps_nothing_in_memory(jobs: Jobs) -> None:
     """A thread without work does not hold the job that it ran last."""
-    import weakref
 
     class Account:
         """Something that a job refers to."""
@@ -183,7 +199,9 @@ _CLIENT = """
 
 def test_sign_out_in_a_finalizer_at_exit_ends() -> None:
     """A sign-out in a ``__del__`` that runs while the interpreter ends does not hang."""
-    script = _CLIENT + """
+    script = (
+        _CLIENT
+        + """
     class App:
         def __del__(self):
             try:
@@ -193,6 +211,7 @@ def test_sign_out_in_a_finalizer_at_exit_ends() -> None:
     import builtins
     builtins.app = App()
     """
+    )
     done = run_script(script)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(("result", "error ServiceUnavailable")), done.stdout

@@ -1,24 +1,39 @@
-"""Keyring backends for tests: in memory, with the limits and the habits of real ones."""
+"""A keyring backend in memory, with the limits and the habits of real ones."""
 
 import time
 
 import keyring.errors
 
+SECRET_SERVICE = "keyring.backends.SecretService"
+WINDOWS = "keyring.backends.Windows"
+MACOS = "keyring.backends.macOS"
+PLAIN = "keyrings.alt.file"
+COMPANY = "company.keyring"
+
 
 class Killed(BaseException):
-    """The process was killed here, as far as the store can tell."""
+    """Stands for a process that is killed at this point."""
 
 
 class Vault:
-    """Entries in memory, replaced in one step; ``die_at`` counts the calls until one fails."""
+    """Entries in memory. Make it with ``vault``.
 
-    priority = 5
+    Attributes:
+        entries: The texts by service and name.
+        calls: The calls in order: ``get``, ``set``, ``delete``, and ``add`` on macOS.
+        die_at: The number of calls until one raises ``error``; never if negative.
+        failing: The beginning of the calls that always raise ``error``, or ``None``.
+    """
+
     largest = 1_000_000
+    deletes_first = False
+    priority: float = 5
 
     def __init__(self) -> None:
         self.entries: dict[tuple[str, str], str] = {}
         self.calls: list[str] = []
         self.die_at = -1
+        self.failing: str | None = None
         self.error: BaseException = Killed()
 
     def get_password(self, service, username):
@@ -27,11 +42,15 @@ class Vault:
         return self.entries.get((service, username))
 
     def set_password(self, service, username, password):
-        """Write an entry, if it is not too long."""
+        """Write an entry, unless it is too long."""
         self._count("set")
         if len(password.encode("utf-16-le")) > self.largest:
             raise OSError(1783, "CredWrite", "The stub received bad data.")
-        self._replace((service, username), password)
+        if self.deletes_first:
+            self.entries.pop((service, username), None)
+            time.sleep(0)
+            self._count("add")
+        self.entries[service, username] = password
 
     def delete_password(self, service, username):
         """Remove an entry, or raise as real backends do."""
@@ -39,55 +58,27 @@ class Vault:
         if self.entries.pop((service, username), None) is None:
             raise keyring.errors.PasswordDeleteError(service)
 
-    def _replace(self, place, password):
-        self.entries[place] = password
-
     def _count(self, call: str) -> None:
-        if self.die_at == 0:
+        if self.die_at == 0 or (self.failing is not None and call.startswith(self.failing)):
             raise self.error
         self.die_at -= 1
         self.calls.append(call)
 
 
-class SecretService(Vault):
-    """Takes long entries."""
+def vault(module: str = SECRET_SERVICE, base: type = Vault, **habits: object) -> Vault:
+    """Return a vault whose class comes from ``module``, with the habits of the backend there.
 
-    __module__ = "keyring.backends.SecretService"
-
-
-class WinVault(Vault):
-    """Takes 2,560 bytes of UTF-16 an entry."""
-
-    __module__ = "keyring.backends.Windows"
-    largest = 2560
-
-
-class Keychain(Vault):
-    """Deletes an entry before it writes the new one, as macOS does."""
-
-    __module__ = "keyring.backends.macOS"
-
-    def _replace(self, place, password):
-        self.entries.pop(place, None)
-        time.sleep(0)
-        self._count("add")
-        self.entries[place] = password
+    Args:
+        module: Where the store thinks that the backend comes from.
+        base: The class to derive from, for backends that derive from others.
+        habits: Attributes of the class, such as ``largest``.
+    """
+    known = {WINDOWS: {"largest": 2560}, MACOS: {"deletes_first": True}}
+    return type("Keyring", (base,), {"__module__": module, **known.get(module, {}), **habits})()
 
 
-class PlaintextKeyring(Vault):
-    """Keeps a plain file."""
-
-    __module__ = "keyrings.alt.file"
-    priority = 5
-
-
-class Failing(Vault):
-    """Raises the error it is given."""
-
-    def __init__(self, error: Exception, *, only: str = "") -> None:
-        super().__init__()
-        self.error, self.only = error, only
-
-    def _count(self, call: str) -> None:
-        if call.startswith(self.only):
-            raise self.error
+def failing(error: BaseException, call: str = "") -> Vault:
+    """Return a vault whose calls raise ``error``, all of them or those that begin with ``call``."""
+    backend = vault()
+    backend.error, backend.failing = error, call
+    return backend

@@ -10,13 +10,13 @@ PATIENCE = 20.0
 
 
 def in_forked_child(action: Callable[[], str]) -> str:
-    """Return what ``action`` returns, or the name of the error it raises, in a forked child.
+    """Return the result of ``action`` in a forked child, or the name and the message of its error.
 
     A child that hangs is killed, and fails the test.
     """
     outcome, child_end = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is what is tested
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking beside threads is under test
         pid = os.fork()
     if pid == 0:
         try:

@@ -1,15 +1,17 @@
-"""What makes a store in a child process: apart from the tests, whose imports a child can do without."""
+"""Functions that make a store in a child process. Few imports, because each child loads this module."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
-from hellojohn.stores import EncryptedStore, FileStore, RedisStore
+from hellojohn.stores import EncryptedStore, FileStore, KeyringStore, RedisStore
 
 LEASE = 2.0
 
 
 class FourMethods:
-    """What the protocol asks for and no more, as a user may write it."""
+    """The four methods of the protocol and nothing else, as a user may write a store."""
 
     def __init__(self, path: Path) -> None:
         self._files = FileStore(path)
@@ -26,14 +28,24 @@ class FourMethods:
         """Delete."""
         self._files.delete(key)
 
-    def lock(self, key: str, timeout: float) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self, key: str, timeout: float) -> Generator[None]:
         """Lock."""
-        return self._files.lock(key, timeout)
+        with self._files.lock(key, timeout):
+            yield
 
 
-def encrypted_file(path: Path, key: bytes) -> EncryptedStore:
+def encrypted_file(path: Path, key: bytes | str) -> EncryptedStore:
     """Return an encrypted store of ``path``."""
     return EncryptedStore(FileStore(path), key)
+
+
+def with_keyring(app: str, home: str) -> KeyringStore:
+    """Return a keyring store with its locks in ``home``, on the backend that the library chooses."""
+    import pwd  # noqa: PLC0415 - not on Windows
+
+    pwd.getpwuid = lambda uid: SimpleNamespace(pw_dir=home)
+    return KeyringStore(app)
 
 
 def with_redis(socket: str, prefix: str) -> RedisStore:

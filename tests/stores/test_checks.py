@@ -1,6 +1,8 @@
-"""What looks like a token store, and what does not: said where it is handed over."""
+"""Stores and their arguments are checked where they are handed over."""
 
+import copy
 import math
+import pickle
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -8,7 +10,7 @@ import pytest
 
 from hellojohn import HelloJohn
 from hellojohn._errors import ConfigurationError
-from hellojohn.stores import EncryptedStore, FileStore, MemoryStore
+from hellojohn.stores import EncryptedStore, FileStore, KeyringStore, MemoryStore, RedisStore, default_store
 from hellojohn.stores._checks import check_store
 
 
@@ -21,8 +23,8 @@ def leasing(lease: object) -> SimpleNamespace:
 @pytest.mark.parametrize(
     "lease", [timedelta(seconds=30), "30", math.nan, math.inf, -1, 0, True, [], print], ids=repr
 )
-def test_a_lease_that_is_no_time_is_a_configuration_error(lease):
-    """Otherwise the first refresh fails, or counts with a lock that never ends."""
+def test_a_lease_that_is_not_a_time_is_refused(lease):
+    """Otherwise the first refresh fails, or relies on a lock that never ends."""
     message = r"store must be a TokenStore.*its lease is a number of seconds, such as 30\.0, or None, not"
     with pytest.raises(ConfigurationError, match=message):
         check_store(leasing(lease))
@@ -33,14 +35,56 @@ def test_a_lease_that_is_no_time_is_a_configuration_error(lease):
 
 
 @pytest.mark.parametrize("lease", [None, 30, 0.5])
-def test_a_lease_or_none_is_accepted_and_seen_through_encryption(lease):
-    """It belongs to the store that locks."""
+def test_a_lease_shows_through_encryption(lease):
+    """The lease belongs to the inner store, which locks."""
     store = leasing(lease)
     assert check_store(store) is store
     assert check_store(EncryptedStore(store, b"k" * 32)).lease == lease
 
 
 def test_a_store_without_a_lease_is_accepted(tmp_path):
-    """It is one of the optional parts."""
+    """The lease is an optional part."""
     for store in (MemoryStore(), FileStore(tmp_path)):
         assert check_store(store) is store
+
+
+_APPS = {
+    "FileStore": lambda app: FileStore(app=app),
+    "KeyringStore": KeyringStore,
+    "default_store": default_store,
+}
+
+
+@pytest.mark.parametrize("make", _APPS.values(), ids=_APPS)
+@pytest.mark.parametrize(
+    "app", ["", " ", ".", "..", "../other", "a/b", "a\\b", "a\0b", "a\nb", "\u200d", None, 5]
+)
+def test_an_app_that_is_not_a_name_is_refused(make, app):
+    """Apps without a name would share their sessions, and a path may lead anywhere."""
+    with pytest.raises(ConfigurationError, match="app is the app's name"):
+        make(app)
+
+
+@pytest.mark.parametrize("make", _APPS.values(), ids=_APPS)
+@pytest.mark.parametrize(
+    "app", ["my-app", "com.example.app", "\u0645\u06cc\u200c\u062e", "a\u00a0b", "\u65e5\u672c"]
+)
+def test_an_app_may_have_a_name_in_any_script(make, app):
+    """Persian and Hindi names need invisible joiners."""
+    assert make(app)
+
+
+@pytest.mark.parametrize("copying", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize("kind", ["memory", "file", "keyring", "redis", "encrypted"])
+def test_a_store_says_why_it_is_not_copied(copying, kind, tmp_path):
+    """The sentence names the store and what to do instead."""
+    store = {
+        "memory": MemoryStore,
+        "file": lambda: FileStore(tmp_path),
+        "keyring": lambda: KeyringStore("app"),
+        "redis": lambda: RedisStore(SimpleNamespace(execute_command=print)),
+        "encrypted": lambda: EncryptedStore(MemoryStore(), b"k" * 32),
+    }[kind]()
+    message = rf"^A {type(store).__name__} cannot be pickled or copied: .*(make another|use a FileStore)"
+    with pytest.raises(TypeError, match=message):
+        copying(store)

@@ -1,6 +1,5 @@
-"""``describe``: the facts that each store tells to the doctor, and no secret among them."""
+"""``describe``: the facts about each store for the doctor, without a secret."""
 
-import keyring.core
 import pytest
 import redis
 import valkey as valkey_py
@@ -8,21 +7,15 @@ import valkey as valkey_py
 from hellojohn._errors import StoreUnavailable
 from hellojohn.stores import EncryptedStore, FileStore, KeyringStore, MemoryStore, RedisStore
 from hellojohn.stores._redis_facts import server_facts
-from tests.stores import backends
+from tests.stores.backends import PLAIN, vault
+from tests.stores.fakes import FakeClient
 from tests.stores.recipes import FourMethods
 
 KEY = b"k" * 32
 
 
-@pytest.fixture
-def use(monkeypatch, tmp_path):
-    """Return what makes a backend the keyring; keep the locks in the test's folder."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    return lambda backend: monkeypatch.setattr(keyring.core, "_keyring_backend", backend)
-
-
-def test_memory_says_that_it_ends():
-    """Who wonders why users are signed out at each restart finds the reason."""
+def test_memory_says_that_sessions_end_with_the_process():
+    """It is the reason why users are signed out at each restart."""
     facts = MemoryStore().describe()
     assert facts["where"] == "this process's memory"
     assert "threads" in facts["lock"]
@@ -33,7 +26,7 @@ def test_memory_says_that_it_ends():
 
 
 def test_files_show_their_real_permissions(tmp_path):
-    """What the disk says, not what it should say."""
+    """They come from the disk."""
     store = FileStore(tmp_path / "sessions")
     assert store.describe()["permissions"] == "not created yet"
     store.path.mkdir(0o700)
@@ -42,7 +35,7 @@ def test_files_show_their_real_permissions(tmp_path):
     assert store.describe() == {
         "where": str(tmp_path / "sessions"),
         "permissions": "folder 0700, files 0600",
-        "lock": "a file beside each session's; the system frees it when its holder dies",
+        "lock": "a file beside each session; the system frees it when its holder dies",
         "encrypted": "no",
     }
     store._file("k").chmod(0o640)
@@ -51,13 +44,13 @@ def test_files_show_their_real_permissions(tmp_path):
     assert store.describe()["permissions"] == "folder 0755, files 0600, 0640"
 
 
-def test_a_folder_that_cannot_be_read_is_no_crash(tmp_path):
-    """A diagnosis goes on."""
+def test_a_folder_that_cannot_be_read_is_described(tmp_path):
+    """The doctor reports the rest."""
     (tmp_path / "file").touch()
     assert FileStore(tmp_path / "file").describe()["permissions"] == "unknown (Not a directory)"
 
 
-def test_a_file_that_goes_meanwhile_is_no_crash(tmp_path, monkeypatch):
+def test_a_file_that_is_removed_meanwhile_is_skipped(tmp_path, monkeypatch):
     """Another process may sign out between two looks at the folder."""
     store = FileStore(tmp_path)
     monkeypatch.setattr("pathlib.Path.iterdir", lambda folder: iter([folder / "gone"]))
@@ -73,28 +66,29 @@ def test_on_windows_the_profile_protects_files(tmp_path, monkeypatch):
 # The keyring
 
 
-def test_a_keyring_shows_its_backend(use, tmp_path):
-    """The user can look there, and a support person knows which keyring it is."""
-    use(backends.SecretService())
+def test_a_keyring_shows_its_backend(use, home):
+    """The user can look there, and the support knows which keyring it is."""
+    use(vault())
+    locks = home / ".local" / "state" / "hellojohn" / "locks"
     assert KeyringStore("app").describe() == {
-        "where": "the system keyring, service 'app'",
-        "backend": "keyring.backends.SecretService.SecretService",
-        "lock": f"a file in {tmp_path / 'hellojohn' / 'locks'}; the system frees it when its holder dies",
+        "where": "the system keyring, app 'app'",
+        "backend": "keyring.backends.SecretService.Keyring",
+        "lock": f"a file in {locks}; the system frees it when its holder dies",
         "encrypted": "by the keyring",
     }
 
 
 def test_a_plaintext_keyring_is_advised_against(use):
-    """Who has opted out once hears of it again."""
-    use(backends.PlaintextKeyring())
+    """The doctor repeats it for users who have opted out."""
+    use(vault(PLAIN))
     facts = KeyringStore("app", allow_insecure=True).describe()
     assert facts["encrypted"] == "no"
     assert "install a secure one" in facts["advice"]
 
 
 def test_without_a_keyring_it_says_what_to_install(use):
-    """The message of the store itself is the advice."""
-    use(backends.PlaintextKeyring())
+    """The message of the store is the advice."""
+    use(vault(PLAIN))
     with pytest.raises(StoreUnavailable, match="install"):
         KeyringStore("app").describe()
 
@@ -104,12 +98,12 @@ def test_without_a_keyring_it_says_what_to_install(use):
 
 @pytest.fixture(params=[redis.Redis, valkey_py.Valkey], ids=["redis-py", "valkey-py"])
 def client(request, own_valkey, clients):
-    """Return a client of either library on a server of the test's own."""
+    """Return a client of either library, on a server that the test may change."""
     return clients(request.param, unix_socket_path=str(own_valkey.unix_socket_path), db=3)
 
 
-def test_a_server_shows_its_version_its_place_and_what_it_keeps(client, own_valkey):
-    """Each setting that can cost sessions is there, with advice while it does."""
+def test_a_server_shows_its_version_place_and_persistence(client, own_valkey):
+    """Each setting that can lose sessions is there, with advice."""
     store = RedisStore(client, prefix="app:", lease=12)
     client.config_set("save", "3600 1")
     client.config_set("maxmemory-policy", "noeviction")
@@ -131,8 +125,8 @@ def test_a_server_shows_its_version_its_place_and_what_it_keeps(client, own_valk
     assert "advice" not in store.describe()
 
 
-def test_a_server_that_may_lose_sessions_is_advised_against(client):
-    """A policy matters once there is a limit; no persistence matters at once."""
+def test_a_server_that_may_lose_sessions_gets_advice(client):
+    """A policy matters once there is a limit; persistence matters at once."""
     store = RedisStore(client)
     client.config_set("save", "")
     client.config_set("maxmemory-policy", "volatile-lru")
@@ -144,7 +138,7 @@ def test_a_server_that_may_lose_sessions_is_advised_against(client):
 
 
 @pytest.mark.parametrize(
-    ("info", "save", "told"),
+    ("info", "save", "expected"),
     [
         (None, None, ("unknown", "unknown", "unknown, maxmemory ?")),
         (b"raw", b"raw", ("unknown", "unknown", "unknown, maxmemory ?")),
@@ -153,15 +147,15 @@ def test_a_server_that_may_lose_sessions_is_advised_against(client):
     ],
     ids=["silent", "raw", "no CONFIG", "append-only"],
 )
-def test_a_server_that_tells_less_is_described_by_what_it_tells(info, save, told):
-    """A managed server forbids half of the questions; that is not advised against."""
+def test_a_server_that_reports_less_is_described_by_that(info, save, expected):
+    """A managed server forbids half of the questions; that needs no advice."""
     facts = server_facts(info, save)
-    assert (facts["server"], facts["persistence"], told[2] and facts["eviction"]) == told
+    assert (facts["server"], facts["persistence"], expected[2] and facts["eviction"]) == expected
     assert "advice" not in facts
 
 
-def test_a_server_that_cannot_be_reached_is_asked_once(clients):
-    """The address shows, to be checked; neither the user nor the password does."""
+def test_a_server_out_of_reach_shows_its_address(clients):
+    """The address shows; the user and the password do not."""
     url = "redis://marker-user:marker-password@127.0.0.1:1/2"
     for client in (redis.Redis.from_url(url), valkey_py.Valkey.from_url(url)):
         facts = RedisStore(client).describe()
@@ -170,25 +164,18 @@ def test_a_server_that_cannot_be_reached_is_asked_once(clients):
         assert "marker" not in str(facts)
 
 
-def test_a_client_without_an_address_is_described_as_such():
-    """A wrapper of the app's own need not have one."""
-
-    class Wrapper:
-        commands: list = []  # noqa: RUF012
-
-        def execute_command(self, *arguments, **options):
-            self.commands.append(arguments[0])
-            raise ConnectionRefusedError("marker")
-
-    facts = RedisStore(Wrapper()).describe()
+def test_a_client_without_an_address_is_described():
+    """A wrapper of an app need not have one, and one failed question is enough."""
+    client = FakeClient(*[ConnectionRefusedError("marker")] * 3)
+    facts = RedisStore(client).describe()
     assert facts["where"].startswith("the client's server")
-    assert set(Wrapper.commands) == {"INFO"}
+    assert {command[0] for command in client.commands} == {"INFO"}
 
 
 # Encrypted
 
 
-def test_encryption_names_its_key_by_an_id_and_the_store_inside(tmp_path):
+def test_encryption_names_its_key_and_the_store_inside(tmp_path):
     """Two hosts can compare ids, and no id gives a key away."""
     plain, store = FileStore(tmp_path), EncryptedStore(FileStore(tmp_path), [KEY, b"o" * 32, "marker phrase"])
     facts = store.describe()
@@ -202,7 +189,7 @@ def test_encryption_names_its_key_by_an_id_and_the_store_inside(tmp_path):
     assert first.removeprefix("key ") in plain.load("k"), "the id is that of the record"
 
 
-def test_encryption_around_a_store_that_tells_nothing_tells_its_own(tmp_path):
-    """The optional part is optional there too."""
+def test_encryption_is_described_around_any_store(tmp_path):
+    """The inner store need not have a description."""
     facts = EncryptedStore(FourMethods(tmp_path), "a pass phrase").describe()
     assert facts == {"inside": "FourMethods", "encrypted": "AES-256-GCM with a pass phrase"}

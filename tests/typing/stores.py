@@ -1,14 +1,15 @@
-"""Never run: type checkers must accept every line of it. Four methods make a store, and more do no harm."""
+"""Never run: type checkers must accept every line. Four methods make a store; other parts are optional."""
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from hellojohn import AsyncHelloJohn, EncryptedStore, HelloJohn, TokenStore
+from hellojohn.stores import LockedValue
 from hellojohn.testing import TokenStoreContract
 
 
 class Mine:
-    """What the protocol asks for."""
+    """The four methods of the protocol."""
 
     def load(self, key: str) -> str | None:
         """Load."""
@@ -35,7 +36,7 @@ class More(Mine):
         """Save for a while."""
 
     def quarantine(self, key: str) -> str | None:
-        """Set aside."""
+        """Quarantine."""
         return key
 
     def describe(self) -> Mapping[str, str]:
@@ -43,8 +44,36 @@ class More(Mine):
         return {"where": "here"}
 
 
+class Value:
+    """A value under a lock."""
+
+    def load(self) -> str | None:
+        """Load."""
+
+    def save(self, text: str, *, expires_in: float | None = None, release: bool = False) -> None:
+        """Save, and release the lock."""
+
+
+class WithValue:
+    """A store whose lock returns a value."""
+
+    def load(self, key: str) -> str | None:
+        """Load."""
+
+    def save(self, key: str, text: str) -> None:
+        """Save."""
+
+    def delete(self, key: str) -> None:
+        """Delete."""
+
+    @contextmanager
+    def lock(self, key: str, timeout: float) -> Generator[Value]:
+        """Lock, and return the value."""
+        yield Value()
+
+
 class Less:
-    """A store without a lock is none."""
+    """A store needs a lock."""
 
     def load(self, key: str) -> str | None:
         """Load."""
@@ -58,7 +87,7 @@ class Less:
 
 
 class TestMine(TokenStoreContract):
-    """A test of a user's."""
+    """A test class of a user."""
 
     def make_store(self) -> Mine:
         """Make one."""
@@ -66,8 +95,14 @@ class TestMine(TokenStoreContract):
 
 
 def use() -> list[TokenStore]:
-    """Use them wherever a store is taken."""
+    """Use them where a store is taken."""
     HelloJohn(store=Mine())
     AsyncHelloJohn(store=More())
+    HelloJohn(store=WithValue())
     HelloJohn(store=Less())  # type: ignore[arg-type]
-    return [Mine(), More(), EncryptedStore(Mine()), EncryptedStore(More())]
+    return [Mine(), More(), WithValue(), EncryptedStore(Mine()), EncryptedStore(More())]
+
+
+def value() -> LockedValue:
+    """Use the value as the SDK does."""
+    return Value()

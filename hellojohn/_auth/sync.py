@@ -1,0 +1,332 @@
+"""``hj.auth`` for callers that block. Each method masks the secrets and runs a flow."""
+
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hellojohn._auth.flows import BrowserOptions, Flows, Options
+from hellojohn._auth.mails import Mails
+from hellojohn._config import Settings
+from hellojohn._details import Device
+from hellojohn._errors import MfaChallenge
+from hellojohn._models import Session, User
+from hellojohn._oauth import OAuthRequest
+from hellojohn._secret import Secret
+from hellojohn._session.account import Account
+from hellojohn._session.flight import run
+
+
+class Auth(Mails):
+    """Signs one account in and out; ``hj.auth``. Safe to share between threads."""
+
+    def __init__(self, account: Account, settings: Settings) -> None:
+        """Made by ``HelloJohn``."""
+        self._flows = Flows(account, settings)
+
+    def sign_in(
+        self,
+        email: str,
+        password: str,
+        *,
+        remember_me: bool | None = None,
+        session_options: Options | None = None,
+        captcha_token: str | None = None,
+        device: Device | None = None,
+    ) -> Session:
+        """Sign a user in and keep the session in the store.
+
+        Args:
+            email: The user's email address.
+            password: The password. It is masked at once and held no longer than the call.
+            remember_me: The box under the form: ``True`` asks for the client's ``remember_me_duration``,
+                ``False`` for its ``session_duration``, ``None`` for the tenant's default.
+            session_options: Asks for exactly this: ``{"duration": "8h"}``, or ``SessionOptions``.
+            captcha_token: The answer of a captcha, if the tenant demands one.
+            device: The browser for which a back end signs the user in.
+
+        Returns:
+            The session. If the service grants a longer one than asked for, the client ends it in time.
+
+        Raises:
+            InvalidCredentials: The email or the password is wrong.
+            MfaRequired: A second factor is needed: see ``verify_mfa``.
+            AccountLocked: Too many attempts failed.
+            AccountDisabled: The account is disabled.
+            EmailNotVerified: The address is not verified yet.
+            RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
+            ValidationFailed: The email or the password is empty or too long.
+            ServiceUnavailable: There is no usable answer; an existing session is kept.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            ConfigurationError: An argument has the wrong type, or a key is missing.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        hidden = Secret(password)
+        captcha = None if captcha_token is None else Secret(captcha_token)
+        del password, captcha_token
+        return run(
+            self._flows.sign_in(
+                email,
+                hidden,
+                remember_me=remember_me,
+                session_options=session_options,
+                captcha_token=captcha,
+                device=device,
+            )
+        )
+
+    def sign_up(
+        self,
+        email: str,
+        password: str,
+        *,
+        name: str | None = None,
+        username: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        remember_me: bool | None = None,
+        session_options: Options | None = None,
+        device: Device | None = None,
+    ) -> Session:
+        """Create a user and sign them in.
+
+        Args:
+            email: The user's email address.
+            password: The password, by the rules of the tenant: see ``password_policy``.
+            name: The display name.
+            username: The user name.
+            metadata: Any JSON object.
+            remember_me: As in ``sign_in``.
+            session_options: As in ``sign_in``.
+            device: As in ``sign_in``.
+
+        Raises:
+            Conflict: The email address is taken.
+            ValidationFailed: The service refused a value, such as a weak password.
+            RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
+            ServiceUnavailable: There is no usable answer. The user may exist if ``ambiguous`` is true.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            ConfigurationError: An argument has the wrong type, or a key is missing.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        hidden = Secret(password)
+        del password
+        return run(
+            self._flows.sign_up(
+                email,
+                hidden,
+                name=name,
+                username=username,
+                metadata=metadata,
+                remember_me=remember_me,
+                session_options=session_options,
+                device=device,
+            )
+        )
+
+    def verify_mfa(
+        self,
+        challenge: MfaChallenge,
+        code: str,
+        *,
+        factor: str | None = None,
+        remember_device: bool = False,
+        device: Device | None = None,
+    ) -> Session:
+        """Answer a second-factor challenge and keep the session that it brings.
+
+        Args:
+            challenge: The ``challenge`` of the ``MfaRequired`` error. What was asked at sign-in still holds.
+            code: The code that the user typed: of the factor, or a recovery code.
+            factor: Which factor the code belongs to; the one that fits the code if not given.
+            remember_device: Whether the next sign-in on this device needs no second factor.
+            device: As in ``sign_in``.
+
+        Raises:
+            InvalidCredentials: The code is wrong. The same challenge can be answered again.
+            ChallengeExpired: The challenge has ended: sign in again.
+            ValidationFailed: The code is empty or too long.
+            ServiceUnavailable: There is no usable answer.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            ConfigurationError: An argument has the wrong type.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        hidden = Secret(code)
+        del code
+        return run(
+            self._flows.verify_mfa(
+                challenge, hidden, factor=factor, remember_device=remember_device, device=device
+            )
+        )
+
+    def send_mfa_code(self, challenge: MfaChallenge, *, factor: str | None = None) -> None:
+        """Have the code of a second factor sent, by text message or mail.
+
+        Args:
+            challenge: The ``challenge`` of the ``MfaRequired`` error.
+            factor: Which factor; the first one whose codes are sent if not given.
+
+        Raises:
+            ChallengeExpired: The challenge has ended: sign in again.
+            RateLimited: Too many codes were sent.
+            ServiceUnavailable: There is no usable answer.
+            ConfigurationError: No factor of the challenge can be sent.
+        """
+        run(self._flows.send_mfa_code(challenge, factor))
+
+    def sign_in_with_browser(
+        self,
+        provider: str | None = None,
+        *,
+        remember_me: bool | None = None,
+        session_options: Options | None = None,
+        ports: Sequence[int] = (8765, 8766, 8767),
+        timeout: float = 300.0,
+        scopes: Sequence[str] = ("openid",),
+        open_browser: Callable[[str], object] = webbrowser.open,
+        prompt: Callable[[str], object] = print,
+        paste: Callable[[], str] | None = None,
+    ) -> Session:
+        """Sign in with the browser of this machine: for desktop apps and command-line tools.
+
+        The address is printed and opened. A page on a loopback port takes the answer, and the session is kept
+        as after ``sign_in``. Ctrl-C ends it at once.
+
+        Args:
+            provider: A provider such as ``"google"``; ``None`` for the server's own login page.
+            remember_me: As in ``sign_in``.
+            session_options: As in ``sign_in``.
+            ports: The ports whose ``http://127.0.0.1:<port>/callback`` is registered with the client.
+            timeout: Seconds to wait for the person.
+            scopes: The scopes to ask for.
+            open_browser: Opens an address; ``webbrowser.open`` by default.
+            prompt: Shows a line; ``print`` by default.
+            paste: Reads an address that the person pastes, such as ``input``, for a machine without a
+            browser.
+
+        Raises:
+            NotSupported: The server has no such sign-in.
+            ChallengeExpired: The sign-in was not completed in the browser.
+            ServiceUnavailable: No browser came back in time, or the service gave no usable answer.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            ConfigurationError: All ports are in use, or an argument is malformed.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        options = BrowserOptions(
+            provider, remember_me, session_options, ports, timeout, scopes, open_browser, prompt, paste
+        )
+        request, callback = self._flows.listen(options, threading.Event())
+        return run(self._flows.complete_oauth(request, callback, None))
+
+    def sign_in_with_oauth(
+        self,
+        provider: str | None,
+        redirect_to: str,
+        *,
+        remember_me: bool | None = None,
+        session_options: Options | None = None,
+    ) -> OAuthRequest:
+        """Begin a sign-in that a browser completes: for web back ends. Redirect the browser to ``url``.
+
+        Args:
+            provider: A provider such as ``"google"``; ``None`` for the server's own login page.
+            redirect_to: The address of the back end that the browser comes back to.
+            remember_me: As in ``sign_in``.
+            session_options: As in ``sign_in``.
+
+        Returns:
+            The request. Keep it in the browser session on the server, and pass it to ``complete_oauth``.
+
+        Raises:
+            NotSupported: The server has no such sign-in.
+            ConfigurationError: An argument is malformed.
+        """
+        return self._flows.start_oauth(
+            provider, redirect_to, remember_me=remember_me, session_options=session_options
+        )
+
+    def complete_oauth(
+        self, request: OAuthRequest, callback_url: str, *, device: Device | None = None
+    ) -> Session:
+        """Complete a sign-in with the address that the browser came back to, and keep the session.
+
+        Args:
+            request: The request of this browser session. It can be used once.
+            callback_url: The whole address of the request that the browser made.
+            device: As in ``sign_in``.
+
+        Raises:
+            ValidationFailed: The address does not belong to this request.
+            ChallengeExpired: The request is over, or the sign-in was refused in the browser.
+            ServiceUnavailable: There is no usable answer.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        return run(self._flows.complete_oauth(request, callback_url, device))
+
+    def sign_out(self, *, everywhere: bool = False) -> bool:
+        """End the session: here at once and for good, and at the service.
+
+        The session is gone here even when the service cannot be reached, and no operation that was begun
+        before brings it back. Without a session, this does nothing.
+
+        Args:
+            everywhere: End all sessions of the user, and forget that this device needs no second factor.
+
+        Returns:
+            Whether the service confirmed it. Without a session there is nothing to confirm: ``True``.
+
+        Raises:
+            ServiceUnavailable: With ``everywhere`` only: the other sessions may live on.
+            ApiError: With ``everywhere`` only: the service refused.
+            StoreError: The store did not remove the session. The service was asked to end it all the same.
+        """
+        return run(self._flows.sign_out(everywhere=everywhere))
+
+    def session(self) -> Session | None:
+        """Return the session; ``None`` when there is none or it has ended.
+
+        It reads the store the first time, and never asks the service.
+
+        Raises:
+            StoreError: The store failed.
+        """
+        return run(self._flows.session())
+
+    def access_token(self, *, refused: str | None = None) -> str:
+        """Return an access token that is valid now, for a transport other than HTTP. It refreshes when due.
+
+        Args:
+            refused: The token that the other transport was refused with. A newer one comes back, with one
+                refresh for any number of callers.
+
+        Raises:
+            SignInRequired: No user is signed in, or the session has ended.
+            ServiceUnavailable: A refresh was due and got no usable answer, or the refused token is itself
+                the result of a refusal a moment ago. The session is kept.
+            StoreError: The store failed.
+        """
+        hidden = None if refused is None else Secret(refused)
+        del refused
+        return run(self._flows.access_token(hidden)).reveal()
+
+    def refresh(self) -> Session:
+        """Refresh now, or join the refresh that is under way.
+
+        Raises:
+            SignInRequired: No user is signed in, or the session has ended.
+            ServiceUnavailable: There is no usable answer; the session is kept.
+            ApiError: The settings are wrong; the session is kept.
+            StoreError: The store failed.
+        """
+        return run(self._flows.refresh())
+
+    def user(self) -> User:
+        """Ask the service who is signed in.
+
+        Raises:
+            SignInRequired: No user is signed in, or the session has ended.
+            ServiceUnavailable: There is no usable answer; the session is kept.
+            ApiError: The service refused.
+            StoreError: The store failed.
+        """
+        return run(self._flows.user())

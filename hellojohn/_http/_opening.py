@@ -1,0 +1,127 @@
+"""Opens the transport that the sender uses: loads httpcore and the certificates and chooses the proxy.
+
+A missing file, a missing package and a wrong setting are found here, before anything is sent.
+"""
+
+import errno
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from hellojohn._errors import ConfigurationError
+from hellojohn._http._environment import (
+    certificates_fault,
+    certificates_folder_fault,
+    proxies_fault,
+    proxy_fault,
+    proxy_source,
+)
+from hellojohn._http._settings import Transport, Verify
+from hellojohn._limits import CONNECTION_REST, CONNECTIONS, IDLE_CONNECTIONS
+
+_LIMITS = httpx.Limits(
+    max_connections=CONNECTIONS, max_keepalive_connections=IDLE_CONNECTIONS, keepalive_expiry=CONNECTION_REST
+)
+_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransport:
+    """A transport with its connections, which belong to one process.
+
+    Attributes:
+        transport: The transport.
+        pid: The process that opened it.
+        proxy: Where its proxy is set, as a noun; ``None`` without one, or if the user made the transport.
+        reports: Whether every byte it sends is seen by the ``Exchange`` of the attempt.
+    """
+
+    transport: httpx.BaseTransport
+    pid: int
+    proxy: str | None
+    reports: bool
+
+
+def open_transport(
+    url: httpx.URL, *, pid: int, verify: Verify, proxy: httpx.Proxy | None, transport: Transport
+) -> OpenTransport:
+    """Open a transport for the requests to ``url``.
+
+    Raises:
+        ConfigurationError: An argument or a variable of the environment is wrong.
+        OSError: The process is out of file descriptors or memory.
+    """
+    from hellojohn._http._sockets import limit_sockets  # noqa: PLC0415 - loads httpcore, as httpx does late
+
+    if transport is not None:
+        made = transport if isinstance(transport, httpx.BaseTransport) else _made_by(transport)
+        limit_sockets(made)
+        return OpenTransport(made, pid, None, reports=False)
+    context = _tls_context(url, verify)
+    made, source = _through(proxy, context) if proxy else _by_environment(url, context)
+    return OpenTransport(made, pid, source, reports=limit_sockets(made))
+
+
+def _made_by(factory: Callable[[], object]) -> httpx.BaseTransport:
+    try:
+        made = factory()
+        problem = f"returned {type(made).__name__}, not an httpx.BaseTransport"
+    except Exception as error:
+        if _is_shortage(error):
+            raise
+        made, problem = None, f"raised {type(error).__name__}"
+    if isinstance(made, httpx.BaseTransport):
+        return made
+    raise ConfigurationError(f"The factory given as transport {problem}. Call it by itself to see why.")
+
+
+def _tls_context(url: httpx.URL, verify: Verify) -> ssl.SSLContext:
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    if url.scheme != "https" or verify is False:
+        return httpx.create_ssl_context(verify=False)  # without TLS, it saves loading the certificates
+    fault = certificates_folder_fault(verify)
+    if fault is None:
+        try:
+            return httpx.create_ssl_context() if verify is True else _load_certificates(verify)
+        except OSError as error:
+            if _is_shortage(error):
+                raise
+            fault = certificates_fault(verify, error)
+    raise ConfigurationError(fault)
+
+
+def _load_certificates(verify: str) -> ssl.SSLContext:
+    if Path(verify).is_dir():
+        return ssl.create_default_context(capath=verify)
+    return ssl.create_default_context(cafile=verify)
+
+
+def _through(proxy: httpx.Proxy, context: ssl.SSLContext) -> tuple[httpx.BaseTransport, str]:
+    fault = proxy_fault(proxy, "proxy")
+    if fault is not None:
+        raise ConfigurationError(fault)
+    return httpx.HTTPTransport(verify=context, proxy=proxy, limits=_LIMITS), "the proxy argument"
+
+
+def _by_environment(url: httpx.URL, context: ssl.SSLContext) -> tuple[httpx.BaseTransport, str | None]:
+    """Choose among the proxies of the environment as every httpx client does, ``NO_PROXY`` included.
+
+    Only the transport of a client is used. ``Client.send`` logs when the answer is there: a log file that
+    cannot be opened at that moment would lose the answer.
+    """
+    try:
+        client: Any = httpx.Client(verify=context, limits=_LIMITS)
+        made = client._transport_for_url(url)  # noqa: SLF001 - httpx has no public way to ask
+        return made, None if made is client._transport else proxy_source(url.scheme)  # noqa: SLF001
+    except (ValueError, TypeError, ImportError, httpx.InvalidURL) as error:
+        fault = proxies_fault() or f"The proxies of the environment cannot be used: {type(error).__name__}."
+    raise ConfigurationError(fault)
+
+
+def _is_shortage(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in _SHORTAGES

@@ -1,0 +1,153 @@
+"""v2: sign-in with a browser at the server's own login, and tokens for services."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from urllib.parse import urlencode
+
+from hellojohn._details import Device
+from hellojohn._errors import ApiError, ChallengeExpired, ConfigurationError, NotSupported
+from hellojohn._limits import LONGEST_LINK
+from hellojohn._secret import Secret
+from hellojohn._wire.arguments import checked_address, checked_secret
+from hellojohn._wire.conversation import Conversation, single
+from hellojohn._wire.errors import refusal
+from hellojohn._wire.failures import Failure, read_failure
+from hellojohn._wire.reading import claims, text, token
+from hellojohn._wire.tokens import read_tokens, success
+from hellojohn._wire.topics import OAuthCode
+from hellojohn._wire.v2.codes import CODES
+from hellojohn._wire.v2.requests import Requests
+from hellojohn._wire.v2.tokens import signed_in
+from hellojohn._wire.values import Answer, ApiResponse, TokenResponse
+
+_TOKEN = "/oauth2/token"  # noqa: S105 - a path
+
+
+class V2OAuth:
+    """Implements ``OAuth``."""
+
+    def __init__(self, requests: Requests) -> None:
+        """Build requests with ``requests``."""
+        self._requests = requests
+
+    def authorize_url(
+        self,
+        *,
+        provider: str | None,
+        redirect_uri: str,
+        state: str,
+        nonce: str,
+        code_challenge: str,
+        scopes: Sequence[str],
+    ) -> str:
+        """Return the address at which the browser begins."""
+        _refuse_provider(provider)
+        query = {
+            "response_type": "code",
+            "client_id": self._requests.client_id,
+            "redirect_uri": checked_address(redirect_uri, name="redirect_uri"),
+            "scope": " ".join(_checked_scopes(scopes)),
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": code_challenge,
+            "code_challenge_method": "S256",
+        }
+        return f"{self._requests.base_url}/oauth2/authorize?{urlencode(query)}"
+
+    def exchange_code(
+        self,
+        code: OAuthCode,
+        *,
+        duration: str | None,
+        device: Device | None,
+    ) -> Conversation[TokenResponse]:
+        """Sign in with a code."""
+        _refuse_provider(code.provider)
+        body = {
+            "grant_type": "authorization_code",
+            "code": checked_secret(code.code, name="code", longest=LONGEST_LINK),
+            "redirect_uri": code.redirect_uri,
+            "client_id": self._requests.client_id,
+            "code_verifier": code.code_verifier,
+        }
+        return single(self._requests.form(_TOKEN, body), partial(_read_code_tokens, nonce=code.nonce))
+
+    def service_token(self, client_secret: Secret, *, scopes: Sequence[str]) -> Conversation[TokenResponse]:
+        """Ask for a token for the client itself."""
+        body: dict[str, object] = {
+            "grant_type": "client_credentials",
+            "client_id": self._requests.client_id,
+            "client_secret": checked_secret(client_secret, name="client_secret", longest=LONGEST_LINK),
+        }
+        wanted = _checked_scopes(scopes)
+        if wanted:
+            body["scope"] = " ".join(wanted)
+        return single(self._requests.form(_TOKEN, body), partial(_read_service_token, scopes=wanted))
+
+
+def _refuse_provider(provider: str | None) -> None:
+    if provider is not None:
+        raise NotSupported(
+            "sign-in through a provider: the open-source server (v2) drops the state that protects it. Any"
+            " page could sign the user in to another account. Leave provider out for the server's own login."
+        )
+
+
+def _checked_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
+    given: object = scopes
+    if isinstance(given, str) or not all(
+        isinstance(scope, str) and scope.split() == [scope] for scope in scopes
+    ):
+        raise ConfigurationError('scopes must be a list of names without spaces, such as ["orders:read"].')
+    return tuple(scopes)
+
+
+def _failure(answer: Answer) -> Failure | None:
+    return read_failure(answer, CODES) if isinstance(answer, ApiResponse) and not answer.is_success else None
+
+
+def _read_code_tokens(answer: Answer, *, nonce: str) -> TokenResponse:
+    failure = _failure(answer)
+    if failure is not None and failure.code == "invalid_grant":
+        raise ChallengeExpired(
+            "The server refused the code of the browser sign-in. The code was used, has expired or belongs to"
+            " another client or address. The published open-source server refuses every code: it stores the"
+            " challenge method under two names. Use auth.sign_in with a password there.",
+            status=answer.status if isinstance(answer, ApiResponse) else None,
+            code=failure.shown,
+            request_id=failure.request_id,
+        )
+    tokens = signed_in(answer)
+    id_token = token((success(answer) or {}).get("id_token"))
+    if id_token is not None:
+        found = text(claims(id_token).get("nonce")) or ""
+        if not hmac.compare_digest(found.encode(), nonce.encode()):
+            raise ApiError("The ID token belongs to another sign-in (nonce). Start the sign-in again.")
+    return tokens
+
+
+def _read_service_token(answer: Answer, *, scopes: tuple[str, ...]) -> TokenResponse:
+    failure = _failure(answer)
+    match None if failure is None else failure.code:
+        case "invalid_client":
+            raise ConfigurationError(
+                "The server refused the client's secret: check client_id (HELLOJOHN_CLIENT_ID) and"
+                " client_secret."
+            )
+        case "invalid_scope":
+            raise ConfigurationError(
+                f"The client does not have all of these scopes: {', '.join(scopes)}. Add them to the client,"
+                " or ask for fewer."
+            )
+        case "unsupported_grant_type":
+            raise ConfigurationError(
+                "The client cannot get service tokens: it has to be confidential, with the grant"
+                " client_credentials."
+            )
+        case _:
+            tokens = read_tokens(answer)
+    if tokens is None:
+        raise refusal(answer, CODES)
+    return replace(tokens, refresh_token=None)

@@ -1,0 +1,66 @@
+"""v2: read the answer to anything that signs in, and the user of a token."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from hellojohn._errors import MfaChallenge, MfaRequired
+from hellojohn._models import User
+from hellojohn._secret import Secret
+from hellojohn._wire.errors import refusal
+from hellojohn._wire.failures import Meaning, read_challenge
+from hellojohn._wire.reading import Fields
+from hellojohn._wire.tokens import read_tokens, success, user, user_of_token
+from hellojohn._wire.v2.codes import CODES
+from hellojohn._wire.values import Answer, ApiResponse, TokenResponse
+
+_DEVICE_COOKIE = "__Host-hj-trusted"
+_SET_COOKIE = re.compile(rf"(?:^|[,\s]){_DEVICE_COOKIE}=([!#-+\--:<-\[\]-~]+)")  # the characters of RFC 6265
+
+
+def signed_in(answer: Answer, *, otherwise: Meaning | None = None) -> TokenResponse:
+    """Read tokens with a refresh token, and who signed in.
+
+    Raises:
+        MfaRequired: A second factor is needed. The server says so with a success.
+        HelloJohnError: The answer has no tokens; ``errors.refusal`` has the arguments.
+    """
+    challenge = _challenge(answer)
+    if challenge is not None:
+        raise MfaRequired(
+            "A second factor is needed: call auth.verify_mfa(error.challenge, code).",
+            status=200,
+            code="mfa_required",
+            challenge=challenge,
+        )
+    tokens = read_tokens(answer)
+    if tokens is None or tokens.refresh_token is None:
+        raise refusal(answer, CODES, otherwise=otherwise)
+    return replace(tokens, user=user_of_token(tokens), device_token=_device_token(answer))
+
+
+def device_cookie(token: Secret) -> Mapping[str, Secret]:
+    """Return the header that spares a remembered device the second factor."""
+    return {"Cookie": Secret(f"{_DEVICE_COOKIE}={token.reveal()}")}
+
+
+def read_user(content: Fields) -> User | None:
+    """Read a user as ``/userinfo`` and ``/v2/me`` describe one."""
+    profile = {name: value for name, value in content.items() if name not in _OF_THE_TOKEN}
+    return user({**profile, "id": content.get("sub")})
+
+
+_OF_THE_TOKEN = frozenset({"sub", "tid", "aud", "amr", "acr", "exp", "iat", "iss", "nbf", "scp", "scope"})
+
+
+def _challenge(answer: Answer) -> MfaChallenge | None:
+    content = success(answer) or {}
+    if content.get("mfa_required") is not True or not isinstance(answer, ApiResponse):
+        return None
+    return read_challenge({**content, "challenge_id": content.get("mfa_token")}, answer.secrets)
+
+
+def _device_token(answer: Answer) -> Secret | None:
+    cookies = answer.headers.get("set-cookie", "") if isinstance(answer, ApiResponse) else ""
+    found = _SET_COOKIE.search(cookies)
+    return None if found is None else Secret(found[1])

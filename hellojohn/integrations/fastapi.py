@@ -1,0 +1,97 @@
+"""Guards for FastAPI, of the extra ``hellojohn[fastapi]``: dependencies that give the claims.
+
+    guard = Guard(hj)
+
+    @app.get("/orders")
+    async def orders(claims: Annotated[TokenClaims, Depends(guard.require_session)]): ...
+
+They are asynchronous: a blocking dependency would cost a thread for each request.
+"""
+
+from typing import Any
+
+from fastapi import HTTPException, WebSocketException
+from fastapi.security import HTTPBearer
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
+
+from hellojohn.integrations._rules import Checker, Demand, Refused, checked_names
+from hellojohn.integrations.starlette import claims_of
+from hellojohn.verify import TokenClaims
+
+
+class RequiredToken(HTTPBearer):
+    """A dependency that gives the claims of a valid access token."""
+
+    def __init__(self, checker: Checker, demand: Demand) -> None:
+        """Made by ``Guard``."""
+        super().__init__(auto_error=False, scheme_name="HelloJohn", bearerFormat="JWT")
+        self._checker = checker
+        self._demand = demand
+
+    async def __call__(self, connection: HTTPConnection) -> TokenClaims:  # type: ignore[override]
+        """Return the claims.
+
+        Raises:
+            HTTPException: The request is refused.
+            WebSocketException: The WebSocket is refused.
+        """
+        claims = await self._claims(connection)
+        assert claims is not None  # noqa: S101 - only an optional demand is met without a token
+        return claims
+
+    async def _claims(self, connection: HTTPConnection) -> TokenClaims | None:
+        try:
+            return await claims_of(self._checker, self._demand, connection)
+        except Refused as refused:
+            refusal = refused.refusal
+        if isinstance(connection, WebSocket):
+            raise WebSocketException(refusal.close_code, refusal.description)
+        raise HTTPException(refusal.status, refusal.description, refusal.headers)
+
+
+class OptionalToken(RequiredToken):
+    """A dependency that gives the claims, or ``None`` without a token."""
+
+    async def __call__(self, connection: HTTPConnection) -> TokenClaims | None:  # type: ignore[override]
+        """Return the claims.
+
+        Raises:
+            HTTPException: The token is bad.
+            WebSocketException: The WebSocket's token is bad.
+        """
+        return await self._claims(connection)
+
+
+class Guard:
+    """Dependencies that let requests with a valid access token through.
+
+    A WebSocket is closed with 1008 when the token is bad, and when it ends.
+
+    Attributes:
+        require_session: Demands a valid token.
+        require_session_remote: Demands a token that the service accepts at this moment: one request for each.
+        optional: Gives ``None`` without a token. A bad token is refused.
+    """
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - either client
+        """Guard with a client.
+
+        Args:
+            client: A ``HelloJohn`` or an ``AsyncHelloJohn``. Local verification blocks no event loop.
+
+        Raises:
+            TypeError: It is not a client.
+        """
+        self._checker = checker = Checker(client)
+        self.require_session = RequiredToken(checker, Demand())
+        self.require_session_remote = RequiredToken(checker, Demand(remote=True))
+        self.optional = OptionalToken(checker, Demand(optional=True))
+
+    def require_scope(self, *scopes: str) -> RequiredToken:
+        """Return a dependency that demands all of these scopes."""
+        return RequiredToken(self._checker, Demand(scopes=checked_names(scopes, "require_scope")))
+
+    def require_role(self, *roles: str) -> RequiredToken:
+        """Return a dependency that demands one of these roles."""
+        return RequiredToken(self._checker, Demand(roles=checked_names(roles, "require_role")))

@@ -15,13 +15,13 @@ from hellojohn import (
     StoreError,
 )
 from tests.simulation.call import Call
-from tests.simulation.facts import ANYBODY, Facts, Pair, Session
+from tests.simulation.facts import ANYBODY, JUNK, Facts, Pair, Session
 from tests.simulation.plan import Plan
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.server import Server
 from tests.simulation.store import VirtualStore, is_readable_elsewhere
-from tests.simulation.store_rules import is_signed_out_at, overtaken_by
+from tests.simulation.store_rules import LONGEST_COOLDOWN, is_signed_out_at, overtaken_by
 from tests.simulation.wire_rules import LONGEST_STORM, WireRules
 
 PUBLIC = tuple(
@@ -227,10 +227,12 @@ class CallRules:
             self._facts.wrong(f"3: {call.what} was superseded, and nothing was asked for later")
 
     def _unavailable(self, call: Call, error: ServiceUnavailable) -> None:
-        """An explicit refresh may always ask (row 12)."""
-        if call.what != "refresh" or error.retry_after is None or self._store.lease is not None:
+        """An explicit refresh may always ask, and no call waits long without asking (row 12)."""
+        if error.retry_after is None or self._wire.sends != call.sends or not call.home.alive:
             return
-        if self._wire.sends == call.sends and call.home.alive:
+        if error.retry_after > max(LONGEST_COOLDOWN, self._store.lease or 0.0) + _SLACK:
+            self._facts.wrong(f"12: {call.what} has to wait {error.retry_after:.0f} s without asking")
+        if call.what == "refresh" and self._store.lease is None:
             self._facts.wrong(f"12: refresh() raised {error!r} without asking")
 
     def _is_failure(self, call: Call, error: Exception) -> bool:
@@ -258,11 +260,9 @@ class CallRules:
     def _is_true(self, home: Process, key: str, session: Session, reason: ExpiryReason) -> bool:
         match reason:
             case ExpiryReason.SIGNED_OUT:
-                return (
-                    session.torn
-                    or ANYBODY in session.left
-                    or self._facts.is_sign_out_known(key, session)
-                )
+                gone = JUNK in session.left and (home, key) not in self._facts.blind
+                known = self._facts.is_sign_out_known(key, session)
+                return session.torn or gone or known or ANYBODY in session.left
             case ExpiryReason.DURATION_ELAPSED:
                 return session.deadline is not None and any(
                     session.deadline <= other.latest_wall() for other in self.homes

@@ -3,6 +3,7 @@
 Each says what happens to whom; the rules that judge all schedules judge these as well.
 """
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,7 @@ class Directed:
 
     def play(self, seed: int) -> Schedule:
         """Play it once."""
+        random.seed(seed)
         schedule = Schedule(seed, self.plan)
         with schedule.playing():
             self.script(Stage(schedule))
@@ -298,9 +300,17 @@ def _repeated_as_another(stage: Stage) -> None:
     stage.sign_in()
     stage.do("use")
     stage.sign_in(stage.second, BOB)
-    stage.world.facts.scheduler.note("revokes", "Ada's access token")
     stage.world.server.reject(ADA)
     stage.do("use")
+
+
+@_directed(processes=2)
+def _asked_as_another(stage: Stage) -> None:
+    """The same for the question who is signed in."""
+    stage.sign_in()
+    stage.do("use")
+    stage.sign_in(stage.second, BOB)
+    stage.world.server.reject(ADA)
     stage.do("user")
 
 
@@ -349,6 +359,7 @@ def _wrong_clock(stage: Stage) -> None:
     stage.pass_time(DEAD)
     stage.next(REFRESH, Fate.BUSY, 3_600.0)
     stage.do("use")
+    stage.do("use", stage.second)
     stage.do("refresh", stage.second)
 
 

@@ -15,7 +15,7 @@ from tests.simulation.scheduler import Scheduler, Task
 if TYPE_CHECKING:
     from tests.simulation.call import Call
 
-ANYBODY = "anybody"
+ANYBODY, JUNK = "anybody", "junk"
 
 ENDINGS: Mapping[str, ExpiryReason] = {
     "session_expired": ExpiryReason.EXPIRED,
@@ -94,8 +94,8 @@ class Session:
         deadline: When the client must end it, by its own clock.
         ends_at: When it ends, as far as a client that has its record knows.
         created_at: When it began, by the same clock.
-        left: Who took its record out of the store: processes, or ``ANYBODY`` for what cannot be told apart from
-            a sign-out.
+        left: Who took its record out of the store: processes, ``JUNK``, or ``ANYBODY`` for what cannot be told
+            apart from a sign-out.
         ended_at: In which turn a sign-out took it out of the store for good.
         came_back: The last turn in which it came back from behind junk that may have hidden its sign-out.
         torn: Whether a lock was lost or done without while another process held it: no order is promised.
@@ -281,9 +281,10 @@ class Facts:
         self.open.pop(self.scheduler.current, None)
 
     def blinded(self, key: str) -> None:
-        """Note that a process found junk: what was there before, it cannot know."""
-        task = self.scheduler.current
-        self.blind.add((None if task is None else task.home, key))
+        """Note that a process found junk, and has the only copy of its session: what was there, it cannot know."""
+        home = None if self.scheduler.current is None else self.scheduler.current.home
+        if home is not None and home.shown().get(key) is not None:  # type: ignore[attr-defined]
+            self.blind.add((home, key))
         self.excuse(key)
 
     def has_answer(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from hellojohn._errors import StoreCorrupt, StoreLocked, StoreUnavailable
-from tests.simulation.facts import ANYBODY, Facts
+from tests.simulation.facts import ANYBODY, JUNK, Facts
 from tests.simulation.plan import Chance, Mood, Plan
 from tests.simulation.scheduler import Scheduler, Task
 
@@ -175,9 +175,9 @@ class VirtualStore:
 
     def corrupt(self, key: str, junk: str) -> None:
         """Replace what is under ``key`` by junk; under a lock, it counts when it has been seen."""
-        self._facts.left(key, ANYBODY)
-        if key in self._facts.last:  # perhaps it was the reason of its end
+        if key not in self._facts.records and key in self._facts.last:  # perhaps it was the reason of its end
             self._facts.last[key].left.add(ANYBODY)
+        self._facts.left(key, JUNK)
         self._facts.excuse(key)
         self._forgive(key)
         self.texts[key] = junk

@@ -5,7 +5,7 @@ import math
 from hellojohn import ExpiryReason
 from tests.simulation import adapter
 from tests.simulation.adapter import Ended, Stored
-from tests.simulation.facts import ANYBODY, Facts, Operation, Pair, Session
+from tests.simulation.facts import ANYBODY, JUNK, Facts, Operation, Pair, Session
 from tests.simulation.plan import Plan
 from tests.simulation.process import Process
 from tests.simulation.store import VirtualStore
@@ -93,7 +93,7 @@ class StoreRules:
         if old is None:
             if session.ended_at is not None:
                 wrong(f"3: {new} of {session} is saved after the session was signed out")
-            elif ANYBODY not in session.left:
+            elif not session.left & {ANYBODY, JUNK}:
                 wrong(f"3: {new} of {session} is saved where the store holds nothing")
         elif self._facts.pair_of(old).session is not session:
             wrong(f"3: {new} replaces {self._facts.pair_of(old)} of another session")

@@ -51,6 +51,7 @@ __all__ = [
     "InvalidCredentials",
     "KeyringStore",
     "KeysUnavailable",
+    "LockedValue",
     "MemoryStore",
     "Mfa",
     "MfaChallenge",

@@ -118,8 +118,8 @@ LARGEST_HEAD = 131_072
 OVERTIME = 0.5
 """After a deadline, bytes that have already arrived are read for so long. A store's lease leaves more."""
 
-GLANCE = 0.001
-"""The wait of a read after the deadline: without any, a socket does not look for bytes."""
+GLANCE = 0.05
+"""The wait of a read after the deadline: the rest of a long answer follows when the first part is read."""
 
 SETTLING = 1.0
 """The wait for the end of a message whose JSON is complete: some servers forget to send it."""

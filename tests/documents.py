@@ -53,6 +53,7 @@ def prerequisites(text: str) -> "Iterator[tuple[Emulator, dict[str, str]]]":
             "API_URL": emulator.url,
             "HELLOJOHN_API_URL": emulator.url,
             "HELLOJOHN_PUBLISHABLE_KEY": emulator.publishable_key,
+            "HELLOJOHN_SECRET_KEY": emulator.secret_key,
             "HELLOJOHN_TENANT_ID": emulator.tenant_id,
         }
         if "REDIS_URL" in text:

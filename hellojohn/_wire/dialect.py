@@ -17,8 +17,8 @@ class Dialect(Protocol):
 
     Building a request raises ``NotSupported`` where the server cannot do it, ``ConfigurationError`` for a
     missing setting or an argument of the wrong type, and ``ValidationFailed`` for an empty or overlong text.
-    Reading an answer raises an ``ApiError`` when the service refused, and ``ServiceUnavailable`` when the answer
-    is missing or cannot be used.
+    Reading an answer raises an ``ApiError`` when the service refused, and ``ServiceUnavailable`` when the
+    answer is missing or cannot be used.
     """
 
     @property

@@ -110,7 +110,7 @@ def read_failure(response: ApiResponse, codes: Codes) -> Failure | None:
 def read_challenge(content: Fields, secrets: tuple[Secret, ...]) -> MfaChallenge | None:
     """Read the challenge of a sign-in that needs a second factor."""
     challenge_id = text(content.get("challenge_id"))
-    if challenge_id is None:
+    if challenge_id is None or _echoes(challenge_id, secrets):
         return None
     named = *listed(content.get("available_factors")), content.get("preferred_factor")
     names = [text(fields(factor).get("id", factor)) for factor in named]

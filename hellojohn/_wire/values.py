@@ -15,6 +15,17 @@ from hellojohn._errors import ExpiryReason, HelloJohnError
 from hellojohn._models import User
 from hellojohn._secret import Secret
 
+_FORM = "application/x-www-form-urlencoded"
+
+
+def _reveal(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(f"A {type(value).__name__} cannot be sent as JSON.")
+
+
+_JSON = json.JSONEncoder(default=_reveal, allow_nan=False)
+
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
@@ -52,16 +63,18 @@ class ApiRequest:
             return None
         if self.form:
             return urlencode({name: _revealed(value) for name, value in self.body.items()}).encode()
-        return json.dumps(dict(self.body), default=_reveal, allow_nan=False).encode()
+        return _JSON.encode(dict(self.body)).encode()
 
     def header_values(self) -> dict[str, str]:
         """Return all headers with their secrets revealed. Call it in the expression that sends them."""
-        headers = {name: _revealed(value) for name, value in self.headers.items()}
+        headers = {
+            name: value.reveal() if isinstance(value, Secret) else value
+            for name, value in self.headers.items()
+        }
         if self.bearer is not None:
             headers["Authorization"] = f"Bearer {self.bearer.reveal()}"
         if self.body is not None:
-            kind = "x-www-form-urlencoded" if self.form else "json"
-            headers["Content-Type"] = f"application/{kind}"
+            headers["Content-Type"] = _FORM if self.form else "application/json"
         return headers
 
     def target(self) -> str:
@@ -74,7 +87,7 @@ class ApiRequest:
     def secrets(self) -> tuple[Secret, ...]:
         """Return all secrets of the request. No message may repeat one that the server echoes."""
         values = self.bearer, *(self.body or {}).values(), *self.headers.values(), *self.secret_query.values()
-        return tuple(value for value in values if isinstance(value, Secret))
+        return tuple([value for value in values if isinstance(value, Secret)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,12 +198,6 @@ class Outcome:
     error: HelloJohnError | None = None
     ask_again: bool = False
     token_was_used: bool = False
-
-
-def _reveal(value: object) -> object:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise TypeError(f"A {type(value).__name__} cannot be sent as JSON.")
 
 
 def _revealed(value: object) -> str:

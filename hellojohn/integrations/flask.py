@@ -10,11 +10,12 @@ def orders():
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from flask import Response, current_app, g, jsonify, request
 
-from hellojohn.integrations._rules import Checker, Demand, Refused, checked_names
+from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn.integrations._rules import Checker, Demand, Refused, checked_roles, checked_scopes
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -22,13 +23,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Guard:
     """Lets requests with a valid access token through to a view. The claims are in ``g.hellojohn``."""
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - either client
+    def __init__(self, client: HelloJohn | AsyncHelloJohn) -> None:
         """Guard with a client.
 
         Args:
             client: A ``HelloJohn`` or an ``AsyncHelloJohn``.
 
         Raises:
+            ConfigurationError: The client's settings allow no verification.
             TypeError: It is not a client.
         """
         self._checker = Checker(client)
@@ -47,12 +49,12 @@ class Guard:
 
     def require_scope(self, *scopes: str) -> Callable[[View], View]:
         """Let requests through whose token has all of these scopes."""
-        demand = Demand(scopes=checked_names(scopes, "require_scope"))
+        demand = Demand(scopes=checked_scopes(scopes))
         return lambda view: self._guarded(view, demand)
 
     def require_role(self, *roles: str) -> Callable[[View], View]:
         """Let requests through whose token has one of these roles."""
-        demand = Demand(roles=checked_names(roles, "require_role"))
+        demand = Demand(roles=checked_roles(roles))
         return lambda view: self._guarded(view, demand)
 
     def _guarded(self, view: View, demand: Demand) -> View:
@@ -65,7 +67,7 @@ class Guard:
                 return _response(refused)
             return current_app.ensure_sync(view)(*args, **kwargs)
 
-        return guarded  # type: ignore[return-value] # it is called like the view
+        return cast("View", guarded)
 
 
 def _response(refused: Refused) -> Response:

@@ -143,10 +143,10 @@ class PrivateFolder:
 
 
 def keeps_modes(folder: Path) -> bool:
-    """Return whether ``folder``, or the folder that it will be created in, keeps the modes of new files.
+    """Return whether ``folder``, or the folder it will be created in, keeps the modes and owners of files.
 
     Drives of other systems (exFAT, SMB, Windows drives in WSL) often do not: everything there is open to all
-    users, and chmod does nothing.
+    users or belongs to one of them, and chmod does nothing.
 
     Raises:
         OSError: Nothing can be created there.
@@ -158,7 +158,8 @@ def keeps_modes(folder: Path) -> bool:
         return True
     probe = tempfile.mkdtemp(prefix=".hellojohn-", dir=existing)
     try:
-        return not Path(probe).lstat().st_mode & _OTHERS
+        status = Path(probe).lstat()
+        return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
     finally:
         Path(probe).rmdir()
 

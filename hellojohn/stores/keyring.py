@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -166,8 +166,14 @@ class KeyringStore:
                 stack.callback(threads.release)
             with suppress(OSError):
                 self._locks.make()
-                stack.enter_context(file_lock(self._locks, self._locks.path / "keyring.lock", _LONGEST_TURN))
+                # The one next in turn holds the queue. Otherwise a process that uses the keyring again and
+                # again could always be faster than those that poll for the file.
+                with self._file_lock("queue"):
+                    stack.enter_context(self._file_lock("turn"))
             yield
+
+    def _file_lock(self, name: str) -> AbstractContextManager[object]:
+        return file_lock(self._locks, self._locks.path / f"keyring-{name}.lock", _LONGEST_TURN)
 
 
 def _lock_folder(*, allow_insecure: bool) -> PrivateFolder:

@@ -147,7 +147,6 @@ def test_a_port_that_is_taken(start):
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (["--api", "v2"], 1, "--api v2 is not there yet"),
         (["--api", "v3"], 2, "--api"),
         (["--port", "65536"], 2, "--port"),
         (["--host", "nowhere.invalid", "--port", "0"], 1, "nowhere.invalid"),

@@ -29,19 +29,50 @@ Signed in for 1 day, 0:00:00
 Session: None
 """
 
+PROTECT_AN_API = """\
+GET /orders: 401, {"detail":"An access token is needed."}
+GET /news: 200, "news for everyone"
+GET /news: 200, "news for demo@example.com"
+GET /orders: 200, "the orders of demo@example.com"
+POST /orders: 403, {"detail":"A scope is missing."}
+POST /orders: 200, "an order by demo@example.com"
+GET /orders: 401, {"detail":"The session was revoked."}
+"""
 
-def _run(name, folder):
-    surroundings = {name: value for name, value in os.environ.items() if not name.startswith("HELLOJOHN_")}
+SELF_HOSTED = """\
+Signed in for 30 days, 0:00:00: signed in
+The database is away: please try again later; you are still signed in
+It is back: signed in
+Not on this server: magic links
+A month later: the session has ended: duration_elapsed
+"""
+
+BROWSER = """\
+import re, sys
+import httpx
+
+with httpx.Client(follow_redirects=True, trust_env=False) as browser:
+    page = browser.get(sys.argv[1])
+    flow = re.search('name="flow" value="([^"]+)"', page.text)[1]
+    user = {"email": "demo@example.com", "password": "correct horse battery staple"}
+    browser.post(page.url.join("/login"), data={"flow": flow, **user})
+"""
+
+
+def _run(name, folder, *, says="", **variables):
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("HELLOJOHN_")}
+    surroundings = {**ours, **variables}
     ended = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / name],
         cwd=folder,
         env=surroundings,
         check=False,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert ended.stderr == ""
+    assert says in ended.stderr if says else ended.stderr == "", ended.stderr
     assert ended.returncode == 0
     assert list(folder.iterdir()) == []
     return ended.stdout
@@ -58,3 +89,31 @@ def test_async_app_refreshes_once_and_signs_in_again(tmp_path):
     assert lines.count("- TOKEN_REFRESHED") == 1
     lines.remove("- TOKEN_REFRESHED")  # a callback may print it before or after the next line
     assert lines == ASYNC_APP.splitlines()
+
+
+def test_protected_api_answers_each_kind_of_token(tmp_path):
+    """A missing token, a missing scope and a revoked session are refused, and good tokens are let through."""
+    assert _run("protect_an_api.py", tmp_path) == PROTECT_AN_API
+
+
+def test_admin_policies_are_set_and_sessions_end(tmp_path):
+    """The policies round-trip, a bad one warns, and a revoked session is over while another goes on."""
+    out = _run("admin_policies.py", tmp_path)
+    assert '"session_duration": "8h"' in out
+    assert "Warning: access_token_ttl is not shorter than idle_timeout." in out
+    assert out.endswith("Sessions: 2\nlaptop: still signed in\nphone: revoked\n")
+
+
+def test_self_hosted_survives_an_outage_and_ends_on_time(tmp_path):
+    """An outage of the open-source server signs no user out, and the client ends the session itself."""
+    assert _run("self_hosted.py", tmp_path) == SELF_HOSTED
+
+
+def test_browser_sign_in_opens_a_browser_and_waits_for_it(tmp_path):
+    """A browser that fills in the login page completes the sign-in of a program in a terminal."""
+    home, browser = tmp_path / "home", tmp_path / "browser.py"
+    home.mkdir()
+    browser.write_text(BROWSER, encoding="utf-8")
+    command = f"{sys.executable} {browser} %s"
+    out = _run("browser_sign_in.py", home, says="Sign in with your browser: http", BROWSER=command)
+    assert out == "Signed in as demo@example.com for 30 days, 0:00:00\n"

@@ -203,17 +203,18 @@ def test_slow_resolver_sends_nothing_after_the_deadline(monkeypatch):
     assert not any(arrived)
 
 
-def test_machine_that_slept_before_sending_sends_nothing(monkeypatch):
+@pytest.mark.parametrize("step", ["getaddrinfo", "create_connection"])
+def test_machine_that_slept_before_sending_sends_nothing(monkeypatch, step):
     """The monotonic clock stands still while a machine is suspended; the lock's lease runs on elsewhere."""
     arrived = []
-    resolve, now = socket.getaddrinfo, time.time
+    take, now = getattr(socket, step), time.time
 
-    def sleep_while_resolving(*args, **kwargs):
+    def take_and_sleep(*args, **kwargs):
         monkeypatch.setattr(time, "time", lambda: now() + 3600.0)
-        return resolve(*args, **kwargs)
+        return take(*args, **kwargs)
 
     with Peer(lambda connection: arrived.append(read_request(connection))) as peer, sending(peer) as sender:
-        monkeypatch.setattr(socket, "getaddrinfo", sleep_while_resolving)
+        monkeypatch.setattr(socket, step, take_and_sleep)
         assert_lost(sender.send(POST, deadline=LATE), Delivery.NOT_SENT, "ConnectTimeout")
         monkeypatch.undo()
     assert not any(arrived)
@@ -328,9 +329,11 @@ def test_own_requests_on_a_shared_transport_have_no_deadline():
     """An app may use the transport that it gave to the SDK for its own requests, too."""
     transport = httpx.HTTPTransport()
     with Peer(answer(http(b"{}"))) as peer, sending(peer, transport=transport) as sender:
-        assert isinstance(sender.send(POST, deadline=LATE), ApiResponse)
-        with httpx.Client(transport=transport) as client:
+        sender.prepare()
+        client = httpx.Client(transport=transport)
+        for _ in range(2):
             assert client.get(peer.url).content == b"{}"
+            assert isinstance(sender.send(POST, deadline=LATE), ApiResponse)
         assert peer.connections == 1
 
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="only on 
 
 CHILD = Path(__file__).with_name("sending_child.py")
 DEADLINE = 1.0
-JSON = b'{"access_token": "a", "refresh_token": "' + b"r" * 200_000 + b'"}'
+JSON = b'{"access_token": "a", "refresh_token": "' + b"r" * 50_000 + b'"}'
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Made-up secrets that can be found again wherever they turn up."""
+"""Made-up secrets that can be found wherever they turn up."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Every public call, against every answer a service can give and every way to lose one: nothing shows."""
+"""Every public call with every answer of a service, and every way to lose one: no secret shows."""
 
 import gzip
 import inspect
@@ -7,10 +7,11 @@ import httpx
 import pytest
 
 from hellojohn import AsyncAuth, Auth, HelloJohnError, MfaChallenge
+from tests.both_faces import settle
+from tests.secrecy.marked_client import EMAIL
 from tests.secrecy.markers import CAPTCHA, CODE, PASSWORD
 from tests.secrecy.tracebacks import exposed_by, judged
 from tests.secrecy.walk import exposed
-from tests.secrecy.world import EMAIL, settle
 
 CALLS = {
     "access_token": (),
@@ -30,7 +31,7 @@ OPTIONS = {
 
 
 def refuse(status, code, **more):
-    """Refuse in the service's own shape, and repeat every secret wherever there is room."""
+    """Refuse in the documented shape, and repeat every secret wherever there is room."""
 
     def answer(request, secrets):
         said = " and ".join(secrets)
@@ -55,7 +56,7 @@ def refuse_flat(status):
 
 
 def say(status, body=None, **headers):
-    """Say anything; without a body, the secrets themselves."""
+    """Answer with a body; without one, with the secrets themselves."""
 
     def answer(request, secrets):
         content = " ".join(secrets).encode() if body is None else body
@@ -127,7 +128,7 @@ ANSWERS = {
 
 @pytest.mark.parametrize("auth", [Auth, AsyncAuth])
 def test_every_public_call_is_in_the_table(auth):
-    """A call that is added must be tried against all of this."""
+    """A new public call must be tried with all of these answers."""
     public = {name for name, _ in inspect.getmembers(auth, callable) if not name.startswith("_")}
     assert public == set(CALLS), "give the new call its arguments in CALLS"
 
@@ -143,13 +144,13 @@ async def outcome(world, name):
 @pytest.mark.parametrize("answer", ANSWERS)
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in ("session", "access_token")])
 async def test_no_answer_makes_a_call_show_a_secret(world, name, answer):
-    """The call's result or error, its traceback with locals, the log, and everything left in memory."""
+    """No secret is in the result or the error, its traceback, the log, or what stays in memory."""
     await world.sign_in()
     world.now += 7_200
     world.service.answers.append(ANSWERS[answer])
     result = await outcome(world, name)
     if isinstance(result, BaseException):
-        assert judged(result), "the walk must see our frames to be worth anything"
+        assert judged(result), "the search must see frames of the package"
         assert exposed_by(result) == []
     else:
         assert exposed(result) == []
@@ -157,8 +158,8 @@ async def test_no_answer_makes_a_call_show_a_secret(world, name, answer):
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_no_good_answer_makes_a_call_show_a_secret(world, name):
-    """The same when all goes well, after every kind of answer."""
+async def test_no_success_makes_a_call_show_a_secret(world, name):
+    """The same when the service grants every request."""
     await world.sign_in()
     result = await outcome(world, name)
     assert not isinstance(result, BaseException)
@@ -169,7 +170,7 @@ async def test_no_good_answer_makes_a_call_show_a_secret(world, name):
 
 @pytest.mark.parametrize("answer", ANSWERS)
 async def test_doctor_shows_no_secret(world, answer):
-    """A report is made to be sent to strangers."""
+    """A report is sent to others, so it holds no secret."""
     await world.sign_in()
     world.service.answers.append(ANSWERS[answer])
     report = await settle(world.hj.doctor())

@@ -42,6 +42,18 @@ def test_a_lease_shows_through_encryption(lease):
     assert check_store(EncryptedStore(store, b"k" * 32)).lease == lease
 
 
+def test_a_store_with_asynchronous_methods_is_refused():
+    """The SDK calls its methods on worker threads."""
+    store = leasing(None)
+
+    async def load(key):
+        return key
+
+    store.load = load
+    with pytest.raises(ConfigurationError, match=r"load\(\) is asynchronous"):
+        check_store(store)
+
+
 def test_a_store_without_a_lease_is_accepted(tmp_path):
     """The lease is an optional part."""
     for store in (MemoryStore(), FileStore(tmp_path)):

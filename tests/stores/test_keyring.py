@@ -218,6 +218,33 @@ def test_a_child_takes_its_turn_although_its_parent_had_it(use, monkeypatch):
         assert in_forked_child(lambda: store.load("key") or "nothing") == "text"
 
 
+_BUSY = """
+import sys, time
+from tests.stores.recipes import with_keyring
+store = with_keyring("app", sys.argv[1])
+with store._turn():
+    print("busy", flush=True)
+while True:
+    with store._turn():
+        time.sleep(0.05)
+"""
+
+
+def test_a_busy_process_does_not_keep_others_from_their_turn(home):
+    """It takes its next turn at once, and the others look for theirs now and then."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", _BUSY, home]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as busy:
+        assert busy.stdout.readline() == b"busy\n"
+        store, waits = KeyringStore("app"), []
+        for _ in range(10):
+            began = time.monotonic()
+            with store._turn():
+                waits.append(time.monotonic() - began)
+        busy.kill()
+    assert max(waits) < keyring_store._LONGEST_TURN
+
+
 # Locks and arguments
 
 

@@ -263,10 +263,12 @@ def assert_plain(value: object) -> None:
             assert_sound(value)
         case TotpEnrollment():
             (value.secret + value.uri).encode()
-        case tuple():
-            assert all(isinstance(each, str | MfaFactor) for each in value)
         case SessionPage():
             assert all(isinstance(each, SessionInfo) for each in value.sessions)
             assert value.next_cursor is None or value.next_cursor.encode()
+        case RemoteCheck():
+            assert value.session is None or isinstance(value.session, SessionInfo)
+        case tuple():
+            assert all(isinstance(each, str | MfaFactor) for each in value)
         case _:
             repr(value)

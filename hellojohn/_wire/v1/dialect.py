@@ -1,7 +1,6 @@
 """v1, the documented cloud API: the requests and answers of a session."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from hellojohn._details import Device
 from hellojohn._errors import MfaChallenge
@@ -19,8 +18,8 @@ from hellojohn._wire.arguments import (
 )
 from hellojohn._wire.errors import check_done, refusal
 from hellojohn._wire.failures import read_failure
-from hellojohn._wire.outcome import outcome
-from hellojohn._wire.reading import fields
+from hellojohn._wire.outcome import failed_refresh
+from hellojohn._wire.reading import Fields, fields
 from hellojohn._wire.tokens import read_tokens, success, user
 from hellojohn._wire.v1.admin import V1Admin
 from hellojohn._wire.v1.codes import CODES, ENDINGS, TOKEN_REFUSED
@@ -30,7 +29,7 @@ from hellojohn._wire.v1.paths import UNPUBLISHED
 from hellojohn._wire.v1.requests import Requests
 from hellojohn._wire.v1.second_factors import V1SecondFactors, factor_for
 from hellojohn._wire.v1.tokens import signed_in
-from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, TokenResponse
+from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, OutcomeKind, TokenResponse
 
 
 class V1:
@@ -99,8 +98,10 @@ class V1:
 
     def refresh(self, refresh_token: Secret) -> ApiRequest:
         """Build a refresh. It carries no ``Authorization``: the refresh token is the credential."""
-        request = self._requests.bare("POST", "/v1/auth/token/refresh", {"refresh_token": refresh_token})
-        return replace(request, reads_until_deadline=True)
+        body = {"refresh_token": refresh_token}
+        return ApiRequest(
+            "POST", "/v1/auth/token/refresh", body, headers=self._requests.headers, reads_until_deadline=True
+        )
 
     def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
         """Build a sign-out of this session, or of all sessions of the user."""
@@ -157,8 +158,7 @@ class V1:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me``: a user, or an object that holds one."""
-        content = success(answer) or {}
-        found = user(fields(content.get("user")) or content)
+        found = user(_user_fields(answer))
         if found is None:
             raise refusal(answer, CODES)
         return found
@@ -169,7 +169,10 @@ class V1:
 
     def outcome(self, answer: Answer) -> Outcome:
         """Return the meaning of an answer to a refresh."""
-        return outcome(answer, read_tokens(answer), codes=CODES, endings=ENDINGS)
+        tokens = read_tokens(answer)
+        if tokens is not None:
+            return Outcome(OutcomeKind.SUCCESS, tokens)
+        return failed_refresh(answer, CODES, ENDINGS)
 
     def is_token_refused(self, answer: Answer) -> bool:
         """Return whether an answer to ``me`` means that the token is not good, and a newer one may be."""
@@ -194,3 +197,9 @@ def _credentials(email: str, password: Secret, duration: str | None) -> dict[str
     if duration is not None:
         body["session_options"] = {"duration": duration}
     return body
+
+
+def _user_fields(answer: Answer) -> Fields:
+    """Return the fields of a user. In a function, because an error's traceback must not show the answer."""
+    content = success(answer) or {}
+    return fields(content.get("user")) or content

@@ -6,6 +6,7 @@ The server replaces a client that is written, so it is read, changed and written
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
+from typing import cast
 from urllib.parse import quote
 
 from hellojohn._details import SessionInfo
@@ -16,7 +17,7 @@ from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked
 from hellojohn._wire.conversation import Conversation, single
 from hellojohn._wire.errors import check_done, refusal
-from hellojohn._wire.reading import Fields, fields, json_list, life, number
+from hellojohn._wire.reading import Fields, fields, json_value, life, number
 from hellojohn._wire.topics import RemoteCheck, SessionPage
 from hellojohn._wire.v2.codes import CODES
 from hellojohn._wire.v2.requests import Requests
@@ -107,11 +108,12 @@ class V2Admin:
         return self._requests.server("GET", "clients", call=call, idempotent=True)
 
     def _client_in(self, answer: Answer) -> Fields:
-        is_success = isinstance(answer, ApiResponse) and answer.is_success
-        clients = json_list(answer.body) if isinstance(answer, ApiResponse) and is_success else None
-        if clients is None:
+        if not (isinstance(answer, ApiResponse) and answer.is_success):
             raise refusal(answer, CODES)
-        for client in map(fields, clients):
+        clients = json_value(answer.body)
+        if not isinstance(clients, list):
+            raise refusal(answer, CODES)
+        for client in map(fields, cast("list[object]", clients)):
             if client.get("client_id") == self._requests.client_id:
                 return client
         raise NotFound("The tenant has no such client: check client_id (HELLOJOHN_CLIENT_ID).")

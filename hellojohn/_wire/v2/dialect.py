@@ -20,7 +20,7 @@ from hellojohn._wire.arguments import (
 )
 from hellojohn._wire.errors import check_done, refusal
 from hellojohn._wire.failures import read_failure
-from hellojohn._wire.outcome import outcome
+from hellojohn._wire.outcome import failed_refresh
 from hellojohn._wire.reading import claims, json_object, text
 from hellojohn._wire.tokens import read_tokens, success
 from hellojohn._wire.v2.admin import V2Admin
@@ -30,7 +30,15 @@ from hellojohn._wire.v2.oauth import V2OAuth
 from hellojohn._wire.v2.requests import Requests
 from hellojohn._wire.v2.second_factors import V2SecondFactors, code_fields, factor_for
 from hellojohn._wire.v2.tokens import device_cookie, read_user, signed_in
-from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, TokenResponse, TransportFailure
+from hellojohn._wire.values import (
+    Answer,
+    ApiRequest,
+    ApiResponse,
+    Outcome,
+    OutcomeKind,
+    TokenResponse,
+    TransportFailure,
+)
 
 _NO_USER = "00000000-0000-0000-0000-000000000000"
 
@@ -111,8 +119,10 @@ class V2:
 
     def refresh(self, refresh_token: Secret) -> ApiRequest:
         """Build a refresh."""
-        request = self._requests.client("/v2/auth/refresh", {"refresh_token": refresh_token})
-        return replace(request, reads_until_deadline=True)
+        body = {**self._requests.names, "refresh_token": refresh_token}
+        return ApiRequest(
+            "POST", "/v2/auth/refresh", body, headers=self._requests.headers, reads_until_deadline=True
+        )
 
     def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
         """Build a sign-out of this session, or of all sessions of the user.
@@ -199,7 +209,10 @@ class V2:
 
     def outcome(self, answer: Answer) -> Outcome:
         """Return the meaning of an answer to a refresh."""
-        return outcome(answer, read_tokens(answer), codes=CODES, endings=ENDINGS)
+        tokens = read_tokens(answer)
+        if tokens is not None:
+            return Outcome(OutcomeKind.SUCCESS, tokens)
+        return failed_refresh(answer, CODES, ENDINGS)
 
     def is_token_refused(self, answer: Answer) -> bool:
         """Return whether an answer to ``me`` means that the token is not good, and a newer one may be."""

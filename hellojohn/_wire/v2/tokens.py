@@ -10,7 +10,7 @@ from hellojohn._secret import Secret
 from hellojohn._wire.errors import refusal
 from hellojohn._wire.failures import Meaning, read_challenge
 from hellojohn._wire.reading import Fields
-from hellojohn._wire.tokens import read_tokens, success, user, user_of_token
+from hellojohn._wire.tokens import read_tokens, success, user, with_identity
 from hellojohn._wire.v2.codes import CODES
 from hellojohn._wire.values import Answer, ApiResponse, TokenResponse
 
@@ -36,7 +36,7 @@ def signed_in(answer: Answer, *, otherwise: Meaning | None = None) -> TokenRespo
     tokens = read_tokens(answer)
     if tokens is None or tokens.refresh_token is None:
         raise refusal(answer, CODES, otherwise=otherwise)
-    return replace(tokens, user=user_of_token(tokens), device_token=_device_token(answer))
+    return replace(with_identity(tokens), device_token=_device_token(answer))
 
 
 def device_cookie(token: Secret) -> Mapping[str, Secret]:

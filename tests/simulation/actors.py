@@ -67,6 +67,7 @@ class Callers:
                     self._sign_in(call, user, wrong=wrong)
                 else:
                     self.calls[what](call)
+                call.returned = True
                 self._rules.took(call)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is judged
                 call.error = error

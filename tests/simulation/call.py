@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hellojohn import HelloJohnError
 from tests.simulation.process import Process
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ class Call:
         asked_as: Whose session the service was asked about last.
         sends: How many refreshes its process had sent when it began.
         over: In which turn it returned, raised or was given up.
+        returned: Whether it returned.
         error: What it raised.
     """
 
@@ -55,7 +55,8 @@ class Call:
     asked_as: "Session | None" = None
     sends: int = 0
     over: int | None = None
-    error: HelloJohnError | None = None
+    returned: bool = False
+    error: Exception | None = None
 
     def asks_as(self, session: "Session", facts: "Facts") -> None:
         """Note that the service is asked about the user of a session; nobody becomes another user on the way."""

@@ -100,7 +100,7 @@ class CallRules:
     def refused(self, call: Call) -> None:
         """Judge a 401 that the application gets: a newer token must have been tried, or be of no use."""
         pair = self._facts.by_access[call.tokens[-1]]
-        age = self._scheduler.now - pair.issued_at
+        age = self._scheduler.now - self._arrived_at(pair)
         if len(call.tokens) >= MOST_TOKENS or self._plan.skew or self._plan.setback:
             return
         if pair.after_refusal and age < LONGEST_STORM + _SLACK:
@@ -111,13 +111,18 @@ class CallRules:
         if all(self._is_same_user(pair.session, session) for session in (stored, known)):
             self._facts.wrong(f"10: a refused token, {pair}, is handed back without a try of another")
 
+    def _arrived_at(self, pair: Pair) -> float:
+        """Return when a pair arrived, as far as the store knows."""
+        kept = (record for record in self._facts.records.values() if self._facts.pair_of(record) is pair)
+        return next((record.refreshed_at for record in kept), pair.issued_at)
+
     def _is_same_user(self, session: Session, other: Session | None) -> bool:
         """Return whether a client knows that two sessions are of one user."""
         return other is session or (self._plan.nested and other is not None and other.user == session.user)
 
     def session(self, call: Call, session: Session) -> None:
         """Judge the session that a call is about to use (invariant 3)."""
-        call.home.uses(call.name, session)
+        call.home.uses(call.name, session, since=call.began)
         if is_signed_out_at(self._facts, call.home, call.key, session, before=call.began):
             self._facts.wrong(f"3: {call.what} uses {session}, which was signed out before")
         if call.after_close:
@@ -229,6 +234,8 @@ class CallRules:
     def _unavailable(self, call: Call, error: ServiceUnavailable) -> None:
         """An explicit refresh may always ask, and no call waits long without asking (row 12)."""
         if error.retry_after is None or self._wire.sends != call.sends or not call.home.alive:
+            return
+        if call.operation is not None or call.what == "user":  # the service itself may have said so
             return
         if error.retry_after > max(LONGEST_COOLDOWN, self._store.lease or 0.0) + _SLACK:
             self._facts.wrong(f"12: {call.what} has to wait {error.retry_after:.0f} s without asking")

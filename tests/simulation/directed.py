@@ -3,13 +3,14 @@
 Each says what happens to whom; the rules that judge all schedules judge these as well.
 """
 
+import gc
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tests.simulation.network import Fate
-from tests.simulation.plan import Plan
+from tests.simulation.plan import Mood, Plan
 from tests.simulation.process import Process
 from tests.simulation.schedule import Schedule
 from tests.simulation.scheduler import Task
@@ -188,6 +189,20 @@ def _lost_answer(stage: Stage) -> None:
     stage.do("use")
 
 
+@_directed()
+def _not_saved_and_let_go(stage: Stage) -> None:
+    """The store does not take a new pair, and the application lets go of the account: memory keeps the pair."""
+    stage.sign_in()
+    stage.pass_time(DEAD)
+    stage.world.store.mood = Mood.LATE
+    stage.do("use")
+    stage.first.drop()
+    gc.collect()
+    stage.world.store.mood = Mood.WELL
+    stage.pass_time(DEAD)
+    stage.do("use")
+
+
 # ---------------------------------------------------------------------- invariant 3: the last one wins
 
 
@@ -269,10 +284,11 @@ def _sign_out_during_a_refresh(stage: Stage) -> None:
 
 @_directed(processes=2)
 def _signed_out_elsewhere_during_a_refresh(stage: Stage) -> None:
-    """Another process signs out while a refresh is in flight, and cannot get the lock."""
+    """Another process signs out while a refresh is in flight, and neither gets the lock nor reaches the service."""
     stage.sign_in()
     stage.do("use", stage.second)
     stage.pass_time(DEAD)
+    stage.next(SIGN_OUT, Fate.VANISHES)
     stage.next(REFRESH, Fate.SLOW, 9.0)
     stage.call("use")
     stage.until_noted("sends", path=REFRESH)

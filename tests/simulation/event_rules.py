@@ -54,15 +54,16 @@ class EventRules:
         """A session that takes another one's place is announced, or the other one's end is."""
         announced = {entry.session for entry in heard if entry.what in _BEGINNINGS}
         ended = {entry.session for entry in heard if entry.what in _ENDINGS}
-        current: Session | None = None
-        seen: set[Session | None] = set()  # a call may use what it was given before others went on
+        current: Heard | None = None
         for entry in heard:
             if entry.what in (*_UNKNOWN, *_ENDINGS):
                 current = None
             elif entry.what == "USED":
-                session, before, current = entry.session, current, entry.session
-                known = session in seen or session in announced
-                seen.add(session)
-                if before is None or session is before or known or before in ended:
+                if current is not None and entry.since <= current.turn:
+                    continue  # it uses what it was given before others went on
+                session, before = entry.session, None if current is None else current.session
+                if session is not before:
+                    current = entry
+                if before in (None, session) or session in announced or before in ended:
                     continue
                 self._facts.wrong(f"5: {home} goes on as {session} after {before}, and no event says so")

@@ -48,6 +48,7 @@ class Pair:
         unguarded: Whether a task that had lost the lock sent it.
         cut_off: Whether an attempt may have been left open, though nothing was sent.
         failed: Whether the store failed while its successor was on the way.
+        returned: Whether it came back from memory after junk had taken its place.
         known_to: The processes that have learnt its successor.
         causes: Whether its access token was refused when it was presented, and whether there was no other cause.
         after_refusal: Whether a refusal by the API was among the causes of the refresh that brought it.
@@ -70,6 +71,7 @@ class Pair:
     unguarded: bool = False
     cut_off: bool = False
     failed: bool = False
+    returned: bool = False
     known_to: set[object] = field(default_factory=set)
     causes: tuple[bool, bool] = (False, False)
     after_refusal: bool = False
@@ -282,7 +284,8 @@ class Facts:
 
     def blinded(self, key: str) -> None:
         """Note that a process found junk, and has the only copy of its session: what was there, it cannot know."""
-        home = None if self.scheduler.current is None else self.scheduler.current.home
+        task = self.scheduler.current
+        home = None if task is None or self.operation_of(task) is not None else task.home
         if home is not None and home.shown().get(key) is not None:  # type: ignore[attr-defined]
             self.blind.add((home, key))
         self.excuse(key)

@@ -32,7 +32,7 @@ class Clocks(NamedTuple):
 
 class Heard(NamedTuple):
     """What an application heard: an event, or that it uses a session (``USED``), has let go of the account
-    (``DROPPED``), or was told that there is no session (``NONE``).
+    (``DROPPED``), or was told that there is no session (``NONE``). ``since`` is when the call began.
     """
 
     turn: int
@@ -40,6 +40,7 @@ class Heard(NamedTuple):
     what: str
     session: Session | None = None
     reason: ExpiryReason | None = None
+    since: int = 0
 
 
 class Process:
@@ -155,9 +156,9 @@ class Process:
             self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
         self._kept.clear()
 
-    def uses(self, name: str, session: Session) -> None:
-        """Note that the application uses a session."""
-        self.heard.append(Heard(self.scheduler.turns, name, "USED", session))
+    def uses(self, name: str, session: Session, *, since: int) -> None:
+        """Note that the application uses a session, in a call that began in a turn."""
+        self.heard.append(Heard(self.scheduler.turns, name, "USED", session, since=since))
         if name not in self._kept:  # it was let go of during the call, and may be gone at its end
             self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
 

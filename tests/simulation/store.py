@@ -244,10 +244,10 @@ class VirtualStore:
             raise StoreLocked("The lock was lost.")
 
     def _remove(self, key: str, *, late: bool) -> None:
-        task = self._scheduler.current
+        task, hold = self._scheduler.current, self._holds.get(key)
         if key in self._facts.records:
             self.on_remove(key, late)
-        elif not self._is_covered(key) and (task, self.texts.get(key)) not in self._seen:
+        elif (hold is None or hold.task is not task) and (task, self.texts.get(key)) not in self._seen:
             self._forgive(key)
         self.texts.pop(key, None)
 
@@ -273,7 +273,8 @@ class VirtualStore:
         self._seen.add((task, junk))
         if hold is not None and hold.task is task and not self._is_aside(key):
             self._junk.append(junk)
-            self._facts.blinded(key)
+            if not is_readable_elsewhere(junk):
+                self._facts.blinded(key)
 
     def _forgive(self, key: str) -> None:
         """A task without the lock cannot know what is there a moment later."""

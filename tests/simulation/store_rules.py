@@ -87,7 +87,10 @@ class StoreRules:
         blind = old is None and (self._home, key) in self._facts.blind
         if blind and not is_sign_in:
             session.came_back, session.ended_at = self._scheduler.turns, None
-            new.doubt = True  # there may have been a later pair, and the process cannot know
+            new.doubt = new.returned = True  # there may have been a later pair: the process cannot know
+        answered = self._wire.answered(new.parent) if new.saved_at is None else None
+        if old is None and not blind and (session.ended_at or math.inf) < (answered or 0):
+            wrong(f"3: {new} of {session} is saved, and was signed out before the answer came")
         if session.torn or is_sign_in or blind:
             return
         if old is None:
@@ -188,8 +191,8 @@ def is_signed_out_at(facts: Facts, home: object, key: str, session: Session, *, 
         if session.came_back is not None and session.came_back >= found.started:
             continue
         overlapping = (other for other in asked_for if (other.done or math.inf) > found.started)
-        if any(other.troubled for other in overlapping):  # a failure puts the session back
-            continue
+        if any(other.troubled and not other.call.returned for other in overlapping):
+            continue  # a failure that was reported may put the session back
         asked = session.asked
         earlier = asked is not None and any(later is found for later in facts.later(asked))
         if since < found.started or earlier:

@@ -36,6 +36,7 @@ class Sent:
         deadline: When the engine stops waiting for it.
         answer: What became of it: ``done``, a code, or how it failed; ``None`` while it is on its way.
         heard_at: When the client knew.
+        heard_turn: In which turn.
         wait: The seconds that the service asked to wait.
     """
 
@@ -45,6 +46,7 @@ class Sent:
     deadline: float
     answer: str | None = None
     heard_at: float = 0.0
+    heard_turn: int | None = None
     wait: float | None = None
 
 
@@ -107,6 +109,7 @@ class WireRules:
         """
         pair = sent.pair
         sent.answer, sent.heard_at, sent.wait = answer, self._scheduler.now, wait
+        sent.heard_turn = self._scheduler.turns
         if answer in _UNKNOWN:
             pair.doubt = pair.unknown = True
         elif answer == "done":
@@ -114,6 +117,12 @@ class WireRules:
             self._facts.blind.discard((home, pair.session.key))
         elif answer in ENDINGS:
             self._ended(pair, ENDINGS[answer])
+
+    def answered(self, pair: Pair | None) -> int | None:
+        """Return in which turn the present task has got the answer to its last refresh of a pair."""
+        history = None if pair is None else self._histories.get(pair)
+        mine = [sent for sent in history.sent if sent.task is self._scheduler.current] if history else []
+        return mine[-1].heard_turn if mine else None
 
     def is_busy(self, home: object) -> bool:
         """Return whether a process carries out a refresh that has been sent."""
@@ -133,7 +142,7 @@ class WireRules:
         dropped = self._facts.is_sign_out_known(pair.session.key or "", pair.session)
         if refused and (pair.doubt or pair.cut_off or dropped):
             said.add(ExpiryReason.REFRESH_OUTCOME_UNKNOWN)
-        if not refused or not pair.unknown or pair.session.torn:
+        if not refused or not pair.unknown or pair.returned or pair.session.torn:
             said.add(reason)
 
     def _judge_order(self, home: object, pair: Pair) -> None:
@@ -178,7 +187,11 @@ class WireRules:
         """A refused token that a refusal has just brought is no cause for another refresh (row 10)."""
         facts = self._facts
         record = next((kept for kept in facts.records.values() if facts.pair_of(kept) is pair), None)
-        cause = pair.access in facts.demanded
+        cause = any(
+            other.access in facts.demanded
+            for other in facts.pairs.values()
+            if other.session is pair.session
+        )
         fresh = record is not None and isinstance(home, Process) and home.is_fresh(record)
         only = cause and fresh and not self.is_forced(pair)
         age, limit = self._scheduler.now - pair.issued_at, min(_ttl(record) / 10, LONGEST_STORM)
@@ -201,10 +214,17 @@ class WireRules:
         last = history.sent[-1]
         if last.task is self._scheduler.current or last.task not in history.noted or last.answer in _FINAL:
             return
+        if not _clocks_agree(last.task, self._scheduler.current):
+            return
         wait = COOLDOWN if last.wait is None else min(last.wait, COOLDOWN)
         gap = self._scheduler.now - last.heard_at
         if gap < wait - _SLACK:
             self._facts.wrong(f"9: {pair} is presented {gap:.1f} s after a failure, within the cooldown")
+
+
+def _clocks_agree(*tasks: Task | None) -> bool:
+    """Return whether the wall clocks of the processes of two tasks show the same time."""
+    return len({getattr(getattr(task, "home", None), "offset", 0.0) for task in tasks}) == 1
 
 
 def _ttl(record: Stored | None) -> float:

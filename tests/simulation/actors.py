@@ -1,37 +1,51 @@
-"""The callers: what an application does with a client, one task for each call."""
+"""The applications: what they do with a client, one task for each call, all through the public API."""
 
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, TypeVar
 
-from hellojohn._auth import _Steps
-from hellojohn._errors import ConfigurationError, ServiceUnavailable, StoreError
-from hellojohn._flight import Flight, Steps, Wait
-from hellojohn._secret import Secret
-from hellojohn._sign import sign_out, user
+import httpx
+
+from hellojohn import ServiceUnavailable
+from tests.simulation.call import Call
+from tests.simulation.call_rules import CallRules
 from tests.simulation.facts import Facts
-from tests.simulation.invariants import Call, Judge
-from tests.simulation.plan import Chance
+from tests.simulation.plan import Chance, Plan
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Scheduler, Task
-from tests.simulation.server import EMAIL, PASSWORD, Server
+from tests.simulation.server import API, PASSWORD, TENANT, USERS, Server
+from tests.simulation.wire_rules import WireRules
 
-T = TypeVar("T")
+RESOURCE = f"{API}/orders"
+LONGEST_COOLDOWN = 61.0
 
 _BOX = (None, True, False)
+_WAITS = (0.5, 1.0, 5.0)
+
+
+def key_of(name: str) -> str:
+    """Return the store's key for an account."""
+    return f"{name}@{TENANT}@api.example.com"
 
 
 class Callers:
     """Makes calls, and has what they bring judged."""
 
     def __init__(
-        self, scheduler: Scheduler, chance: Chance, facts: Facts, server: Server, judge: Judge
+        self,
+        scheduler: Scheduler,
+        chance: Chance,
+        facts: Facts,
+        server: Server,
+        rules: CallRules,
+        wire: WireRules,
+        plan: Plan,
     ) -> None:
         self._scheduler = scheduler
         self._chance = chance
         self._facts = facts
         self._server = server
-        self._judge = judge
+        self._rules = rules
+        self._wire = wire
+        self._plan = plan
         self.calls: dict[str, Callable[[Call], None]] = {
             "use": self._use,
             "sign_in": self._sign_in,
@@ -43,139 +57,126 @@ class Callers:
             "come_back": self._come_back,
         }
 
-    def start(self, what: str, home: Process, name: str) -> Task:
-        """Make a call in a process, on the account of that name."""
+    def start(self, what: str, home: Process, name: str, *, user: str | None = None, wrong: bool = False) -> Task:
+        """Make a call in a process, on the account of that name; a sign-in is of a user, with a password."""
 
         def carry_out() -> None:
-            now, changes = self._scheduler.turns, self._facts.changes
-            call = Call(what, home, home.account(name), now, home.wall(), changes, since=now)
+            call = task.call = self._begin(what, home, name)
             try:
-                self.calls[what](call)
+                if what == "sign_in":
+                    self._sign_in(call, user, wrong=wrong)
+                else:
+                    self.calls[what](call)
+                call.returned = True
+                self._rules.took(call)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is judged
-                self._judge.error(call, error)
+                call.error = error
+                self._rules.error(call, error)
+            finally:
+                call.over = self._scheduler.turns
 
-        return self._scheduler.start(f"{home}.{what}", carry_out, home)
+        task = self._scheduler.start(f"{home}.{what}", carry_out, home)
+        return task
+
+    def _begin(self, what: str, home: Process, name: str) -> Call:
+        scheduler, facts = self._scheduler, self._facts
+        scheduler.note("calls", (what, name))
+        call = Call(
+            what,
+            home,
+            name,
+            key_of(name),
+            began=scheduler.turns,
+            at=scheduler.now,
+            lost=self._rules.lost(home),
+            changes=facts.changes,
+            since=home.oldest_turn(),
+            after_close=home.closed,
+            sends=-1 if self._wire.is_busy(home) else self._wire.sends,
+        )
+        if what in ("sign_in", "sign_out"):
+            call.operation = facts.asks(call)
+        return call
 
     # ------------------------------------------------------------------ the calls
 
     def _use(self, call: Call) -> None:
-        account = call.account
-        view = account.view
-        if view is None or not view.fresh_from <= account.clock() < view.fresh_until:
-            view = self._drive(call, account.acquire())
-        self._judge.use(call, view)
-        self._scheduler.pause()
-        access = view.record.access_token.reveal()
-        if self._server.accepts(access):
-            return
-        self._facts.demanded.add(access)
-        self._judge.use(call, self._drive(call, account.acquire(view)), rejected=view)
+        """Send a request with the auth hook, as httpx does."""
+        _, hook = call.home.account(call.name)
+        request = httpx.Request("GET", RESOURCE)
+        if self._chance.happens(self._plan.bounded):
+            connect, read = self._chance.one_of(*_WAITS), self._chance.one_of(*_WAITS)
+            request.extensions["timeout"] = {"connect": connect, "read": read}
+            call.patience = connect + read
+        flow = hook.sync_auth_flow(request)
+        sent = next(flow)
+        while True:
+            token = sent.headers["Authorization"].removeprefix("Bearer ")
+            self._rules.token(call, token)
+            self._scheduler.pause()
+            accepted = self._server.accepts(token)
+            if not accepted:
+                self._facts.demanded.add(token)
+            call.at, call.lost = self._scheduler.now, self._rules.lost(call.home)
+            try:
+                sent = flow.send(httpx.Response(200 if accepted else 401, request=sent))
+            except StopIteration:
+                break
+        if not accepted:
+            self._rules.refused(call)
 
-    def _sign_in(self, call: Call) -> None:
-        steps = _Steps(call.account, call.home.settings).sign_in(
-            EMAIL,
-            Secret("wrong") if self._chance.happens(0.1) else PASSWORD,
-            remember_me=self._chance.one_of(*_BOX),
-            session_options=None,
-            captcha_token=None,
+    def _sign_in(self, call: Call, user: str | None = None, *, wrong: bool = False) -> None:
+        client, _ = call.home.account(call.name)
+        assert call.operation is not None
+        remember_me = self._chance.one_of(*_BOX) if user is None else None
+        wrong = wrong or (user is None and self._chance.happens(0.1))
+        user = user or (USERS[1] if self._chance.happens(0.25) else USERS[0])
+        session = client.auth.sign_in(
+            user,
+            "wrong" if wrong else PASSWORD,
+            remember_me=remember_me,
+            captcha_token=str(self._facts.operations.index(call.operation)),
         )
-        self._drive(call, steps)
+        self._rules.signed_in(call, self._facts.sessions[session.id])
 
     def _sign_out(self, call: Call) -> None:
-        steps = sign_out(call.account, everywhere=self._chance.happens(0.2))
-        try:
-            self._drive(call, steps, on_flight=lambda flight: self._watch(call, flight))
-        except (StoreError, ConfigurationError):
-            raise
-        except Exception as error:  # noqa: BLE001 - it is judged, and the session is gone all the same
-            self._judge.error(call, error)
+        client, _ = call.home.account(call.name)
+        self._rules.signed_out(call, client.auth.sign_out(everywhere=self._chance.happens(0.2)))
 
     def _refresh(self, call: Call) -> None:
-        self._forcing(call, _Steps(call.account, call.home.settings).refresh())
-
-    def _forcing(self, call: Call, steps: Steps[Any]) -> None:
-        """Carry out what may want a new token although the old one is fresh."""
+        client, _ = call.home.account(call.name)
         try:
-            self._drive(call, steps)
+            session = client.auth.refresh()
         finally:
-            self._facts.forced[call.account.key] = self._scheduler.turns
+            self._facts.forced[call.key] = self._scheduler.turns
+        self._rules.session(call, self._facts.sessions[session.id])
 
     def _session(self, call: Call) -> None:
-        view = call.account.view
-        session = self._drive(call, _Steps(call.account, call.home.settings).session())
+        client, _ = call.home.account(call.name)
+        session = client.auth.session()
         if session is None:
-            over = view is not None and view.schedule.over_at <= call.home.wall()
-            if not over:
-                self._judge.nobody(call)
+            self._rules.no_session(call)
         else:
-            self._judge.session(call, self._facts.sessions[session.id or ""])
+            self._rules.session(call, self._facts.sessions[session.id])
 
     def _access_token(self, call: Call) -> None:
-        token = self._drive(call, _Steps(call.account, call.home.settings).access_token())
-        self._judge.session(call, self._facts.by_access[token.reveal()].session)
+        client, _ = call.home.account(call.name)
+        token = client.auth.access_token()
+        self._rules.token(call, token)
 
     def _user(self, call: Call) -> None:
-        self._forcing(call, user(call.account))
+        client, _ = call.home.account(call.name)
+        client.auth.user()
+        if call.after_close:
+            self._facts.wrong("18: user works after close()")
 
     def _come_back(self, call: Call) -> None:
-        """Use the session after all trouble is over: what the server honours must be there."""
-        call.copy = self._judge.only_copy(call.account, call.home.store.texts.get(call.account.key))
-        error: Exception | None = None
-        for _ in range(4):
-            try:
-                self._judge.use(call, self._drive(call, call.account.acquire()))
-            except ServiceUnavailable as failure:
-                error = failure
-                self._scheduler.sleep(min(failure.retry_after or 70.0, 3_601.0))
-            else:
-                return
-        assert error is not None
-        raise error
-
-    def _watch(self, call: Call, flight: Flight) -> None:
-        home, key, began = call.home, call.account.key, self._scheduler.turns
-        home.signing_out[key] += 1
-        self._facts.parting(key, call.account.view)
-
-        def end(_: object) -> None:
-            home.signing_out[key] -= 1
-            home.touched[key] = self._scheduler.turns
-            if flight.landing is not None and not isinstance(flight.landing.error, StoreError):
-                home.signed_out[key] = (began, self._scheduler.turns)
-
-        flight.done.add_done_callback(end)
-
-    # ------------------------------------------------------------------ waiting
-
-    def _drive(
-        self,
-        call: Call,
-        steps: Steps[T],
-        *,
-        on_flight: Callable[[Flight], None] | None = None,
-    ) -> T:
-        """Carry out steps as ``drive`` does, on a thread, or as ``run_async`` does, in an event loop."""
-        blocking = self._chance.happens(0.5)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as stop:
-                return stop.value  # type: ignore[no-any-return]
-            call.since = min(call.since, call.home.seen(step.flight))
-            self._scheduler.pause(stoppable=blocking)
-            if on_flight is not None:
-                on_flight(step.flight)
-            self._wait(step, blocking=blocking)
-
-    def _wait(self, step: Wait[Any], *, blocking: bool) -> None:
-        step.flight.start(blocking=blocking)
-        self._until(step.flight.landed, step._patience)
-        if step._waits_for_events():
-            self._until(step.flight.done, None)
-
-    def _until(self, future: Future[Any], patience: float | None) -> None:
-        if future.done():
-            return
-        wake = self._scheduler.waker()
-        future.add_done_callback(lambda _: wake())
-        self._scheduler.park(None if patience is None else self._scheduler.now + patience, stoppable=True)
+        """Use the session after all trouble is over: what the service honours must be there, a cooldown later."""
+        call.copy = self._rules.only_copy(call)
+        client, _ = call.home.account(call.name)
+        try:
+            token = client.auth.access_token()
+        except ServiceUnavailable:
+            self._scheduler.sleep(LONGEST_COOLDOWN)
+            token = client.auth.access_token()
+        self._rules.token(call, token)

@@ -1,17 +1,22 @@
-"""Carries calls to the service and answers back, or loses them on the way. Both take turns like any task."""
+"""Carries requests to the service and answers back, or loses them on the way. Both take turns like any task."""
 
+from collections import defaultdict, deque
 from email.utils import formatdate
 from enum import StrEnum
 
 from hellojohn._wire import Answer, ApiRequest, ApiResponse, Delivery, TransportFailure
-from tests.simulation.facts import Facts, Pair
+from tests.simulation.facts import Facts
 from tests.simulation.plan import Chance, Plan
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.server import Server
+from tests.simulation.server import ME, REFRESH, SIGN_IN, SIGN_OUT, Server, path_of
+from tests.simulation.wire_rules import Sent, WireRules
+
+READ_TIMEOUT = 10.0
+"""After this a sender gives up on any request but a refresh, which is read until its deadline."""
 
 
 class Fate(StrEnum):
-    """What becomes of a call."""
+    """What becomes of a request."""
 
     ARRIVES = "arrives"
     SLOW = "is slow"
@@ -23,117 +28,186 @@ class Fate(StrEnum):
     TORN = "is carried out, and the answer torn"
     BUSY = "comes too often"
     BROKEN = "breaks the service"
-    BROKEN_LATE = "is carried out, and breaks the gateway"
+    BROKEN_LATE = "is carried out, and breaks the service"
+    GATEWAY = "is carried out, and outlasts the gateway"
     PROXY = "is caught by a proxy"
     STRAY = "goes to the wrong place"
 
 
 _FAULTS = tuple(Fate)[1:]
-_CARRIED_OUT = (Fate.ARRIVES, Fate.SLOW, Fate.CUT, Fate.MUTE, Fate.TORN, Fate.BROKEN_LATE)
-_RESET = TransportFailure(Delivery.UNKNOWN, "ReadError: no whole answer came to the sent call")
-_TIMEOUT = TransportFailure(Delivery.UNKNOWN, "ReadTimeout: no whole answer came to the sent call")
-_NOT_SENT = TransportFailure(Delivery.NOT_SENT, "ConnectError: the call was not sent")
+_CARRIED_OUT = (
+    *(Fate.ARRIVES, Fate.SLOW, Fate.CUT, Fate.MUTE, Fate.TORN),
+    *(Fate.BROKEN_LATE, Fate.GATEWAY),
+)
+_RESET = TransportFailure(Delivery.UNKNOWN, "ReadError: no whole answer came to the request")
+_TIMEOUT = TransportFailure(Delivery.UNKNOWN, "ReadTimeout: no whole answer came to the request")
+_NOT_SENT = TransportFailure(Delivery.NOT_SENT, "ConnectError: the request was not sent")
 
 
 class _Letter:
-    """One call on its way, and what the world may take its answer for: see ``Facts.heard``."""
+    """One request on its way: its answer, and what the world may take the answer for."""
 
     def __init__(self) -> None:
         self.answer: Answer = _TIMEOUT
-        self.heard: str | None = None
+        self.heard = "timeout"
+        self.wait: float | None = None
 
 
 class Network:
-    """The way between all processes and the service."""
+    """The way between all processes and the service.
+
+    Attributes:
+        faults: How likely a request meets with one.
+        next: What becomes of the next requests to a path: a fate, and the seconds of a delay each way or
+            of a ``Retry-After``.
+    """
 
     def __init__(
-        self, scheduler: Scheduler, chance: Chance, facts: Facts, server: Server, plan: Plan
+        self, scheduler: Scheduler, chance: Chance, facts: Facts, server: Server, rules: WireRules, plan: Plan
     ) -> None:
         self._scheduler = scheduler
         self._chance = chance
         self._facts = facts
         self._server = server
+        self._rules = rules
         self.faults = plan.network
+        self.next: defaultdict[str, deque[tuple[Fate, float]]] = defaultdict(deque)
 
-    def send(self, home: object, call: ApiRequest, deadline: float) -> Answer:
-        """Send a call, as an engine's task."""
-        scheduler, fate = self._scheduler, self._fate()
-        scheduler.pause()
-        scheduler.note("sends", (call.path, fate.value))
+    def send(self, home: object, request: ApiRequest, deadline: float) -> Answer:
+        """Send a request, as a task of a process.
+
+        It leaves at once: the engine's last look at its clocks and the sending are one step here.
+        """
+        scheduler, path = self._scheduler, path_of(request)
+        fate, delay = self._fate(path)
+        scheduler.note("sends", (path, fate.value))
+        self._note(home, path, request)
         if deadline <= 0 or fate is Fate.NOT_SENT:
+            self._confirm(path, answered=False)
+            scheduler.pause()
             return _NOT_SENT
-        pair = self._presented(home, call)
+        sent = self._presented(home, path, request, deadline)
         letter, wake = _Letter(), scheduler.waker()
-        ends_at = scheduler.now + deadline
+        patience = deadline if _is_read_to_the_end(request) else min(deadline, READ_TIMEOUT)
+        ends_at = scheduler.now + patience
 
         def carry() -> None:
-            self._travel(fate)
-            self._treat(call, fate, letter)
+            slow = delay if fate is Fate.SLOW else 0.0
+            self._travel(slow)
+            self._treat(request, fate, letter, delay)
             if fate not in (Fate.VANISHES, Fate.MUTE):
-                self._travel(fate)
+                self._travel(slow)
                 wake()
 
         scheduler.start("net", carry)
+        began = scheduler.now
         try:
             if not scheduler.park(ends_at):
                 letter = _Letter()
         finally:
-            if pair is not None:
-                pair.waiting -= 1
-        scheduler.note("hears", (call.path, letter.answer))
-        if pair is not None:
-            self._facts.heard(home, pair, letter.heard)
+            if sent is not None:
+                sent.pair.waiting -= 1
+        scheduler.note("hears", (path, letter.answer))
+        self._hear(home, path, request, letter, sent)
+        operation = self._facts.operation_of(scheduler.current)
+        if operation is not None:
+            operation.call.waited += scheduler.now - began
         return letter.answer
 
-    def _fate(self) -> Fate:
-        return self._chance.one_of(*_FAULTS) if self._chance.happens(self.faults) else Fate.ARRIVES
+    def _fate(self, path: str) -> tuple[Fate, float]:
+        if self.next[path]:
+            return self.next[path].popleft()
+        fate = self._chance.one_of(*_FAULTS) if self._chance.happens(self.faults) else Fate.ARRIVES
+        return fate, self._chance.uniform(0.0, 25.0) if fate is Fate.SLOW else 0.0
 
-    def _presented(self, home: object, call: ApiRequest) -> Pair | None:
-        if call.path != "/auth/token/refresh":
+    def _note(self, home: object, path: str, request: ApiRequest) -> None:
+        if path == SIGN_OUT:
+            session = self._facts.pairs[_refresh_token(request)].session
+            session.goodbyes += 1
+        elif path == ME and request.bearer is not None:
+            call = getattr(self._scheduler.current, "call", None) or getattr(
+                getattr(self._scheduler.current, "parent", None), "call", None
+            )
+            if call is not None:
+                call.asks_as(self._facts.by_access[request.bearer.reveal()].session, self._facts)
+
+    def _presented(self, home: object, path: str, request: ApiRequest, deadline: float) -> Sent | None:
+        if path != REFRESH:
             return None
-        refresh = (call.body or {})["refresh_token"]
-        return self._facts.presents(home, refresh.reveal())  # type: ignore[attr-defined]
+        return self._rules.presents(home, _refresh_token(request), deadline)
 
-    def _travel(self, fate: Fate) -> None:
-        if fate is Fate.SLOW:
-            self._scheduler.sleep(self._chance.uniform(0.0, 25.0))
+    def _hear(
+        self, home: object, path: str, request: ApiRequest, letter: _Letter, sent: Sent | None
+    ) -> None:
+        operation = self._facts.operation_of(self._scheduler.current)
+        if sent is not None:
+            self._rules.heard(home, sent, letter.heard, letter.wait)
+        elif path == SIGN_IN and operation is not None and letter.heard == "done":
+            operation.heard = self._scheduler.turns
+        elif path == SIGN_OUT:
+            self._confirm(path, answered=letter.heard == "done")
+        elif path == ME and letter.heard == "token_expired" and request.bearer is not None:
+            self._facts.demanded.add(request.bearer.reveal())
+
+    def _confirm(self, path: str, *, answered: bool) -> None:
+        operation = self._facts.operation_of(self._scheduler.current)
+        if path == SIGN_OUT and operation is not None:
+            operation.confirmed = answered
+
+    def _travel(self, delay: float) -> None:
+        if delay:
+            self._scheduler.sleep(delay)
         else:
             self._scheduler.pause()
 
-    def _treat(self, call: ApiRequest, fate: Fate, letter: _Letter) -> None:
+    def _treat(self, request: ApiRequest, fate: Fate, letter: _Letter, delay: float) -> None:
         if fate in _CARRIED_OUT:
-            reply = self._server.answer(call)
-            done = 200 <= reply.status < 300
-            code = "done" if done else _code(reply)
-            self._scheduler.note("answers", (call.path, code))
+            answer = self._server.answer(request)
+            done = 200 <= answer.status < 300
+            code = "done" if done else _code(answer)
+            self._scheduler.note("answers", (path_of(request), code))
         match fate:
             case Fate.ARRIVES | Fate.SLOW:
-                letter.answer, letter.heard = reply, code
+                letter.answer, letter.heard = answer, code
             case Fate.TORN:
-                letter.answer = ApiResponse(reply.status, reply.headers, reply.body[: len(reply.body) // 2])
-                letter.heard = None if done else "torn"
+                half = answer.body[: len(answer.body) // 2]
+                letter.answer = ApiResponse(answer.status, answer.headers, half)
+                letter.heard = code if not answer.body else "torn" if done else "stray"
             case Fate.RESET | Fate.CUT:
-                letter.answer = _RESET
+                letter.answer, letter.heard = _RESET, "lost"
             case Fate.BUSY:
-                letter.answer, letter.heard = self._busy(), "busy"
+                letter.answer, letter.wait = self._busy(delay)
+                letter.heard = "busy"
             case Fate.BROKEN | Fate.BROKEN_LATE:
-                letter.answer = ApiResponse(self._chance.one_of(500, 502, 504), {}, b"<h1>Oops</h1>")
+                letter.answer = ApiResponse(self._chance.one_of(500, 502), {}, b"<h1>Oops</h1>")
+                letter.heard = "broken"
+            case Fate.GATEWAY:
+                letter.answer, letter.heard = ApiResponse(504, {}, b"<h1>Oops</h1>"), "gateway"
             case Fate.PROXY:
                 letter.answer = ApiResponse(self._chance.one_of(401, 403), {}, b"<h1>Who are you?</h1>")
                 letter.heard = "proxy"
             case Fate.STRAY:
-                letter.answer, letter.heard = (
-                    ApiResponse(404, {}, b'{"error": {"code": "not_found"}}'),
-                    "stray",
-                )
+                body = b'{"error": {"code": "not_found"}}'
+                letter.answer, letter.heard = ApiResponse(404, {}, body), "stray"
 
-    def _busy(self) -> ApiResponse:
+    def _busy(self, delay: float) -> tuple[ApiResponse, float | None]:
         now = self._scheduler.now
-        wait = self._chance.one_of(None, "0", "1", "7", "90", "4000", formatdate(now + 30, usegmt=True))
-        headers = {} if wait is None else {"retry-after": wait, "date": formatdate(now, usegmt=True)}
-        return ApiResponse(self._chance.one_of(429, 503), headers, b"")
+        text = self._chance.one_of(None, "0", "1", "7", "90", "4000", formatdate(now + 30, usegmt=True))
+        text = f"{delay:.0f}" if delay else text
+        headers = {} if text is None else {"retry-after": text, "date": formatdate(now, usegmt=True)}
+        wait = None if text is None else float(text) if text.isdigit() else 30.0
+        return ApiResponse(self._chance.one_of(429, 503), headers, b""), wait
 
 
-def _code(reply: ApiResponse) -> str:
-    """Find the code of an error that the server has just written."""
-    return reply.body.decode().partition('"code":"')[2].partition('"')[0]
+def _refresh_token(request: ApiRequest) -> str:
+    token: str = (request.body or {})["refresh_token"].reveal()  # type: ignore[attr-defined]
+    return token
+
+
+def _is_read_to_the_end(request: ApiRequest) -> bool:
+    return getattr(request, "reads_until_deadline", False)
+
+
+def _code(answer: ApiResponse) -> str:
+    """Find the code of an error that the service has just written."""
+    return answer.body.decode().partition('"code":"')[2].partition('"')[0]

@@ -1,4 +1,4 @@
-"""What one schedule is made of, drawn from its seed: the processes, the server's settings, what fails."""
+"""The terms of one schedule, drawn from its seed: the processes, the service's settings, what fails."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -35,7 +35,7 @@ class Mood(StrEnum):
 
     WELL = "well"
     FULL = "full"
-    LATE = "full for whoever has an answer to save"
+    LATE = "full for every task that has an answer to save"
     STUCK = "stuck"
     DOWN = "down"
 
@@ -50,60 +50,66 @@ class Plan:
         callers: How many calls are made in them, at most.
         processes: How many processes share the store.
         accounts: How many sessions the store has room for.
-        lease: Seconds a lock lasts at most; ``None`` if it dies with its holder.
-        keeps_aside: Whether the store has a ``quarantine`` of its own.
+        lease: Seconds a lock lasts at most; ``None`` if it ends with its holder.
+        quarantines: Whether the store has a ``quarantine`` method.
+        fused: Whether a lock of the store returns the locked value.
         losable: Whether a living holder may lose its lock.
-        grace: For how long the server takes a rotated token again.
+        grace: For how long the service takes a rotated token again.
         ttl: The access token's life.
         idle: The tenant's idle timeout.
         knows_idle: Whether the client was told.
         duration: The longest session.
-        deaf: Whether the server ignores how long a session was asked for.
+        deaf: Whether the service ignores how long a session was asked for.
         nested: Whether a sign-in is answered in the nested shape.
         background: Whether tokens are refreshed ahead of their expiry.
         skew: How far apart the processes' clocks are, in seconds.
         stickiness: How likely the task that ran last goes on.
         fine: Whether others may run between any two steps in memory as well.
-        haste: How likely time passes though somebody could run.
+        haste: How likely time passes though a task could run.
         calls: Which calls are made; one that is listed twice is made twice as often.
         bursts: How likely several calls are made at once, in one process and on one account.
-        drops: How likely a process lets go of the accounts that nobody uses just now.
-        mood: What the store's first mood is.
-        network, store, moods, crash, corruption, setback, trouble: How likely each of them is; ``moods`` are
-            the store's, and ``trouble`` comes from the server: sessions revoked, tokens stolen or rejected.
+        drops: How likely a process lets go of the accounts that are not in use.
+        bounded: How likely a request has timeouts.
+        mood: The store's first mood.
+        network, store, moods, crash, corruption, setback, trouble, freezes: How likely each of them is.
+            ``moods`` are the store's. ``trouble`` comes from the service: sessions revoked, users disabled,
+            tokens stolen or rejected. ``freezes`` suspend a process.
     """
 
-    calm: bool
-    turns: int
-    callers: int
-    processes: int
-    accounts: int
-    lease: float | None
-    keeps_aside: bool
-    losable: bool
-    grace: str | None
-    ttl: str
-    idle: str | None
-    knows_idle: bool
-    duration: str
-    deaf: bool
-    nested: bool
-    background: bool
-    skew: float
-    stickiness: float
-    fine: bool
-    haste: float
-    calls: tuple[str, ...]
-    bursts: float
-    drops: float
-    mood: Mood
-    network: float
-    store: float
-    moods: float
-    crash: float
-    corruption: float
-    setback: float
-    trouble: float
+    calm: bool = True
+    turns: int = 400
+    callers: int = 14
+    processes: int = 1
+    accounts: int = 1
+    lease: float | None = None
+    quarantines: bool = True
+    fused: bool = False
+    losable: bool = False
+    grace: str | None = None
+    ttl: str = "10m"
+    idle: str | None = None
+    knows_idle: bool = False
+    duration: str = "30d"
+    deaf: bool = False
+    nested: bool = True
+    background: bool = True
+    skew: float = 0.0
+    stickiness: float = 0.0
+    fine: bool = True
+    haste: float = 0.0
+    calls: tuple[str, ...] = _STEADY
+    bursts: float = 0.0
+    drops: float = 0.0
+    bounded: float = 0.0
+    mood: Mood = Mood.WELL
+    network: float = 0.0
+    store: float = 0.0
+    moods: float = 0.0
+    crash: float = 0.0
+    corruption: float = 0.0
+    setback: float = 0.0
+    trouble: float = 0.0
+    freezes: float = 0.0
 
 
 def draw(chance: Chance) -> Plan:
@@ -114,7 +120,7 @@ def draw(chance: Chance) -> Plan:
         drawn = chance.one_of(*likelihoods)
         return 0.0 if calm else drawn
 
-    lease, keeps_aside = chance.one_of(None, 60.0), chance.happens(0.7)
+    lease, quarantines = chance.one_of(None, 60.0), chance.happens(0.7)
     return Plan(
         calm=calm,
         turns=chance.one_of(200, 400),
@@ -122,8 +128,9 @@ def draw(chance: Chance) -> Plan:
         processes=chance.one_of(1, 1, 2, 2, 3),
         accounts=chance.one_of(1, 1, 1, 2),
         lease=lease,
-        keeps_aside=keeps_aside,
-        losable=keeps_aside and lease is not None and not calm and chance.happens(0.3),
+        quarantines=quarantines,
+        fused=lease is not None and chance.happens(0.5),
+        losable=quarantines and lease is not None and not calm and chance.happens(0.3),
         grace=chance.one_of(None, None, "30s"),
         ttl=chance.one_of("60s", "60s", "10m", "1h"),
         idle=chance.one_of(None, None, "30m", "2h"),
@@ -132,13 +139,14 @@ def draw(chance: Chance) -> Plan:
         deaf=chance.happens(0.4),
         nested=chance.happens(0.6),
         background=chance.happens(0.7),
-        skew=unless_calm(0.0, 0.0, 0.0, 20.0, 300.0),
+        skew=unless_calm(0.0, 0.0, 0.0, 20.0, 300.0, 1_200.0),
         stickiness=chance.one_of(0.0, 0.0, 0.5, 0.8),
         fine=chance.happens(0.5),
         haste=chance.one_of(0.01, 0.03, 0.1),
         calls=chance.one_of(_STEADY, _STEADY, _STEADY, _COMING_AND_GOING),
         bursts=chance.one_of(0.0, 0.2, 0.5),
         drops=chance.one_of(0.0, 0.05, 1.0, 1.0),
+        bounded=chance.one_of(0.0, 0.0, 0.3),
         network=unless_calm(0.0, 0.1, 0.3, 0.6),
         store=unless_calm(0.0, 0.0, 0.02, 0.1),
         mood=Mood.WELL if calm else chance.one_of(*(Mood.WELL,) * 7, *Mood, Mood.LATE),
@@ -147,4 +155,5 @@ def draw(chance: Chance) -> Plan:
         corruption=unless_calm(0.0, 0.0, 0.0, 0.01),
         setback=unless_calm(0.0, 0.0, 0.0, 0.01),
         trouble=unless_calm(0.0, 0.0, 0.005, 0.02),
+        freezes=unless_calm(0.0, 0.0, 0.0, 0.005),
     )

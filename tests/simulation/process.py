@@ -1,86 +1,60 @@
-"""One process: an engine of its own, with its own memory, on the shared store."""
+"""One process: a client of its own, with its own memory and clocks, on the shared store."""
 
-import json
 import math
-import sys
-from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
-from typing import Any, TypeVar
+from typing import NamedTuple
 
-from hellojohn._account import Account
-from hellojohn._config import Settings, read_settings
-from hellojohn._engine import Engine
-from hellojohn._flight import Flight
-from hellojohn._session.freshness import Freshness, Schedule
-from hellojohn._models import AuthEvent
-from hellojohn._owner import Owner
-from hellojohn._session.record import SessionRecord
-from hellojohn._clock import Timing
-from hellojohn._view import View
+import httpx
+
+from hellojohn import AuthEvent, ExpiryReason, HelloJohn
+from hellojohn._duration import parse_duration
 from hellojohn._wire import Answer, ApiRequest
-from hellojohn._wire.v1 import V1
-from hellojohn.emulator.policy import seconds
-from tests.simulation.facts import Facts, Pair, Session
-from tests.simulation.network import Network
-from tests.simulation.plan import Plan
-from tests.simulation.scheduler import Scheduler
+from tests.simulation import adapter
+from tests.simulation.adapter import Stored
+from tests.simulation.facts import Facts, Session
+from tests.simulation.plan import Chance, Plan
+from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.server import API, KEY, TENANT
 from tests.simulation.store import VirtualStore
 
-T = TypeVar("T")
+_STALE_SHARE, _LONGEST_STALE, _CLOCK_SLACK = 1 / 5, 300.0, 60.0
 
-_SETTINGS = read_settings(tenant_id=TENANT, publishable_key=KEY, api_url=API)
-
-
-class VirtualOwner(Owner):
-    """Carries each operation out as a task of its own."""
-
-    def __init__(self, start: Callable[[Callable[[], object]], None]) -> None:
-        self.exits_at = math.inf
-        self._start = start
-
-    def run(self, work: Callable[[], T]) -> "Future[T]":
-        """Start ``work``; nobody waits for its future but through the flight."""
-        self._start(work)
-        return Future()
+Send = Callable[[object, ApiRequest, float], Answer]
 
 
-class TurnLock:
-    """A lock of an account: to take it and to give it back are scheduling points, if that is wanted."""
+class Clocks(NamedTuple):
+    """What the clocks of a process show."""
 
-    def __init__(self, scheduler: Scheduler, facts: Facts, *, fine: bool) -> None:
-        self._facts = facts
-        self._pause = scheduler.pause if fine else lambda: None
-        self._taken = False
+    monotonic: float
+    wall: float
 
-    def __enter__(self) -> None:
-        """Take it."""
-        self._pause()
-        if self._taken:
-            self._facts.wrong("two tasks are inside one account's lock")
-        self._taken = True
 
-    def __exit__(self, *_: object) -> None:
-        """Give it back."""
-        self._taken = False
-        self._pause()
+class Heard(NamedTuple):
+    """What an application heard: an event, or that it uses a session (``USED``), has let go of the account
+    (``DROPPED``), or was told that there is no session (``NONE``). ``since`` is when the call began.
+    """
+
+    turn: int
+    name: str
+    what: str
+    session: Session | None = None
+    reason: ExpiryReason | None = None
+    since: int = 0
 
 
 class Process:
-    """An engine and what runs in it.
+    """A client and what runs in its process.
 
     Attributes:
         alive: Whether it has neither crashed nor been closed.
-        store: The store that it shares with the others.
+        closed: Whether ``close`` has returned.
+        frozen: Whether it is suspended.
         offset: How far its wall clock is ahead of the true time.
         latest: The latest time its wall clock has shown before it was set back.
-        signed_out: When the last sign-out of a key began and when it returned, in turns.
-        signing_out: How many sign-outs of a key are under way.
-        touched: When the last of them came to its end, in turns.
+        suspended: How many seconds it was suspended.
+        heard: What the application heard and used, in order.
+        client: The public client.
     """
 
     def __init__(
@@ -88,159 +62,170 @@ class Process:
         name: str,
         *,
         scheduler: Scheduler,
+        chance: Chance,
         facts: Facts,
-        network: Network,
+        send: Send,
         store: VirtualStore,
         plan: Plan,
         offset: float,
     ) -> None:
         self.name = name
         self.alive = True
+        self.closed = False
+        self.frozen = False
         self.offset = offset
         self.latest = 0.0
-        self.signed_out: dict[str, tuple[int, int]] = {}
-        self.signing_out: Counter[str] = Counter()
-        self.touched: Counter[str] = Counter()
-        self._scheduler = scheduler
-        self._facts = facts
-        self._network = network
-        self.store = store
-        self._fine = plan.fine
-        self._kept: list[Account] = []
-        self._flights: dict[int, int] = {}
-        self._seen: dict[str, View | None] = {}
-        self.settings = _settings(plan, self.wall)
-        self.engine = Engine(
-            self.settings,
+        self.heard: list[Heard] = []
+        self.scheduler = scheduler
+        self.chance = chance
+        self.facts = facts
+        self.fine = plan.fine
+        self._idle = None if plan.idle is None or not plan.knows_idle else plan.idle
+        self._background = plan.background
+        self._send = send
+        self._lost = 0.0
+        self.suspended = 0.0
+        self._kept: dict[str, tuple[HelloJohn, httpx.Auth]] = {}
+        self._shown: dict[str, str | None] = {}
+        self.client = adapter.open_client(
+            self,
+            api_url=API,
+            tenant_id=TENANT,
+            publishable_key=KEY,
             store=store,
-            dialect=V1(TENANT, KEY),
-            send=self._send,
-            after_fork=lambda: None,
-            timing=Timing(clock=self.wall, monotonic=scheduler.clock, sleep=scheduler.sleep),
-            owner=VirtualOwner(self._own),
+            clock=self.wall,
+            idle_timeout=self._idle,
+            remember_me_duration=timedelta(hours=12),
+            session_duration=timedelta(hours=1),
+            background_refresh=plan.background,
         )
-        self.engine.events.on(self._hear)
+        self.client.on(self._hear)
 
     def __repr__(self) -> str:
         """Show the name."""
         return self.name
 
+    # ------------------------------------------------------------------ clocks
+
     def wall(self) -> float:
         """Return what its wall clock shows."""
-        return self._scheduler.now + self.offset
+        return self.scheduler.now + self.offset
+
+    def monotonic(self) -> float:
+        """Return what its monotonic clock shows. On some systems it stops while the process is suspended."""
+        return self.scheduler.now - self._lost
+
+    def clocks(self) -> Clocks:
+        """Return what both clocks show."""
+        return Clocks(self.monotonic(), self.wall())
+
+    def elapsed_since(self, moment: Clocks | None) -> float:
+        """Return the seconds that have passed by the clock that shows more of them."""
+        if moment is None:
+            return 0.0
+        return max(self.monotonic() - moment.monotonic, self.wall() - moment.wall)
 
     def set_clock(self, by: float) -> None:
         """Set its wall clock by so many seconds."""
         self.latest = max(self.latest, self.wall())
         self.offset += by
 
-    def account(self, name: str) -> Account:
-        """Return an account, with a lock whose turns are taken, and keep it until ``drop``."""
-        account = self.engine.account(name)
-        if not isinstance(account._lock, TurnLock):
-            account._lock = TurnLock(self._scheduler, self._facts, fine=self._fine)  # type: ignore[assignment]
-        self._kept.append(account)
-        return account
+    def was_suspended(self, seconds: float, *, counted: bool) -> None:
+        """Note a suspension, which its monotonic clock may have missed."""
+        self.suspended += seconds
+        if not counted:
+            self._lost += seconds
+
+    def latest_wall(self) -> float:
+        """Return the latest time that its wall clock has shown."""
+        return max(self.latest, self.wall())
+
+    # ------------------------------------------------------------------ the application's side
+
+    def account(self, name: str) -> tuple[HelloJohn, httpx.Auth]:
+        """Return the client bound to an account and its auth hook, and keep them until ``drop``."""
+        kept = self._kept.get(name)
+        if kept is None:
+            client = self.client.for_account(name)
+            kept = self._kept[name] = (client, client.httpx_auth(origins=[API]))
+        return kept
 
     def drop(self) -> None:
-        """Keep no account that nobody uses."""
+        """Let go of all accounts, as a back end does at the end of each request."""
+        for name in self._kept:
+            self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
         self._kept.clear()
 
-    def accounts(self) -> list[Account]:
-        """Return the accounts in its memory."""
-        return list(self.engine._accounts.values())
+    def uses(self, name: str, session: Session, *, since: int) -> None:
+        """Note that the application uses a session, in a call that began in a turn."""
+        self.heard.append(Heard(self.scheduler.turns, name, "USED", session, since=since))
+        if name not in self._kept:  # it was let go of during the call, and may be gone at its end
+            self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
 
-    def seen(self, flight: Flight) -> int:
-        """Return in which turn a flight was first seen; 0 when it is too late to know."""
-        if flight.landed.done():
-            return 0
-        turn = self._flights.get(id(flight))
-        if turn is None:
-            turn = self._flights[id(flight)] = self._scheduler.turns
-            flight.landed.add_done_callback(partial(_forget, self._flights, id(flight)))
-        return turn
+    def ended(self, name: str) -> None:
+        """Note that the application was told that there is no session."""
+        self.heard.append(Heard(self.scheduler.turns, name, "NONE"))
 
-    def close(self) -> bool:
-        """Shut the client down in good order, as a task of the process; return whether that ended."""
-        self.engine.context.closes_at = sys.maxsize  # nobody here goes by the real time that is left
-        for flight in tuple(self.engine.context.flights):
-            wake = self._scheduler.waker()
-            flight.start(blocking=False)
-            flight.landed.add_done_callback(lambda _, wake=wake: wake())
-            self._scheduler.park(self._scheduler.now + 20.0)
-        if self.engine.context.flights:
-            return False
-        self.engine.close()
-        return True
+    def heard_endings(self) -> list[Heard]:
+        """Return the events that a session has ended."""
+        return [entry for entry in self.heard if entry.what == "SESSION_EXPIRED"]
 
-    def check_views(self) -> None:
-        """Judge what requests may use from now on (invariants 2 and 3)."""
-        for account in self.accounts():
-            view = account.view
-            if view is None:
-                continue
-            if self._seen.get(account.key) is not view:
-                self._seen[account.key] = view
-                self.check_saved(view)
-            pair = self._facts.by_access[view.record.access_token.reveal()]
-            if self.has_signed_out(account.key, pair.session):
-                self._facts.wrong(f"3: {self} shows {pair.session}, which was signed out before")
-            if not view.record.is_spent and self._has_saved_as_spent(pair):
-                self._facts.wrong(f"3: {self} shows {pair} as good, and has saved it as spent")
+    def _hear(self, event: AuthEvent) -> None:
+        session = None if event.session is None else self.facts.sessions.get(event.session.id or "")
+        self.scheduler.note("event", (event.type.value, event.account, session))
+        self.heard.append(
+            Heard(self.scheduler.turns, event.account, event.type.value, session, event.reason)
+        )
+        if event.type.value == "SESSION_EXPIRING" and session is not None:
+            session.announced += 1
+        self.scheduler.pause()
 
-    def _has_saved_as_spent(self, pair: Pair) -> bool:
-        task = pair.spent_by
-        return task is not None and task.home is self and task not in self._scheduler.tasks
+    # ------------------------------------------------------------------ what the engine runs on
 
-    def has_signed_out(self, key: str, session: Session) -> bool:
-        """Return whether a session that may not come back was signed out here."""
-        began, _ = self.signed_out.get(key, (0, 0))
-        since = session.came_back or session.saved_at
-        return not session.torn and since is not None and since < began
+    def send(self, request: ApiRequest, seconds: float) -> Answer:
+        """Send a request."""
+        return self._send(self, request, seconds)
 
-    def check_saved(self, view: View) -> None:
-        """Judge whether a token may be used: its refresh token must be safe."""
-        pair = self._facts.by_access[view.record.access_token.reveal()]
-        if pair.saved_at is None and not (pair.parent is not None and pair.parent.failed):
-            self._facts.wrong(f"2: the access token of {pair} can be used, and {pair} is not stored")
-
-    def state(self, record: Mapping[str, Any]) -> Freshness:
-        """Return how this process sees a record now."""
-        found = Record.loads(json.dumps(record))
-        return Schedule.of(found, idle_timeout=self.engine.context.idle_timeout).state(self.wall())
-
-    def _own(self, work: Callable[[], object]) -> None:
-        flight = getattr(work, "__self__", None)
-        if isinstance(flight, Flight):
-            self.seen(flight)
+    def start_worker(self, work: Callable[[], object]) -> Task:
+        """Run an operation of the engine as a task of this process."""
 
         def carry_out() -> None:
             try:
                 work()
             except Exception as error:  # noqa: BLE001 - an operation must not raise at all
-                self._facts.wrong(f"an operation raised {error!r}")
+                self.facts.wrong(f"an operation raised {error!r}")
 
-        self._scheduler.start(f"{self.name}.owner", carry_out, self)
+        caller = self.scheduler.current
+        task = self.scheduler.start(f"{self.name}.worker", carry_out, self)
+        operation = None if caller is None or caller.call is None else caller.call.operation
+        if operation is not None and operation.submitted is None:
+            operation.submitted, operation.worker = self.scheduler.turns, task
+        return task
 
-    def _send(self, call: ApiRequest, deadline: float) -> Answer:
-        return self._network.send(self, call, deadline)
+    # ------------------------------------------------------------------ what is known from outside
 
-    def _hear(self, event: AuthEvent) -> None:
-        self._scheduler.note("event", event.type.value)
-        self._scheduler.pause()
+    def oldest_turn(self) -> int:
+        """Return when the oldest of its tasks began: it may have read the store at any time since."""
+        return min((task.began for task in self.scheduler.tasks if task.home is self), default=0)
 
+    def changed_tokens(self) -> dict[str, str | None]:
+        """Return the tokens that requests use from now on, by key, where they have changed."""
+        shown = adapter.shown(self.client)
+        changed = {key: token for key, token in shown.items() if self._shown.get(key) != token}
+        self._shown = shown
+        return changed
 
-def _forget(flights: dict[int, int], number: int, _: object) -> None:
-    flights.pop(number, None)
+    def shown(self) -> dict[str, str | None]:
+        """Return the tokens that requests use now, by key."""
+        return adapter.shown(self.client)
 
+    def is_fresh(self, record: Stored) -> bool:
+        """Return whether this process has no cause to refresh a token, by its own clock."""
+        now, ttl = self.wall(), record.ttl
+        idle = math.inf if self._idle is None else parse_duration(self._idle, name="idle").total_seconds()
+        until = record.refreshed_at + min(ttl - min(ttl * _STALE_SHARE, _LONGEST_STALE), idle / 2)
+        return record.refreshed_at - _CLOCK_SLACK <= now < until
 
-def _settings(plan: Plan, clock: Callable[[], float]) -> Settings:
-    known = plan.idle if plan.knows_idle else None
-    return replace(
-        _SETTINGS,
-        idle_timeout=None if known is None else timedelta(seconds=seconds(known)),
-        remember_me_duration=timedelta(hours=12),
-        session_duration=timedelta(hours=1),
-        background_refresh=plan.background,
-        clock=clock,
-    )
+    def is_over(self, record: Stored) -> bool:
+        """Return whether the client must have ended a session by its own clock, now or before it was set."""
+        return (record.client_ends_at or math.inf) <= self.latest_wall()

@@ -8,11 +8,12 @@ import argparse
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 from tests.simulation.bugs import BUGS, plant
-from tests.simulation.schedule import play, steady
+from tests.simulation.directed import DIRECTED, SEEDS
+from tests.simulation.schedule import Schedule, play, steady
 
 _BATCH = 250
 
@@ -32,8 +33,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
     parser.add_argument("--schedules", type=int, default=10_000, help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the first one's seed (%(default)s)")
+    parser.add_argument("--directed", choices=[*DIRECTED, "all"], help="play a directed schedule instead")
     parser.add_argument("--bug", choices=BUGS, help="plant a bug first, to see it caught")
     asked = parser.parse_args()
+    plant(asked.bug)
+    directed = asked.directed or (BUGS[asked.bug].schedule if asked.bug else None)
+    if directed is not None:
+        return _report_directed(DIRECTED if directed == "all" else [directed])
     seeds = range(asked.seed, asked.seed + asked.schedules)
     broken = next((seed for seed in _results(seeds, asked.bug) if seed is not None), None)
     if broken is None:
@@ -41,14 +47,30 @@ def main() -> int:
         sys.stdout.write(f"{len(seeds)} schedules from seed {asked.seed}: {found}\n")
         return 0
     with steady():
-        schedule = play(broken)
-    again = f"To see it again: scripts/simulate --seed {broken} --schedules 1"
+        return _show(play(broken), f"--seed {broken} --schedules 1")
+
+
+def _report_directed(names: Iterable[str]) -> int:
+    broken = 0
+    with steady():
+        for name in names:
+            schedules = (DIRECTED[name].play(seed) for seed in range(SEEDS))
+            found = next((schedule for schedule in schedules if schedule.violations), None)
+            if found is None:
+                sys.stdout.write(f"{name}: no violation in {SEEDS} orders of its turns\n")
+            else:
+                broken = _show(found, f"--directed {name}")
+            gc.collect()
+    return broken
+
+
+def _show(schedule: Schedule, arguments: str) -> int:
+    again = f"To see it again: scripts/simulate {arguments}"
     sys.stdout.writelines(f"{line}\n" for line in (*schedule.trace(), *schedule.violations, again))
     return 1
 
 
 def _results(seeds: range, bug: str | None) -> Iterator[int | None]:
-    plant(bug)
     first = batch(seeds[:_BATCH])  # most bugs show at once, and a schedule alone needs no pool
     yield first
     if first is not None or len(seeds) <= _BATCH:

@@ -6,7 +6,8 @@ import random
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
-from tests.simulation.plan import Chance, draw
+from tests.simulation import adapter
+from tests.simulation.plan import Chance, Plan, draw
 from tests.simulation.process import Process
 from tests.simulation.scheduler import START
 from tests.simulation.world import World
@@ -21,48 +22,56 @@ class Schedule:
 
     Attributes:
         seed: What it is drawn from: the same seed gives the same schedule.
+        world: Everything in it.
         violations: What was found to be wrong.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, plan: Plan | None = None) -> None:
         self.seed = seed
         self._chance = Chance(seed)
-        self._plan = draw(self._chance)
-        self._world = World(self._chance, self._plan)
-        self.violations = self._world.facts.violations
+        self._plan = draw(self._chance) if plan is None else plan
+        self.world = World(self._chance, self._plan)
+        self.violations = self.world.facts.violations
 
     def run(self) -> None:
         """Take all turns, up to the first violation."""
-        try:
+        with self.playing():
             self._prelude()
             self._play()
-            self._epilogue()
-        except _Enough:
+            self.end()
+
+    @contextmanager
+    def playing(self) -> Generator[None]:
+        """Stop at the first violation, and leave no task behind."""
+        scheduler = self.world.scheduler
+        adapter.run_in(scheduler)
+        try:
+            yield
+        except Enough:
             pass
         finally:
-            scheduler = self._world.scheduler
             for task in tuple(scheduler.tasks):
                 scheduler.stop(task, for_good=True)
 
     def trace(self) -> Iterable[str]:
         """Return what happened, line by line."""
         yield f"seed {self.seed}: {self._plan}"
-        for now, task, what, detail in self._world.scheduler.trace:
+        for now, task, what, detail in self.world.scheduler.trace:
             words = " ".join(map(str, detail)) if isinstance(detail, tuple) else str(detail)
             yield f"{now - START:13.3f}  {task or 'world'!s:20} {what} {words}".rstrip()
 
     def _prelude(self) -> None:
         """Sign in, most of the time."""
         if self._chance.happens(0.8):
-            world = self._world
+            world = self.world
             network, store, mood = world.network.faults, world.store.faults, world.store.mood
             world.recover()
             world.sign_in()
-            self._run_out()
+            self.run_out()
             world.network.faults, world.store.faults, world.store.mood = network, store, mood
 
     def _play(self) -> None:
-        world, chance, plan = self._world, self._chance, self._plan
+        world, chance, plan = self.world, self._chance, self._plan
         calls = plan.callers
         for _ in range(plan.turns):
             world.befall()
@@ -71,65 +80,77 @@ class Schedule:
             idle = not world.scheduler.ready
             if calls <= 0 and not world.scheduler.tasks:
                 break
-            if calls > 0 and world.processes and chance.happens(0.5 if idle else plan.callers / plan.turns):
+            if calls > 0 and world.awake and chance.happens(0.5 if idle else plan.callers / plan.turns):
                 calls -= world.call()
             elif not idle and not chance.happens(plan.haste):
-                self._turn()
+                self.turn()
             else:
                 world.pass_time(idle=idle)
 
-    def _run_out(self, within: float = _LONGEST_WAIT) -> None:
+    def run_out(self, within: float = _LONGEST_WAIT) -> None:
         """Let everything come to its end, without any mishap (liveness)."""
-        world = self._world
+        world = self.world
         scheduler, until = world.scheduler, world.scheduler.now + within
         while scheduler.tasks:
             moment = scheduler.next_moment()
             if scheduler.ready:
-                self._turn()
+                self.turn()
             elif moment is not None:
                 scheduler.advance_to(moment)
                 world.store.expire(losable=False)
             else:
                 world.facts.wrong(f"liveness: {list(scheduler.tasks)} wait for what never comes")
-                raise _Enough
+                raise Enough
             if scheduler.now > until or scheduler.turns > _LAST_TURN:
                 world.facts.wrong(f"7: {list(scheduler.tasks)} go on and on")
-                raise _Enough
+                raise Enough
 
-    def _epilogue(self) -> None:
-        """Use every session once more, everywhere; whoever knows most comes first."""
-        world = self._world
+    def end(self) -> None:
+        """Use every session once more, everywhere; the process that knows most comes first."""
+        world = self.world
         world.recover()
-        self._run_out()
+        self.run_out()
         if not world.processes:
             world.begin_process()
         knowing = {home for pair in world.facts.pairs.values() for home in pair.known_to}
         for home in sorted(world.processes, key=lambda home: home not in knowing):
             for name in world.names:
                 world.callers.start("come_back", home, name)
-                self._run_out(within=_LONGEST_RETURN)
-        self._check_nothing_is_left()
+                self.run_out(within=_LONGEST_RETURN)
+        self._check_the_end()
 
-    def _check_nothing_is_left(self) -> None:
-        world = self._world
-        for home in world.processes:
-            if home.engine.context.flights:
-                world.facts.wrong(f"7: {home} has a flight that never landed")
+    def _check_the_end(self) -> None:
+        world = self.world
         if any(not hold.dead for hold in world.store.holds.values()):
-            world.facts.wrong("7: a lock is held, and nobody runs")
+            world.facts.wrong("7: a lock is held, and no task runs")
+        world.events.judge(world.processes, world.names)
+        for home in world.processes:
+            world.rules.check_all_shown(home)
+            for entry in home.heard_endings():
+                key = world.keys[world.names.index(entry.name)]
+                session_id = None if entry.session is None else entry.session.id
+                world.rules.expired(home, entry.name, key, session_id, entry.reason)
+        world.ends.judge(world.processes, world.dead)
+        if world.facts.violations:
+            raise Enough
+        for home in tuple(world.processes):
+            world.close(home)
+        self.run_out()
+        if world.facts.violations:
+            raise Enough
 
-    def _turn(self) -> None:
-        scheduler = self._world.scheduler
-        places = len(scheduler.ready)
-        last = self._chance.happens(self._plan.stickiness)
-        task = scheduler.run(places - 1 if last else int(self._chance.random() * places))
+    def turn(self) -> None:
+        """Let one task take a turn, and look at what has changed."""
+        world = self.world
+        task = world.choose(self._plan.stickiness)
+        world.facts.settle()
         if isinstance(task.home, Process):
-            task.home.check_views()
+            world.rules.check_shown(task.home)
         if self.violations:
-            raise _Enough
+            raise Enough
 
 
-class _Enough(Exception):
+class Enough(Exception):
     """There is a violation: nothing that follows means anything."""
 
 

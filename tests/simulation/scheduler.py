@@ -1,12 +1,13 @@
-"""Tasks that take turns, and the time that passes between them. Knows nothing of sessions.
+"""Tasks that take turns, and the time that passes between them. It knows nothing of sessions.
 
-Each task is a greenlet. It runs until it reaches a scheduling point (``pause``, ``park``, ``sleep``); who
-goes on is the caller's choice. Time is a number here: it moves when ``advance_to`` is called.
+Each task is a greenlet. It runs until it reaches a scheduling point (``pause``, ``park``, ``sleep``). The user of
+the scheduler chooses which task goes on. Time is a number: it moves when ``advance_to`` is called.
 """
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
+from typing import Any
 
 from greenlet import getcurrent, greenlet
 
@@ -21,21 +22,46 @@ class Task:
     """One thread of control.
 
     Attributes:
-        name: What it is called in a trace.
+        name: Its name in a trace.
         home: The process it belongs to; ``None`` for the network.
+        parent: The task that started it; ``None`` if the world did.
+        call: The call of an application that it carries out, if it is a caller.
+        began: The turn in which it was started.
         stoppable: Whether a caller may give up where the task stands now.
-        inside: The key of the lock that it believes to hold.
-        doomed: Whether it shall do nothing more: every scheduling point stops it again.
+        inside: The key of the lock that the task believes to hold.
+        locked_at: What the clocks of its process showed when it took the lock.
+        doomed: Whether every scheduling point stops it again.
+        frozen: Whether its process is suspended: the task is not run, and its timers wait.
     """
 
-    __slots__ = ("_greenlet", "_ticket", "_woken", "doomed", "home", "inside", "name", "stoppable")
+    __slots__ = (
+        "__weakref__",
+        "_greenlet",
+        "_ticket",
+        "_woken",
+        "began",
+        "call",
+        "doomed",
+        "frozen",
+        "home",
+        "inside",
+        "locked_at",
+        "name",
+        "parent",
+        "stoppable",
+    )
 
-    def __init__(self, name: str, work: Callable[[], None], home: object) -> None:
+    def __init__(self, name: str, work: Callable[[], None], home: object, parent: "Task | None") -> None:
         self.name = name
         self.home = home
+        self.parent = parent
+        self.call: Any = None
+        self.began = 0
         self.stoppable = False
         self.doomed = False
+        self.frozen = False
         self.inside: str | None = None
+        self.locked_at: Any = None
         self._greenlet = greenlet(work)
         self._ticket = 0
         self._woken = False
@@ -62,17 +88,22 @@ class Scheduler:
 
     Attributes:
         now: The true time.
-        current: Who runs; ``None`` between two turns.
-        ready: Who could run next, in no particular order.
+        current: The task that runs; ``None`` between two turns.
+        ready: The tasks that could run next, in no particular order.
+        frozen: The tasks of suspended processes that could run otherwise.
+        tasks: All tasks that have not ended.
         trace: What happened: moment, task, words.
         turns: How many turns were taken.
+        stalled: The seconds that passed although a task could run: the machine was slow.
     """
 
     def __init__(self) -> None:
         self.now = START
         self.current: Task | None = None
         self.turns = 0
+        self.stalled = 0.0
         self.ready: list[Task] = []
+        self.frozen: list[Task] = []
         self.trace: list[tuple[float, object, str, object]] = []
         self.tasks: dict[Task, None] = {}
         self._timers: list[tuple[float, int, Task, int]] = []
@@ -92,7 +123,8 @@ class Scheduler:
     def start(self, name: str, work: Callable[[], None], home: object = None) -> Task:
         """Make a task that is ready to run."""
         number = self._names[name] = self._names.get(name, 0) + 1
-        task = Task(f"{name}-{number}", lambda: self._carry_out(task, work), home)
+        task = Task(f"{name}-{number}", lambda: self._carry_out(task, work), home, self.current)
+        task.began = self.turns
         self.tasks[task] = None
         self.ready.append(task)
         return task
@@ -115,8 +147,9 @@ class Scheduler:
         """Unwind a task; unless it is for good, its cleaning up may take further turns."""
         task.doomed = for_good
         task._ticket += 1
-        if task in self.ready:
-            self.ready.remove(task)
+        for waiting in (self.ready, self.frozen):
+            if task in waiting:
+                waiting.remove(task)
         self.current = task
         try:
             if task.stop():
@@ -124,20 +157,62 @@ class Scheduler:
         finally:
             self.current = None
 
+    def freeze(self, home: object) -> None:
+        """Suspend all tasks of a process."""
+        for task in self.tasks:
+            if task.home is home:
+                task.frozen = True
+        self.frozen += [task for task in self.ready if task.home is home]
+        self.ready = [task for task in self.ready if task.home is not home]
+
+    def thaw(self, home: object, *, later: float = 0.0) -> None:
+        """Let the tasks of a suspended process go on; their timers end so many seconds later."""
+        for task in self.tasks:
+            if task.home is home:
+                task.frozen = False
+        if later:
+            self._timers = [
+                (moment + later if task.home is home else moment, number, task, ticket)
+                for moment, number, task, ticket in self._timers
+            ]
+            heapify(self._timers)
+        self.ready += [task for task in self.frozen if task.home is home]
+        self.frozen = [task for task in self.frozen if task.home is not home]
+
     def next_moment(self) -> float | None:
         """Return when the next timer ends."""
-        timers = self._timers
-        while timers and timers[0][2]._ticket != timers[0][3]:
-            heappop(timers)
-        return timers[0][0] if timers else None
+        timers, held = self._timers, []
+        while timers and (timers[0][2]._ticket != timers[0][3] or timers[0][2].frozen):
+            timer = heappop(timers)
+            if timer[2]._ticket == timer[3]:
+                held.append(timer)
+        moment = timers[0][0] if timers else None
+        for timer in held:
+            heappush(timers, timer)
+        return moment
 
     def advance_to(self, moment: float) -> None:
-        """Let time pass; whoever waited for a moment up to this one becomes ready."""
-        self.now = max(self.now, moment)
-        while (due := self.next_moment()) is not None and due <= self.now:
-            task = heappop(self._timers)[2]
+        """Let time pass; every task that waited for a moment up to this one becomes ready."""
+        moment = max(self.now, moment)
+        due = self.next_moment()
+        if self.ready:
+            self.stalled += moment - self.now
+        elif due is not None:
+            self.stalled += max(moment - max(due, self.now), 0.0)
+        self.now = moment
+        held = []
+        while self._timers and self._timers[0][0] <= self.now:
+            timer = heappop(self._timers)
+            task = timer[2]
+            if task._ticket != timer[3]:
+                continue
+            if task.frozen:
+                held.append(timer)
+                continue
             task._ticket += 1
             self.ready.append(task)
+        for timer in held:
+            heappush(self._timers, timer)
 
     # ------------------------------------------------------------------ inside of a task
 
@@ -177,7 +252,7 @@ class Scheduler:
             if task._ticket == ticket:
                 task._ticket += 1
                 task._woken = True
-                self.ready.append(task)
+                (self.frozen if task.frozen else self.ready).append(task)
 
         return wake
 

@@ -1,114 +1,238 @@
-"""The service: the emulator's own session rules behind v1's bytes, with neither sockets nor signatures."""
+"""The service: one tenant, two users, and v1's bytes, with neither sockets nor signatures.
+
+It is written from the description of the protocol and shares nothing with the emulator, so that a misreading in
+one of them shows.
+"""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from typing import Any
 
-from hellojohn._secret import Secret
+from hellojohn._duration import parse_duration
 from hellojohn._wire import ApiRequest, ApiResponse
-from hellojohn.emulator import answers
-from hellojohn.emulator.policy import seconds
-from hellojohn.emulator.problems import ApiProblem
-from hellojohn.emulator.records import Device, SessionStatus, TokenResponse
-from hellojohn.emulator.rules import Rules
-from hellojohn.emulator.tokens import AccessToken
 from tests.simulation.facts import Facts
 from tests.simulation.plan import Plan
 
-API = "https://api.example.com/v1"
+API = "https://api.example.com"
 TENANT = "tnt_1"
-KEY = Secret("pk_1")
-EMAIL, PASSWORD = "ada@example.com", Secret("correct horse")
+KEY = "pk_1"
+PASSWORD = "correct horse"
+USERS = ("ada@example.com", "bob@example.com")
+REFRESH, SIGN_IN, SIGN_OUT, ME = "/auth/token/refresh", "/auth/sign-in", "/auth/sign-out", "/auth/me"
 
-_DEVICE = Device()
+_STATUS = {
+    "invalid_credentials": 401,
+    "account_disabled": 403,
+    "token_expired": 401,
+    "invalid_token": 401,
+    "session_expired": 401,
+    "session_revoked": 401,
+    "refresh_token_expired": 401,
+    "refresh_token_invalid": 401,
+    "refresh_token_reused": 401,
+}
+
+
+def path_of(request: ApiRequest) -> str:
+    """Return a request's path below the version."""
+    return request.path.removeprefix("/v1")
+
+
+class _Refused(Exception):
+    """An answer that is an error; the first argument is its code."""
+
+
+@dataclass(eq=False)
+class _Session:
+    id: str
+    user: str
+    ends_at: float
+    active_at: float
+    live: str
+    revoked: bool = False
 
 
 class Server:
-    """One tenant with one user."""
+    """One tenant.
+
+    Attributes:
+        idle: The idle timeout in seconds, if there is one.
+        disabled: The users whose accounts are disabled.
+        refuses: Whether every API refuses every access token.
+    """
 
     def __init__(self, clock: Callable[[], float], facts: Facts, plan: Plan) -> None:
-        self.rules = Rules(clock=clock, reuse_grace=plan.grace)
-        self.rules.configure(
-            {"session_duration": plan.duration, "access_token_ttl": plan.ttl, "idle_timeout": plan.idle}
-        )
-        self.rules.add_user(EMAIL, PASSWORD)
         self._clock = clock
         self._facts = facts
         self._plan = plan
-        self.idle = None if plan.idle is None else seconds(plan.idle)
-        self._ttl = int(seconds(plan.ttl))
-        self._live: dict[str, str] = {}
+        self.idle = None if plan.idle is None else _seconds(plan.idle)
+        self._ttl = int(_seconds(plan.ttl))
+        self._longest = _seconds(plan.duration)
+        self._grace = -1.0 if plan.grace is None else _seconds(plan.grace)
+        self.disabled: set[str] = set()
+        self.refuses = False
+        self._sessions: dict[str, _Session] = {}
+        self._of_token: dict[str, _Session] = {}
+        self._rotated_at: dict[str, float] = {}
         self._good_until: dict[str, float] = {}
         self._routes = {
-            "/auth/sign-in": self._sign_in,
-            "/auth/token/refresh": self._refresh,
-            "/auth/sign-out": self._sign_out,
-            "/auth/me": self._me,
+            SIGN_IN: self._sign_in,
+            REFRESH: self._refresh,
+            SIGN_OUT: self._sign_out,
+            ME: self._me,
         }
 
-    def answer(self, call: ApiRequest) -> ApiResponse:
-        """Carry out a call."""
-        bearer = None if call.bearer is None else call.bearer.reveal()
+    def answer(self, request: ApiRequest) -> ApiResponse:
+        """Carry out a request."""
+        bearer = None if request.bearer is None else request.bearer.reveal()
+        fields = json.loads(request.encode() or b"{}")
         try:
-            status, body = self._routes[call.path](json.loads(call.encode() or b"{}"), bearer)
-        except ApiProblem as refusal:
-            status, body = refusal.status, answers.error_json(refusal, request_id="req_1")
+            status, body = self._routes[path_of(request)](fields, bearer)
+        except _Refused as refusal:
+            code = refusal.args[0]
+            status, message = _STATUS[code], "Words."
+            body = {"error": {"code": code, "message": message, "status": status, "request_id": "req_1"}}
         headers = {"date": formatdate(self._clock(), usegmt=True), "content-type": "application/json"}
-        return ApiResponse(status, headers, b"" if body is None else answers.encode(body), call.secrets())
+        data = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        return ApiResponse(status, headers, data, request.secrets())
+
+    # ------------------------------------------------------------------ what the world does, and asks
 
     def accepts(self, access: str) -> bool:
         """Return whether an API takes this access token."""
-        return self._clock() < self._good_until[access]
+        return not self.refuses and self._clock() < self._good_until[access]
 
-    def reject(self) -> None:
-        """Make every API refuse the access tokens issued so far."""
-        self._good_until = dict.fromkeys(self._good_until, 0.0)
+    def reject(self, user: str | None = None) -> None:
+        """Make every API refuse the access tokens issued so far, of a user or of all."""
+        for access in self._good_until:
+            if user in (None, self._facts.by_access[access].session.user):
+                self._good_until[access] = 0.0
+
+    def revoke(self, session_id: str) -> None:
+        """End a session."""
+        self._sessions[session_id].revoked = True
+
+    def disable(self, user: str) -> None:
+        """Disable a user's account, which revokes the user's sessions."""
+        self.disabled.add(user)
+        self._revoke_all(user)
 
     def steal(self, refresh: str) -> None:
-        """Have somebody else use a refresh token."""
-        grant = self.rules.refresh(Secret(refresh))
+        """Have another party use a refresh token."""
+        self._rotate(self._of_token[refresh], refresh)
         self._facts.pairs[refresh].stolen = True
-        self._issue(grant, refresh)
 
     def live_token(self, session_id: str) -> str | None:
-        """Return the refresh token that a session would take; ``None`` when it is over."""
-        alive = self.rules.session(session_id).status is SessionStatus.ACTIVE
-        return self._live[session_id] if alive else None
+        """Return the refresh token that a session would take; ``None`` when it has ended."""
+        session = self._sessions[session_id]
+        return session.live if self._ending(session) is None else None
+
+    def idle_since(self, session_id: str) -> float:
+        """Return when a session was last active."""
+        return self._sessions[session_id].active_at
 
     # ------------------------------------------------------------------ routes
 
-    def _sign_in(self, fields: dict[str, Any], bearer: str | None) -> tuple[int, dict[str, object]]:
-        assert bearer == KEY.reveal()
+    def _sign_in(
+        self, fields: dict[str, Any], bearer: str | None
+    ) -> tuple[int, Mapping[str, object] | None]:
+        assert bearer == KEY
+        user = fields["email"]
+        if fields["password"] != PASSWORD:
+            raise _Refused("invalid_credentials")
+        if user in self.disabled:
+            raise _Refused("account_disabled")
         asked = None if self._plan.deaf else fields.get("session_options", {}).get("duration")
-        grant = self.rules.sign_in(
-            fields["email"], Secret(fields["password"]), duration=asked, device=_DEVICE
-        )
-        shape: answers.Shape = "nested" if self._plan.nested else "flat"
-        return 200, answers.signed_in(grant, self._issue(grant, None), shape=shape)
+        now, number = self._clock(), len(self._sessions) + 1
+        length = self._longest if asked is None else min(self._longest, _seconds(asked))
+        session = _Session(f"ses_{number}", user, now + length, now, "")
+        self._sessions[session.id] = session
+        refresh, access = self._issue(session)
+        self._facts.began(session.id, user, fields.get("captcha_token"))
+        self._facts.issued(session.id, refresh, access, None)
+        if not self._plan.nested:
+            return 200, {**self._pair(refresh, access), "session_id": session.id}
+        tokens = {
+            "id": session.id,
+            "access_token": access,
+            "refresh_token": refresh,
+            "access_token_expires_at": _written(now + self._ttl),
+            "refresh_token_expires_at": _written(session.ends_at),
+        }
+        return 200, {"user": {"id": f"usr_{user}", "email": user}, "session": tokens}
 
-    def _refresh(self, fields: dict[str, Any], bearer: str | None) -> tuple[int, dict[str, object]]:
+    def _refresh(self, fields: dict[str, Any], bearer: str | None) -> tuple[int, Mapping[str, object]]:
         assert bearer is None
         given: str = fields["refresh_token"]
-        grant = self.rules.refresh(Secret(given))
-        token = self._issue(grant, given)
-        return 200, answers.refreshed(grant, token)
+        session = self._of_token.get(given)
+        if session is None:
+            raise _Refused("refresh_token_invalid")
+        rotated_at = self._rotated_at.get(given)
+        if rotated_at is not None and self._clock() - rotated_at > self._grace:
+            if self._clock() >= session.ends_at:
+                raise _Refused("refresh_token_expired")
+            session.revoked = True
+            raise _Refused("refresh_token_reused")
+        ending = self._ending(session)
+        if ending is not None:
+            raise _Refused(ending)
+        return 200, self._pair(*self._rotate(session, given))
 
     def _sign_out(self, fields: dict[str, Any], bearer: str | None) -> tuple[int, None]:
-        session_id = self._facts.by_access[bearer or ""].session.id
-        everywhere = bool(fields.get("everywhere"))
-        self.rules.sign_out(Secret(fields["refresh_token"]), session_id=session_id, everywhere=everywhere)
+        session = self._of_token.get(fields["refresh_token"])
+        if session is None or session.id != self._facts.by_access[bearer or ""].session.id:
+            raise _Refused("refresh_token_invalid")
+        session.revoked = True
+        if fields.get("everywhere"):
+            self._revoke_all(session.user)
         return 204, None
 
-    def _me(self, _fields: dict[str, Any], bearer: str | None) -> tuple[int, dict[str, object]]:
+    def _me(self, _fields: dict[str, Any], bearer: str | None) -> tuple[int, Mapping[str, object]]:
         if not self.accepts(bearer or ""):
-            raise ApiProblem("token_expired")
-        session = self.rules.session(self._facts.by_access[bearer or ""].session.id)
-        return 200, answers.user_json(self.rules.user(session.user_id))
+            raise _Refused("token_expired")
+        user = self._facts.by_access[bearer or ""].session.user
+        return 200, {"id": f"usr_{user}", "email": user}
 
-    def _issue(self, grant: TokenResponse, given: str | None) -> AccessToken:
-        refresh, access = grant.refresh_token.reveal(), f"at_{len(self._good_until) + 1}"
-        self._live[grant.session.id] = refresh
+    # ------------------------------------------------------------------ a session's life
+
+    def _ending(self, session: _Session) -> str | None:
+        now = self._clock()
+        if session.user in self.disabled:
+            return "account_disabled"
+        if session.revoked:
+            return "session_revoked"
+        idle = self.idle is not None and now - session.active_at > self.idle
+        return "session_expired" if idle or now >= session.ends_at else None
+
+    def _rotate(self, session: _Session, given: str) -> tuple[str, str]:
+        self._rotated_at[session.live] = session.active_at = self._clock()
+        refresh, access = self._issue(session)
+        self._facts.issued(session.id, refresh, access, given)
+        return refresh, access
+
+    def _issue(self, session: _Session) -> tuple[str, str]:
+        number = len(self._good_until) + 1
+        refresh, access = f"rt_{number}", f"at_{number}"
+        session.live = refresh
+        self._of_token[refresh] = session
         self._good_until[access] = self._clock() + self._ttl
-        self._facts.issued(grant.session.id, refresh, access, given)
-        return AccessToken(Secret(access), self._ttl, int(self._clock() + self._ttl))
+        return refresh, access
+
+    def _pair(self, refresh: str, access: str) -> dict[str, object]:
+        return {"access_token": access, "refresh_token": refresh, "expires_in": self._ttl}
+
+    def _revoke_all(self, user: str) -> None:
+        for session in self._sessions.values():
+            if session.user == user:
+                session.revoked = True
+
+
+def _seconds(duration: str | timedelta) -> float:
+    return parse_duration(duration, name="duration").total_seconds()
+
+
+def _written(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")

@@ -3,19 +3,27 @@
 from collections.abc import Callable
 from typing import NoReturn
 
-from hellojohn._errors import StoreLocked, StoreUnavailable
-from tests.simulation.facts import Facts
+from hellojohn._errors import StoreCorrupt, StoreLocked, StoreUnavailable
+from tests.simulation.facts import ANYBODY, JUNK, Facts
 from tests.simulation.plan import Chance, Mood, Plan
 from tests.simulation.scheduler import Scheduler, Task
 
 NEWER = '{"v": 99}'
-"""What a newer version of the SDK may have stored: the user may sign in over it, and out of it."""
+"""What a later version of the SDK may have stored. The user can sign in over it, and out of it."""
+
+SEALED = "sealed"
+"""What another key of an encrypted store could read."""
 
 _OFTEN, _STALE, _SLOW = 0.9, 0.3, 0.8
 
 
+def is_readable_elsewhere(text: str | None) -> bool:
+    """Return whether a later version of the SDK, or another key, could read a text."""
+    return text is not None and (text == NEWER or text.startswith(SEALED))
+
+
 class Hold:
-    """A lock while somebody has it."""
+    """A lock while a task has it."""
 
     def __init__(self, task: Task, ends_at: float | None) -> None:
         self.task = task
@@ -24,32 +32,61 @@ class Hold:
 
 
 class _Lock:
-    """Nothing gives it back but its ``__exit__``: a generator would, when nobody knows it any more."""
+    """Only ``__exit__`` gives it back: a generator would, as soon as no variable refers to it."""
 
-    def __init__(self, acquire: Callable[[], Hold], release: Callable[[Hold], None]) -> None:
-        self._acquire = acquire
-        self._release = release
-        self._hold: Hold | None = None
+    def __init__(self, store: "VirtualStore", key: str, timeout: float) -> None:
+        self._store = store
+        self._key = key
+        self._timeout = timeout
+        self.hold: Hold | None = None
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "_Value | None":
         """Take it."""
-        self._hold = self._acquire()
+        self.hold = self._store.acquire(self._key, self._timeout)
+        return _Value(self._store, self._key, self) if self._store.fused else None
 
     def __exit__(self, *_: object) -> None:
-        """Give it back."""
-        assert self._hold is not None
-        self._release(self._hold)
+        """Give it back, unless a save has done so."""
+        if self.hold is not None:
+            self._store.release(self._key, self.hold)
+
+
+class _Value:
+    """The text under a locked key, in a store that saves round trips."""
+
+    def __init__(self, store: "VirtualStore", key: str, lock: _Lock) -> None:
+        self._store = store
+        self._key = key
+        self._lock = lock
+        self._first: tuple[str | None] | None = (store.seen(key),)
+
+    def load(self) -> str | None:
+        """Return the text: first the one that came with the lock."""
+        first, self._first = self._first, None
+        return self._store.load(self._key) if first is None else self._store.opened(first[0])
+
+    def save(self, text: str, *, expires_in: float | None = None, release: bool = False) -> None:
+        """Save, and give the lock back in the same step if that is wanted."""
+        if self._lock.hold is None:
+            raise StoreLocked("The lock was released.")
+        self._store.save(self._key, text, expires_in=expires_in)
+        if release:
+            hold, self._lock.hold = self._lock.hold, None
+            self._store.let_go(self._key, hold)
 
 
 class VirtualStore:
     """A ``TokenStore`` in virtual time.
 
     Attributes:
-        lease: Seconds a lock lasts at most; ``None`` if it dies with its holder's process.
+        lease: Seconds a lock lasts at most; ``None`` if it ends with its holder's process.
+        fused: Whether a lock returns the locked value.
         texts: What is kept, by key.
         faults: How likely a call fails while all is well.
         mood: What fails most of the time: nothing, or what ``Mood`` names.
-        reason_to_remove: Tells why the present task may remove the record of a key, if it may.
+        on_save: Judges and notes a save of a key and text.
+        on_remove: Judges and notes the removal of a key; the flag says whether the store reports a failure.
+        quarantine: Moves a damaged text away; ``None`` in a store without such a method.
     """
 
     quarantine: Callable[[str], str | None] | None
@@ -58,51 +95,53 @@ class VirtualStore:
         self._scheduler = scheduler
         self._chance = chance
         self._facts = facts
-        self._keeps_aside = plan.keeps_aside
+        self._fine = plan.fine
         self._junk: list[str] = []
         self._seen: set[tuple[Task | None, str]] = set()
+        self._saved: dict[str, str] = {}
         self._holds: dict[str, Hold] = {}
         self._waiting: dict[str, list[Callable[[], None]]] = {}
         self.lease = plan.lease
+        self.fused = plan.fused
         self.texts: dict[str, str] = {}
         self.faults = plan.store
         self.mood = plan.mood
-        self.reason_to_remove: Callable[[str], str | None] = lambda _: None
-        self.quarantine = self._quarantine if plan.keeps_aside else None
+        self.on_save: Callable[[str, str], None] = lambda _key, _text: None
+        self.on_remove: Callable[[str, bool], None] = lambda _key, _late: None
+        self.quarantine = self._quarantine if plan.quarantines else None
+        self.set_aside = self.quarantine  # the former name
 
     # ------------------------------------------------------------------ what an engine calls
 
     def load(self, key: str) -> str | None:
         """Return the text under ``key``."""
         self._reach("load", key)
-        text = self.texts.get(key)
-        if text is not None and text != NEWER and key not in self._facts.records:
-            self._see(key, text)
+        text = self.seen(key)
         task = self._scheduler.current
         slow = _SLOW if task is None or task.inside != key else _STALE
         while self._chance.happens(slow):
             self._scheduler.pause(stoppable=True)
-        return text
+        return self.opened(text)
 
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
         """Put ``text`` under ``key``."""
         late = self._reach("save", key, writes=True)
-        self.texts[key] = text
+        if self._is_aside(key) and self._scheduler.current in self._facts.unlocked:
+            self._forgive(key)  # without its lock, it cannot know that the place was taken
+        self.texts[key] = self._saved[key] = text
         if not self._is_aside(key):
-            self._facts.stored(key, text)
-        self._check_junk()
-        self._fail_late(key, late=late)
+            self.on_save(key, text)
+        self._written(key, late=late)
 
     def delete(self, key: str) -> None:
         """Remove what is under ``key``."""
         late = self._reach("delete", key, writes=True)
         self._remove(key, late=late)
-        self._check_junk()
-        self._fail_late(key, late=late)
+        self._written(key, late=late)
 
-    def lock(self, key: str, timeout: float) -> "_Lock":
+    def lock(self, key: str, timeout: float) -> _Lock:
         """Lock ``key``."""
-        return _Lock(lambda: self._acquire(key, timeout), lambda hold: self._release(key, hold))
+        return _Lock(self, key, timeout)
 
     # ------------------------------------------------------------------ what the world does to it
 
@@ -120,9 +159,10 @@ class VirtualStore:
                     self._free(key)
 
     def expire(self, *, losable: bool) -> None:
-        """Free the locks whose leases are over; a living holder loses its own where that can happen."""
+        """Free the locks whose leases have ended; a living holder loses its own where that can happen."""
         for key, hold in tuple(self._holds.items()):
-            if hold.ends_at is not None and hold.ends_at <= self._scheduler.now and (hold.dead or losable):
+            over = hold.ends_at is not None and hold.ends_at <= self._scheduler.now
+            if over and (hold.dead or hold.task.frozen or losable):
                 self.lose(key)
 
     def lose(self, key: str) -> None:
@@ -134,11 +174,14 @@ class VirtualStore:
         self._free(key)
 
     def corrupt(self, key: str, junk: str) -> None:
-        """Replace what is under ``key`` by junk; under somebody's lock, it counts when it has been seen."""
-        self._facts.left(key, "anybody")
+        """Replace what is under ``key`` by junk; under a lock, it counts when it has been seen."""
+        if key not in self._facts.records and key in self._facts.last:  # perhaps it was the reason of its end
+            self._facts.last[key].left.add(ANYBODY)
+        self._facts.left(key, JUNK)
+        self._facts.excuse(key)
         self._forgive(key)
         self.texts[key] = junk
-        if key not in self._holds and junk != NEWER:
+        if key not in self._holds:
             self._junk.append(junk)
 
     # ------------------------------------------------------------------ one call
@@ -149,11 +192,37 @@ class VirtualStore:
         self._scheduler.note(what, key)
         if writes:
             self._check_fence(key)
+            if key in self._holds and not self._is_covered(key):
+                self._facts.locked_out(key, self._holds[key].task)
         fails = self._chance.happens(_OFTEN if self._is_down(what) else self.faults)
         late = fails and writes and self._chance.happens(0.3)
         if fails and not late:
             self._fail(key)
         return late
+
+    def _written(self, key: str, *, late: bool) -> None:
+        self._check_junk()
+        if late:
+            self._fail(key)
+        if self._fine:
+            self._scheduler.pause()
+
+    def seen(self, key: str) -> str | None:
+        """Return the text as the present task sees it; junk counts from here on."""
+        text = self.texts.get(key)
+        if text is not None and self.is_junk(key):
+            self._see(key, text)
+        return text
+
+    def is_junk(self, key: str) -> bool:
+        """Return whether no engine has saved what is under ``key``."""
+        return key in self.texts and self.texts[key] != self._saved.get(key)
+
+    def opened(self, text: str | None) -> str | None:
+        """Return a text, unless another key is needed to read it."""
+        if text is not None and text.startswith(SEALED):
+            raise _sealed()
+        return text
 
     def _is_down(self, what: str) -> bool:
         full = self.mood is Mood.FULL or (self.mood is Mood.LATE and self._facts.has_answer())
@@ -163,12 +232,8 @@ class VirtualStore:
         self._facts.failed(key)
         self._scheduler.note("fails")
         if self._chance.happens(0.2):
-            raise RuntimeError("a store of somebody's may raise anything")
+            raise RuntimeError("the store of an app may raise anything")
         raise StoreUnavailable("The disk is full.")
-
-    def _fail_late(self, key: str, *, late: bool) -> None:
-        if late:
-            self._fail(key)
 
     def _check_fence(self, key: str) -> None:
         task = self._scheduler.current
@@ -180,40 +245,39 @@ class VirtualStore:
 
     def _remove(self, key: str, *, late: bool) -> None:
         task, hold = self._scheduler.current, self._holds.get(key)
-        home = None if task is None else task.home
         if key in self._facts.records:
-            reason = self.reason_to_remove(key)
-            if reason is None:
-                self._facts.wrong(f"3: {home} removes a session that nobody has ended")
-            if hold is not None and hold.task is not task:
-                self._facts.pair_of(self._facts.records[key]).session.torn = True
-            self._facts.left(key, "anybody" if late else home, signed_out=reason == "signed out")
+            self.on_remove(key, late)
         elif (hold is None or hold.task is not task) and (task, self.texts.get(key)) not in self._seen:
             self._forgive(key)
         self.texts.pop(key, None)
 
+    def _is_covered(self, key: str) -> bool:
+        """Return whether the present task's process holds the lock."""
+        task, hold = self._scheduler.current, self._holds.get(key)
+        return hold is not None and task is not None and hold.task.home is task.home
+
     def _quarantine(self, key: str) -> str | None:
-        late = self._reach("set aside", key, writes=True)
+        late = self._reach("quarantine", key, writes=True)
         if key in self._facts.records:
-            self._facts.wrong("6: a good record is set aside")
+            self._facts.wrong("6: a good record is quarantined")
         text = self.texts.pop(key, None)
         where = f"{key}.corrupt-{len(self.texts)}-{self._scheduler.turns}"
         if text is not None:
             self.texts[where] = text
-        self._check_junk()
-        self._fail_late(key, late=late)
+        self._written(key, late=late)
         return None if text is None else where
 
     def _see(self, key: str, junk: str) -> None:
-        """Somebody has seen what is there: now it counts for them, and if they have the lock, for all."""
+        """A task has seen what is there: now it counts for the task, and under the lock for all."""
         task, hold = self._scheduler.current, self._holds.get(key)
         self._seen.add((task, junk))
         if hold is not None and hold.task is task and not self._is_aside(key):
             self._junk.append(junk)
-            self._facts.blinded()
+            if not is_readable_elsewhere(junk):
+                self._facts.blinded(key)
 
     def _forgive(self, key: str) -> None:
-        """Who goes without the lock cannot know what is there a moment later."""
+        """A task without the lock cannot know what is there a moment later."""
         self._junk = [text for text in self._junk if text != self.texts.get(key)]
 
     def _check_junk(self) -> None:
@@ -228,42 +292,68 @@ class VirtualStore:
 
     # ------------------------------------------------------------------ locks
 
-    def _acquire(self, key: str, timeout: float) -> Hold:
+    def acquire(self, key: str, timeout: float) -> Hold:
+        """Take the lock of ``key`` within so many seconds."""
         scheduler = self._scheduler
         scheduler.pause(stoppable=True)
         ends_at = scheduler.now + timeout
         stuck = self.mood in (Mood.DOWN, Mood.STUCK)
         if self._chance.happens(_OFTEN if stuck else self.faults):
             scheduler.note("finds no lock")
-            if key not in self._facts.records:  # whoever signs out cannot know what it was, and who has it
+            self._facts.excuse(key)
+            if key not in self._facts.records:  # a sign-out cannot know what is there, and who has it
                 self._facts.locked_out(key, scheduler.current)
             if self._chance.happens(0.7 if self.mood is Mood.STUCK else 0.5):
-                raise StoreLocked("Somebody else has held it all the time.")
+                raise StoreLocked("Another process has held it all the time.")
             self._fail(key)
-        while key in self._holds:
-            scheduler.note("waits for the lock", self._holds[key].task)
-            self._waiting.setdefault(key, []).append(scheduler.waker())
-            if not scheduler.park(ends_at, stoppable=True) and key in self._holds:
-                self._facts.locked_out(key, self._holds[key].task)
-                raise StoreLocked("Somebody else has held it all the time.")
+        self._wait_for(key, ends_at)
         task = scheduler.current
         assert task is not None
         hold = self._holds[key] = Hold(task, None if self.lease is None else scheduler.now + self.lease)
         task.inside = key
+        task.locked_at = getattr(task.home, "clocks", lambda: None)()
         scheduler.note("locks", key)
         return hold
 
-    def _release(self, key: str, hold: Hold) -> None:
+    def _wait_for(self, key: str, ends_at: float) -> None:
         scheduler = self._scheduler
-        scheduler.pause()
-        hold.task.inside = None
-        if self._holds.get(key) is hold:
-            scheduler.note("unlocks", key)
-            self._free(key)
+        while key in self._holds:
+            holder, began = self._holds[key].task, scheduler.now
+            scheduler.note("waits for the lock", holder)
+            self._waiting.setdefault(key, []).append(scheduler.waker())
+            given = scheduler.park(ends_at, stoppable=True)
+            operation, current = self._facts.operation_of(scheduler.current), scheduler.current
+            if operation is not None and current is not None and holder.home is not current.home:
+                operation.call.waited += scheduler.now - began
+            if not given and key in self._holds:
+                self._facts.excuse(key)
+                raise StoreLocked("Another task has held it all the time.")
+
+    def release(self, key: str, hold: Hold) -> None:
+        """Give a lock back; that may fail."""
+        self._scheduler.pause()
+        self.let_go(key, hold)
+        if self._fine:
+            self._scheduler.pause()
         if self._chance.happens(self.faults):
             raise StoreUnavailable("The lock server went away.")
+
+    def let_go(self, key: str, hold: Hold) -> None:
+        """Give a lock back."""
+        hold.task.inside = None
+        if self._holds.get(key) is hold:
+            self._scheduler.note("unlocks", key)
+            self._free(key)
 
     def _free(self, key: str) -> None:
         del self._holds[key]
         for wake in self._waiting.pop(key, ()):
             wake()
+
+
+def _sealed() -> StoreCorrupt:
+    message = "Another key encrypted the stored session."
+    try:
+        return StoreCorrupt(message, readable_elsewhere=True)
+    except TypeError:  # before the attribute
+        return StoreCorrupt(message)

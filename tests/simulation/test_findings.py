@@ -33,7 +33,7 @@ def test_a_flight_that_brought_the_refused_token_is_no_answer_to_its_refusal():
     store = Releasing()
     bench = Bench(granted(3), store=store)
     bench.put(a_record())
-    steps = bench.account.acquire(run(bench.account.acquire()))
+    steps = bench.account.acquire(drive(bench.account.acquire()))
     first = next(steps)
     bench.put(a_record(generation=2, access_token=Secret("at_2"), refresh_token=Secret("rt_2")))
     joining: list[Callable[[], str]] = []
@@ -76,7 +76,7 @@ def test_a_refresh_that_a_sign_in_was_faster_than_keeps_what_the_store_would_not
     store = FlakyStore()
     bench = Bench(granted(2), store=store)
     bench.put(a_record())
-    waiting = next(bench.account.acquire(run(bench.account.acquire())))
+    waiting = next(bench.account.acquire(drive(bench.account.acquire())))
     bench.sign_in()
     bench.at(DEAD)
     store.fail("save", None, *[StoreUnavailable("The disk is full.")] * 3)
@@ -93,7 +93,7 @@ def test_what_was_never_begun_is_not_begun_by_close():
     next(steps)
     steps.close()
     bench.engine.close()
-    assert not bench.engine.context.flights
+    assert not bench.engine.services.flights
     assert bench.stored() is not None
     assert bench.script.calls == []
 

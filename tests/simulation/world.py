@@ -1,23 +1,28 @@
-"""Everything there is in one schedule, and what befalls it: time, crashes, junk in the store, revocations."""
+"""Everything there is in one schedule, and what happens to it: time, crashes, junk in the store, revocations."""
 
 import gc
 import json
 from collections.abc import Iterator
 
-from tests.simulation.actors import Callers
+from tests.simulation.actors import Callers, key_of
+from tests.simulation.call_rules import CallRules
+from tests.simulation.end_rules import EndRules
+from tests.simulation.event_rules import EventRules
 from tests.simulation.facts import Facts
-from tests.simulation.invariants import Judge
 from tests.simulation.network import Network
 from tests.simulation.plan import Chance, Mood, Plan
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Scheduler, Task
-from tests.simulation.server import API, TENANT, Server
-from tests.simulation.store import NEWER, VirtualStore
+from tests.simulation.server import API, USERS, Server
+from tests.simulation.store import NEWER, SEALED, VirtualStore
+from tests.simulation.store_rules import StoreRules
+from tests.simulation.wire_rules import WireRules
 
 _SLOWLY = 0.05
 _TO_A_TIMER, _NEARBY, _FAR_AWAY = 0.4, 0.8, 0.99
 _AT_AN_END = 0.15
 _COLLECTS = 0.04
+_FREEZES = (5.0, 30.0, 100.0, 4_000.0)
 
 
 class World:
@@ -25,6 +30,8 @@ class World:
 
     Attributes:
         processes: Those that are alive.
+        dead: Those that have crashed.
+        closed: Those whose client was closed.
     """
 
     def __init__(self, chance: Chance, plan: Plan) -> None:
@@ -33,108 +40,141 @@ class World:
         self.scheduler = Scheduler()
         self.facts = Facts(self.scheduler)
         self.server = Server(self.scheduler.clock, self.facts, plan)
-        self.network = Network(self.scheduler, chance, self.facts, self.server, plan)
         self.store = VirtualStore(self.scheduler, chance, self.facts, plan)
-        self.store.reason_to_remove = self._reason_to_remove
-        self.judge = Judge(self.scheduler, self.facts, self.server, plan)
+        self.wire = WireRules(self.facts, self.store, plan)
+        self.network = Network(self.scheduler, chance, self.facts, self.server, self.wire, plan)
+        self.store_rules = StoreRules(self.facts, self.store, self.wire, plan)
+        self.rules = CallRules(self.facts, self.server, self.store, self.wire, plan)
         if plan.calm:
-            self.facts.on_present.append(self.judge.asked)
-        self.callers = Callers(self.scheduler, chance, self.facts, self.server, self.judge)
+            self.wire.on_present.append(self.rules.asked)
+        self.callers = Callers(
+            self.scheduler, chance, self.facts, self.server, self.rules, self.wire, plan
+        )
+        self.events = EventRules(self.facts, plan)
+        self.ends = EndRules(self.facts, self.server)
         self.names = ["ada", "bob"][: plan.accounts]
-        self.keys = [f"{name}@{TENANT}@api.example.com" for name in self.names]
+        self.keys = [key_of(name) for name in self.names]
         self.processes: list[Process] = []
-        self._made = 0
+        self.dead: list[Process] = []
+        self.closed: list[Process] = []
+        self._thaws: list[tuple[float, Process, bool]] = []
         for _ in range(plan.processes):
             self.begin_process()
 
     # ------------------------------------------------------------------ processes and callers
 
-    def begin_process(self) -> None:
+    def begin_process(self) -> Process:
         """Start a process."""
-        self._made += 1
-        self.processes.append(
-            Process(
-                f"P{self._made}",
-                scheduler=self.scheduler,
-                facts=self.facts,
-                network=self.network,
-                store=self.store,
-                plan=self.plan,
-                offset=self.chance.uniform(-1, 1) * self.plan.skew,
-            )
+        process = Process(
+            f"P{len(self.rules.homes) + 1}",
+            scheduler=self.scheduler,
+            chance=self.chance,
+            facts=self.facts,
+            send=self.network.send,
+            store=self.store,
+            plan=self.plan,
+            offset=self.chance.uniform(-1, 1) * self.plan.skew,
         )
+        self.processes.append(process)
+        self.rules.homes = (*self.rules.homes, process)
+        return process
 
     def crash(self, home: Process) -> None:
         """Kill a process where its tasks stand."""
         self.scheduler.note("crashes", home)
+        home.alive = False
         self.processes.remove(home)
+        self.dead.append(home)
         self.facts.crashed(home, self.keys)
         self.store.bury(home)
         for task in [task for task in self.scheduler.tasks if task.home is home]:
             self.scheduler.stop(task, for_good=True)
 
     def close(self, home: Process) -> None:
-        """Close a process's client, and end the process."""
+        """Close a process's client; the process lives on, and its application may not know."""
 
         def carry_out() -> None:
-            ended = home.close()
-            self.scheduler.note("closed" if ended else "gave up closing", home)
+            began, lost = self.scheduler.now, self.rules.lost(home)
+            try:
+                home.client.close()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is a violation
+                self.facts.wrong(f"7: close() raised {error!r}")
+            home.closed = True
+            self.scheduler.note("closed", home)
+            self.rules.closed(home, self.scheduler.now - began - (self.rules.lost(home) - lost))
 
+        home.alive = False
         self.processes.remove(home)
+        self.closed.append(home)
         self.scheduler.note("closes", home)
         self.scheduler.start(f"{home}.close", carry_out, home)
 
+    def freeze(self, home: Process, seconds: float, *, counted: bool) -> None:
+        """Suspend a process; its monotonic clock may not count the time."""
+        self.scheduler.note("is suspended", (home, seconds, "" if counted else "and its monotonic clock"))
+        home.frozen = True
+        self.scheduler.freeze(home)
+        self._thaws.append((self.scheduler.now, home, counted))
+        self._thaws.sort(key=lambda thaw: thaw[0])
+
+    def thaw(self, home: Process) -> None:
+        """Let a suspended process go on."""
+        for thaw in tuple(self._thaws):
+            if thaw[1] is home:
+                self._thaws.remove(thaw)
+                self.scheduler.note("goes on", home)
+                home.frozen = False
+                seconds, counted = self.scheduler.now - thaw[0], thaw[2]
+                home.was_suspended(seconds, counted=counted)
+                self.scheduler.thaw(home, later=0.0 if counted else seconds)
+
+    @property
+    def awake(self) -> list[Process]:
+        """The processes that are alive and not suspended."""
+        return [home for home in self.processes if not home.frozen]
+
     def sign_in(self) -> None:
-        """Have somebody sign in."""
-        self.callers.start("sign_in", self.chance.one_of(*self.processes), self.chance.one_of(*self.names))
+        """Have a user sign in."""
+        self.callers.start("sign_in", self.chance.one_of(*self.awake), self.chance.one_of(*self.names))
 
     def call(self) -> int:
-        """Have somebody make a call, or several at once; return how many."""
+        """Have an application make a call, or several at once; return how many."""
         chance = self.chance
-        home, name = chance.one_of(*self.processes), chance.one_of(*self.names)
-        if self._nobody_comes(name):
+        home, name = chance.one_of(*self.awake), chance.one_of(*self.names)
+        if self._is_empty(name):
             self.callers.start("sign_in", home, name)
             return 1
+        if self.closed and chance.happens(0.2):
+            gone = chance.one_of(*self.closed)
+            self.callers.start(chance.one_of(*self.plan.calls), gone, name)
         number = chance.one_of(2, 3, 4) if chance.happens(self.plan.bursts) else 1
         for _ in range(number):
             self.callers.start(chance.one_of(*self.plan.calls), home, name)
         return number
 
-    def _nobody_comes(self, name: str) -> bool:
-        absent = self.keys[self.names.index(name)] not in self.store.texts
+    def _is_empty(self, name: str) -> bool:
+        absent = self.keys[self.names.index(name)] not in self.facts.records
         return absent and not any(".sign_in-" in task.name for task in self.scheduler.tasks)
 
     def give_up(self) -> None:
         """Have a caller give up, if one stands where that is possible."""
-        waiting = [task for task in self.scheduler.tasks if task.stoppable and self._is_caller(task)]
+        waiting = [task for task in self.scheduler.tasks if task.stoppable and task.call is not None]
         if waiting:
             task = self.chance.one_of(*waiting)
             self.scheduler.note("gives up", task)
             self.scheduler.stop(task)
 
-    def _is_caller(self, task: Task) -> bool:
-        return any(f".{what}-" in task.name for what in self.callers.calls)
-
-    def _reason_to_remove(self, key: str) -> str | None:
-        task = self.scheduler.current
-        home = None if task is None else task.home
-        record = self.facts.records[key]
-        if not isinstance(home, Process):
-            return None
-        pair = self.facts.pair_of(record)
-        if pair.refused:
-            return "refused"
-        if record["deadline"] is not None and record["deadline"] <= max(home.latest, home.wall()):
-            return "over"
-        asked = home.signing_out[key] or home.touched[key] > (pair.session.saved_at or 0)
-        return "signed out" if asked or pair.session.ended_at is not None else None
-
     # ------------------------------------------------------------------ time
 
     def recover(self) -> None:
         """Let nothing fail from now on."""
+        for home in tuple(self.processes):
+            if home.frozen:
+                self.thaw(home)
         self.network.faults = self.store.faults = 0.0
         self.store.mood = Mood.WELL
+        self.server.refuses = False
+        self.server.disabled.clear()
 
     def pass_time(self, *, idle: bool) -> None:
         """Let time pass."""
@@ -142,11 +182,11 @@ class World:
         self.store.expire(losable=self.plan.losable)
 
     def _moment(self, *, idle: bool) -> float:
-        """Choose a moment to go to: while somebody could run, a near one."""
+        """Choose a moment to go to: while a task could run, a near one."""
         now, timer, roll = self.scheduler.now, self.scheduler.next_moment(), self.chance.random()
-        if not idle and (self.plan.calm or self._leased()):
+        if not idle and (self.plan.calm or self._is_leased()):
             return now + _SLOWLY * roll
-        if timer is not None and (roll < _TO_A_TIMER or self.plan.calm or self._leased()):
+        if timer is not None and (roll < _TO_A_TIMER or self.plan.calm or self._is_leased()):
             return timer
         if idle and roll > _FAR_AWAY:
             return now + self.chance.uniform(0.0, 100_000.0)
@@ -155,27 +195,31 @@ class World:
         bounds = [bound for bound in self._bounds() if bound > now]
         return self.chance.one_of(*bounds) if bounds else now + self.chance.uniform(0.0, 60.0)
 
-    def _leased(self) -> bool:
+    def _is_leased(self) -> bool:
         """Whether time must not run away: a living holder's lease would end."""
         return not self.plan.losable and any(
-            hold.ends_at is not None and not hold.dead for hold in self.store.holds.values()
+            hold.ends_at is not None and not (hold.dead or hold.task.frozen)
+            for hold in self.store.holds.values()
         )
 
     def _bounds(self) -> Iterator[float]:
         """The moments around which a decision changes; the end of a session is seldom one of them."""
         slack, ends = self.chance.uniform(-2.0, 2.0), self.chance.happens(_AT_AN_END)
         for record in self.facts.records.values():
-            arrived, ttl, idle = record["refreshed_at"], record["ttl"], self.server.idle
+            arrived, ttl, idle = record.refreshed_at, record.ttl, self.server.idle
             yield arrived + ttl - min(ttl / 5, 300.0) + slack
             yield arrived + ttl - min(ttl / 10, 30.0) + slack
             yield arrived + ttl + slack
-            if record["refresh_not_before"] is not None:
-                yield record["refresh_not_before"] + slack
+            for moment in (record.cooldown_until, record.refresh_not_before):
+                if moment is not None:
+                    yield moment + slack
             if idle is not None:
                 yield arrived + (idle if ends else idle / 2) + slack
-            for end in (record["deadline"], record["ends_at"]):
-                if ends and end is not None:
-                    yield end + slack
+            for end in (record.client_ends_at, record.server_ends_at):
+                if end is not None:
+                    if ends:
+                        yield end + slack
+                    yield end - min((end - record.created_at) / 10, 86_400.0) + slack
 
     # ------------------------------------------------------------------ mishaps
 
@@ -183,7 +227,11 @@ class World:
         """Let happen what the plan makes likely."""
         chance, plan = self.chance, self.plan
         if chance.happens(plan.crash) and self.processes:
-            (self.crash if chance.happens(0.8) else self.close)(chance.one_of(*self.processes))
+            home = chance.one_of(*self.processes)
+            if chance.happens(0.8):
+                self.crash(home)
+            elif not home.frozen:
+                self.close(home)
         if chance.happens(plan.corruption):
             self._spoil(chance.one_of(*self.keys))
         if chance.happens(plan.setback) and self.processes:
@@ -192,17 +240,32 @@ class World:
             self.scheduler.note("sets its clock", (home, home.offset))
         if chance.happens(plan.trouble):
             self._trouble_at_server()
+        if chance.happens(plan.freezes) and self.awake:
+            self._freeze_some()
+        if self._thaws and chance.happens(0.02):
+            self.thaw(self._thaws[0][1])
         if plan.losable and self.store.holds and chance.happens(0.02):
             self.store.lose(chance.one_of(*self.store.holds))
         if chance.happens(0.02):
             self.give_up()
-        if chance.happens(plan.drops) and self.processes:
-            chance.one_of(*self.processes).drop()
+        if chance.happens(plan.drops) and self.awake:
+            chance.one_of(*self.awake).drop()
             if chance.happens(_COLLECTS):
                 gc.collect()
         if chance.happens(plan.moods):
             self.store.mood = chance.one_of(Mood.WELL, chance.one_of(*Mood))
             self.scheduler.note("the store is", self.store.mood.value)
+
+    def _freeze_some(self) -> None:
+        """Suspend a process, rather one that holds a lock."""
+        holders = [hold.task.home for hold in self.store.holds.values() if hold.task.home in self.awake]
+        home = self.chance.one_of(*(holders or self.awake))
+        assert isinstance(home, Process)
+        seconds = self.chance.one_of(*_FREEZES)
+        self.freeze(home, seconds, counted=self.chance.happens(0.5))
+        if self.chance.happens(0.5) and not self._is_leased():
+            self.scheduler.advance_to(self.scheduler.now + seconds)
+            self.store.expire(losable=self.plan.losable)
 
     def _spoil(self, key: str) -> None:
         text, turn = self.store.texts.get(key, ""), self.scheduler.turns
@@ -212,23 +275,43 @@ class World:
             json.dumps({"v": 1, "turn": turn}),
             text.replace(API, f"https://other.example.com/{turn}") or f"[{turn}]",
         )
-        if key not in self.store.holds and self.chance.happens(0.2):
-            junk = NEWER
-        self.scheduler.note("spoils", key)
+        if key not in self.store.holds and self.chance.happens(0.3):
+            junk = f"{SEALED} {turn}" if self.plan.quarantines and self.chance.happens(0.5) else NEWER
+        self.scheduler.note("spoils", (key, junk[:12]))
         self.store.corrupt(key, junk)
 
     def _trouble_at_server(self) -> None:
-        if self.chance.happens(0.4) or not self.facts.sessions:
+        roll, server = self.chance.random(), self.server
+        if roll < 0.3 or not self.facts.sessions:
             self.scheduler.note("rejects all access tokens")
-            self.server.reject()
-            return
+            server.reject()
+        elif roll < 0.5:
+            server.refuses = not server.refuses
+            self.scheduler.note("refuses every token" if server.refuses else "accepts tokens again")
+        elif server.disabled:
+            server.disabled.clear()
+            self.scheduler.note("enables all users")
+        elif roll < 0.6:
+            user = self.chance.one_of(*USERS)
+            server.disable(user)
+            self.scheduler.note("disables", user)
+        else:
+            self._trouble_for_one_session()
+
+    def _trouble_for_one_session(self) -> None:
         session = self.chance.one_of(*self.facts.sessions.values())
         token = self.server.live_token(session.id)
         if token is None:
             return
         if self.chance.happens(0.5):
             self.scheduler.note("revokes", session)
-            self.server.rules.revoke(session.id)
+            self.server.revoke(session.id)
         else:
             self.scheduler.note("steals", self.facts.pairs[token])
             self.server.steal(token)
+
+    def choose(self, sticky: float) -> Task:
+        """Choose the task that takes the next turn, and let it run."""
+        places = len(self.scheduler.ready)
+        last = self.chance.happens(sticky)
+        return self.scheduler.run(places - 1 if last else int(self.chance.random() * places))

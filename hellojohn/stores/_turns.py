@@ -15,8 +15,8 @@ from hellojohn.stores._private_files import PrivateFolder
 LONGEST = 5.0
 """Seconds to wait for a turn. The keyring may be asking the user of another process for a password."""
 
-# GNOME Keyring 42 aborts, and starts again locked, if a connection comes while it forgets the one before.
-# Each call makes a connection. Without a pause, 3 of 4 runs of 2,000 calls ended so; with 2 ms or 5 ms, 0 of 8 did.
+# GNOME Keyring 42 aborts, and starts again locked, if a connection comes while it forgets the last one. Each
+# call makes a connection. Without a pause, 3 of 4 runs of 2,000 calls ended so; with 2 or 5 ms, none of 8.
 _PAUSE = 0.005
 
 _thread_queue, _thread_turn = ProcessLock(), ProcessLock()

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import itertools
 import os
 import pwd
 import subprocess
@@ -196,6 +197,17 @@ def test_a_secret_service_is_asked_one_thing_at_a_time(use, base):
     for thread in threads:
         thread.join(30)
     assert set(met) == {1}
+
+
+def test_a_secret_service_has_a_pause_after_each_call(use):
+    """GNOME Keyring aborts if a connection comes while it cleans up behind the one before."""
+    moments = []
+    use(vault(_count=lambda self, call: moments.append(time.monotonic())))
+    store = KeyringStore("app")
+    for _ in range(5):
+        store.load("k")
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert min(gaps) >= _turns._PAUSE
 
 
 def test_a_turn_that_takes_too_long_is_skipped(use, monkeypatch):

@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "race": "benchmarks.race",
     "scale": "benchmarks.scale",
     "verify": "benchmarks.verify",
+    "guard": "benchmarks.guard",
     "keys": "benchmarks.keys",
 }
 _USUAL = ["hook", "request", "import", "load"]

@@ -1,12 +1,12 @@
-"""An asyncio app: many calls at once, one refresh for all of them, a new sign-in, and a clean end.
+"""An asyncio app: many calls at once, one refresh for all of them, a new sign-in, and a clean shutdown.
 
-It runs as it is, against an emulator of the service inside this process:
+It runs without an account, against an emulator of the service in the same process:
 
-    pip install 'hellojohn[emulator]'
+    pip install '.[emulator]'
     python examples/async_app.py
 
-In an app of your own there is no emulator: ``AsyncHelloJohn()`` takes its settings from
-``HELLOJOHN_TENANT_ID`` and ``HELLOJOHN_PUBLISHABLE_KEY``, and ``base_url`` is the address of your API.
+A real app has no emulator: ``AsyncHelloJohn()`` reads its settings from ``HELLOJOHN_TENANT_ID`` and
+``HELLOJOHN_PUBLISHABLE_KEY``, and ``base_url`` is the address of the app's API.
 """
 
 import asyncio
@@ -24,21 +24,21 @@ async def sign_in(hj: AsyncHelloJohn) -> None:
 
 
 async def work(api: httpx.AsyncClient, calls: int) -> int:
-    """Make ``calls`` requests at once; return how many were answered. The first error ends the others."""
+    """Send ``calls`` requests at once; return how many succeeded. The first error cancels the others."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(api.get(f"/resource/{n}")) for n in range(calls)]
     return sum(task.result().is_success for task in tasks)
 
 
 async def run(emulator: Emulator, hj: AsyncHelloJohn, api: httpx.AsyncClient) -> None:
-    """Work for a day and a half, as if an hour took no time."""
+    """Let a day and a half pass in a moment."""
     await sign_in(hj)
     print(f"{await work(api, 50)} calls answered")
 
-    emulator.advance("2h")  # an access token lives for an hour
+    emulator.advance("2h")  # an access token is valid for an hour
     print(f"{await work(api, 50)} calls answered after {emulator.rotations} refresh")
 
-    emulator.advance("1d")  # the session was asked for with 24 hours
+    emulator.advance("1d")  # sign_in asked for a session of 24 hours
     try:
         await work(api, 50)
     except* SessionExpired:
@@ -50,7 +50,7 @@ async def run(emulator: Emulator, hj: AsyncHelloJohn, api: httpx.AsyncClient) ->
 
 
 async def main() -> None:
-    """Open what the app needs, and close it in the right order whatever happens."""
+    """Open the emulator and the clients, and close them in the right order."""
     with Emulator() as emulator:
         async with AsyncHelloJohn(
             tenant_id=emulator.tenant_id,
@@ -58,13 +58,13 @@ async def main() -> None:
             api_url=emulator.url,
             clock=emulator.clock,
         ) as hj:
-            hj.on(tell)
+            hj.on(show)
             async with hj.client(base_url=emulator.url) as api:
                 await run(emulator, hj, api)
 
 
-def tell(event: AuthEvent) -> None:
-    """Follow what happens to the session. Callbacks run on a thread of the SDK's, not on the event loop."""
+def show(event: AuthEvent) -> None:
+    """Print an event of the session. Callbacks run on a thread of the SDK, not on the event loop."""
     print(f"- {event.type}", f"({event.reason})" if event.reason else "")
 
 

@@ -1,13 +1,13 @@
 """A desktop app: a form to sign in, a button that calls an API, and the session in the system's keyring.
 
-It needs a service to talk to, such as the emulator, which prints a user, and settings to paste here:
+It needs a service, such as the emulator, which prints a user and the settings to paste before the last line:
 
-    pip install 'hellojohn[keyring,cli]'
+    pip install '.[keyring,cli]'
     hellojohn emulator  # in another terminal
     python examples/desktop_app.py
 
-In an app of your own, ``API_URL`` is the address of your API. The window's thread never waits: whatever may
-block, a keyring that asks to be unlocked included, runs on a worker thread.
+In a real app, ``API_URL`` is the address of the app's API. The thread of the window never waits: every call
+that may block runs on a worker thread, such as one to a keyring that asks to be unlocked.
 """
 
 import os
@@ -20,6 +20,7 @@ from typing import TypeVar
 import httpx
 
 from hellojohn import (
+    ChallengeExpired,
     HelloJohn,
     HelloJohnError,
     InvalidCredentials,
@@ -28,6 +29,7 @@ from hellojohn import (
     ServiceUnavailable,
     Session,
     SignInRequired,
+    ValidationFailed,
     default_store,
 )
 
@@ -36,10 +38,10 @@ WORDS = {"expired": "Your time is up.", "revoked": "Your session was ended elsew
 
 
 class App:
-    """The window: the form while nobody is signed in, else a page of the app."""
+    """The window: the sign-in form, or a page of the app once a user is signed in."""
 
     def __init__(self, window: tk.Tk, hj: HelloJohn, api: httpx.Client, worker: ThreadPoolExecutor) -> None:
-        """Build both, and show the one that the keyring asks for."""
+        """Build both, and show the page if the keyring has a session."""
         self.window, self.hj, self.api, self.worker = window, hj, api, worker
         self.email, self.password, self.remember = tk.StringVar(), tk.StringVar(), tk.BooleanVar()
         self.greeting, self.message = tk.StringVar(), tk.StringVar()
@@ -51,7 +53,7 @@ class App:
         self.run(hj.auth.session, self.show)
 
     def build_form(self) -> ttk.Frame:
-        """Build the form; Return sends it."""
+        """Build the form. The Return key sends it."""
         form = ttk.Frame(self.window, padding=16)
         self.first_entry = ttk.Entry(form, textvariable=self.email, width=32)
         password = ttk.Entry(form, textvariable=self.password, width=32, show="\N{BULLET}")
@@ -73,18 +75,18 @@ class App:
         return page
 
     def build_button(self, frame: ttk.Frame, text: str, command: Callable[[], None]) -> ttk.Button:
-        """Build a button that rests while the worker works."""
+        """Build a button that is disabled while the worker is busy."""
         button = ttk.Button(frame, text=text, command=command)
         button.pack(fill="x", pady=2)
         self.buttons.append(button)
         return button
 
     def show(self, session: Session | None, message: str = "") -> None:
-        """Show the page to whom the session belongs, or the form."""
+        """Show the page of a session, or the form."""
         (self.form if session else self.page).pack_forget()
         (self.page if session else self.form).pack(fill="both", expand=True)
         (self.first_button if session else self.first_entry).focus_set()
-        name = session.user.email if session and session.user else None
+        name = session.user.email if session else None
         self.greeting.set(f"Hello {name or 'you'}")
         self.window.title(
             f"HelloJohn example - {name or 'you'}" if session else "HelloJohn example - sign in"
@@ -98,7 +100,7 @@ class App:
         self.run(lambda: self.hj.auth.sign_in(email, password, remember_me=remember), self.show)
 
     def ask_code(self, challenge: MfaChallenge, question: str = "The code of your second factor:") -> None:
-        """Ask for the code in a dialog, until it is right or the user has had enough."""
+        """Ask for the code in a dialog, until it is right or the user cancels."""
         self.message.set("A second factor is due.")
         code = simpledialog.askstring("Second factor", question, parent=self.window)
         if code is not None:
@@ -109,10 +111,10 @@ class App:
             )
 
     def verify(self, challenge: MfaChallenge, code: str) -> Session | None:
-        """Answer the challenge; ``None`` means that the code is wrong and the challenge still good."""
+        """Answer the challenge; ``None`` means that the code is wrong and the challenge still works."""
         try:
             return self.hj.auth.verify_mfa(challenge, code)
-        except InvalidCredentials:
+        except (InvalidCredentials, ValidationFailed):
             return None
 
     def call(self) -> None:
@@ -127,14 +129,14 @@ class App:
         self.run(self.hj.auth.sign_out, lambda _: self.show(None, "You have signed out."))
 
     def run(self, work: Callable[[], T], then: Callable[[T], None]) -> None:
-        """Carry ``work`` out on the worker's thread, and hand what comes of it to ``then`` on this one."""
+        """Run ``work`` on the worker thread, and pass its result to ``then`` on this thread."""
         for button in self.buttons:
             button.state(["disabled"])
         self.message.set("One moment\N{HORIZONTAL ELLIPSIS}")
         self.wait(self.worker.submit(work), then)
 
     def wait(self, result: "Future[T]", then: Callable[[T], None]) -> None:
-        """Look for the result now and then. This is the one place where errors become words."""
+        """Look for the result every 20 ms. All errors are turned into words here."""
         if not result.done():
             self.window.after(20, lambda: self.wait(result, then))
             return
@@ -146,16 +148,18 @@ class App:
             self.show(None, f"{WORDS.get(getattr(over, 'reason', ''), '')} Please sign in.".strip())
         except MfaRequired as due:
             self.ask_code(due.challenge)
-        except InvalidCredentials:
+        except (InvalidCredentials, ValidationFailed):
             self.message.set("The email address or the password is wrong.")
+        except ChallengeExpired:
+            self.message.set("That took too long. Please sign in again.")
         except ServiceUnavailable:
-            self.message.set("HelloJohn cannot be reached. Please try again later; nobody is signed out.")
+            self.message.set("HelloJohn cannot be reached. Please try again later. You are still signed in.")
         except (HelloJohnError, httpx.HTTPError) as error:
             self.message.set(str(error))
 
 
 def main() -> None:
-    """Run the app until its window is closed, and let the worker finish what it has begun."""
+    """Run the app until its window is closed, and let the worker finish its last call."""
     address = os.environ["API_URL"]
     with HelloJohn(store=default_store("hellojohn-example")) as hj, hj.client(base_url=address) as api:
         with ThreadPoolExecutor(1) as worker:

@@ -1,12 +1,12 @@
-"""Sign in, call an API, live through expiry and an outage, and ask the user to sign in when it is over.
+"""Sign in, call an API, survive expiry and an outage, and ask the user to sign in when the session is over.
 
-It runs as it is, against an emulator of the service inside this process:
+It runs without an account, against an emulator of the service in the same process:
 
-    pip install 'hellojohn[emulator]'
+    pip install '.[emulator]'
     python examples/quickstart.py
 
-In an app of your own there is no emulator: ``HelloJohn()`` takes its settings from ``HELLOJOHN_TENANT_ID``
-and ``HELLOJOHN_PUBLISHABLE_KEY``, and ``base_url`` is the address of your API.
+A real app has no emulator: ``HelloJohn()`` reads its settings from ``HELLOJOHN_TENANT_ID`` and
+``HELLOJOHN_PUBLISHABLE_KEY``, and ``base_url`` is the address of the app's API.
 """
 
 import httpx
@@ -16,20 +16,20 @@ from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 
 
 def ask(api: httpx.Client) -> str:
-    """Call the API once, and put into words for the user what came of it."""
+    """Call the API once, and return the result in words for the user."""
     try:
         answer = api.get("/resource")
     except NotSignedIn:
         return "please sign in"
-    except SessionExpired as over:
-        return f"please sign in again (the session is over: {over.reason})"
-    except ServiceUnavailable as trouble:
-        return f"please try again in {trouble.retry_after or 5:.0f} s; you are still signed in"
+    except SessionExpired as error:
+        return f"please sign in again (the session has ended: {error.reason})"
+    except ServiceUnavailable as error:
+        return f"please try again in {error.retry_after or 5:.0f} s; you are still signed in"
     return f"the API answers with status {answer.status_code}"
 
 
 def main() -> None:
-    """Spend a month in a second."""
+    """Let a month pass in a second."""
     with (
         Emulator() as emulator,
         HelloJohn(
@@ -43,9 +43,9 @@ def main() -> None:
         print("Before sign-in:", ask(api))
 
         session = hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD, remember_me=True)
-        print(f"Signed in as {session.user.email if session.user else '?'}:", ask(api))
+        print(f"Signed in as {session.user.email}:", ask(api))
 
-        emulator.advance("2h")  # an access token lives for an hour
+        emulator.advance("2h")  # an access token is valid for an hour
         print(f"Two hours later: {ask(api)}; refreshes so far: {emulator.rotations}")
 
         emulator.fail("token/refresh", status=503, retry_after=60, times=None)

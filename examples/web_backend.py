@@ -1,44 +1,30 @@
-"""A web back end: each browser has a session of its own, in Redis or Valkey, for all workers and hosts.
+"""A web back end: one session per browser, in Redis or Valkey, shared by all workers and hosts.
 
-It runs as it is, with a Redis or Valkey on this machine, and an emulator of the service inside this process:
+It needs a Redis or Valkey server on this machine. The emulator of the service runs in the same process:
 
-    pip install 'hellojohn[redis,emulator]' fastapi python-multipart && python examples/web_backend.py
+    pip install '.[fastapi,redis,emulator]' python-multipart
+    python examples/web_backend.py
 
-In production, set ``HELLOJOHN_TENANT_ID``, ``HELLOJOHN_PUBLISHABLE_KEY``, ``REDIS_URL`` and ``API_URL``, the
-address of your API, and run ``uvicorn --workers 4 web_backend:app`` behind something that speaks https.
+In production, set ``HELLOJOHN_TENANT_ID``, ``HELLOJOHN_PUBLISHABLE_KEY``, ``REDIS_URL``, ``API_URL``, the
+address of your API, and ``ORIGIN``, the public address of the site, such as ``https://example.com``. Run
+``uvicorn --workers 4 --factory web_backend:create_app`` behind a proxy that terminates https.
 """
 
 import os
-import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from hashlib import sha256
 from html import escape
 from typing import Annotated, TypeAlias
 
 import httpx
 import redis
 import uvicorn
-from fastapi import Depends, FastAPI, Form, HTTPException, Request
-from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import TypeAdapter
+from fastapi import Depends, FastAPI, Form, Request
+from fastapi.responses import HTMLResponse, Response
 
-from hellojohn import (
-    ApiError,
-    AsyncHelloJohn,
-    InvalidCredentials,
-    MfaChallenge,
-    MfaRequired,
-    RedisStore,
-    ServiceUnavailable,
-    Session,
-    SignInRequired,
-    StoreError,
-)
+from hellojohn import ApiError, AsyncHelloJohn, RedisStore, Session
+from hellojohn.integrations.fastapi import BrowserSessions
 
-CHALLENGE = TypeAdapter(MfaChallenge)
-COOKIE = "__Host-session"  # the prefix has browsers insist on https and on this very host
 WORDS = {"expired": "Your time is up.", "revoked": "Your session was ended elsewhere."}
 FORM = """<h1>Sign in</h1>{}<form method="post"><input name="email"><input name="password" type="password">
 <label><input name="remember" type="checkbox">Remember me</label><button>Sign in</button></form>"""
@@ -47,118 +33,65 @@ CODE = """<h1>Second factor</h1>{}<form method="post"><input name="code" autocom
 HOME = """<h1>Hello {}</h1>Status {}<form method="post" action="/sign-out"><button>Sign out</button></form>"""
 
 
-@asynccontextmanager
-async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, object]]:
-    """Open what all requests of this worker share."""
-    with redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://localhost"), socket_timeout=5) as server:
-        async with AsyncHelloJohn(store=RedisStore(server)) as hj, httpx.AsyncClient() as api:
-            yield {"hj": hj, "api": api, "server": server}
+Text: TypeAlias = Annotated[str, Form()]
 
 
-async def visitor(request: Request) -> AsyncHelloJohn:
-    """Return a client for this browser's session. Its name is a hash, since names of accounts are logged."""
-    if request.method == "POST" and request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
-        raise HTTPException(403)  # another site's form; where browsers do not say, SameSite keeps the cookie
-    hj: AsyncHelloJohn = request.state.hj
-    return hj.for_account(sha256(request.cookies.get(COOKIE, "").encode()).hexdigest())
+def page(text: str, status: int = 200) -> Response:
+    """Make a page that no cache may keep."""
+    return HTMLResponse(text, status, {"Cache-Control": "no-store"})
 
 
-def page(text: str, status: int = 200, **headers: str) -> Response:
-    """Make a page that nobody may keep."""
-    return HTMLResponse(text, status, {"Cache-Control": "no-store", **headers})
+def create_app() -> FastAPI:
+    """Make the app, which reads its settings from the environment."""
+    server = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://localhost"), socket_timeout=5)
+    hj = AsyncHelloJohn(store=RedisStore(server))
+    api_url, api = os.environ["API_URL"], httpx.AsyncClient()
+    browsers = BrowserSessions(hj, mfa_url="/code", origin=os.environ.get("ORIGIN"))
 
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        with server:
+            async with hj, api:
+                yield
 
-app = FastAPI(lifespan=lifespan, openapi_url=None)
-Visitor: TypeAlias = Annotated[AsyncHelloJohn, Depends(visitor)]
-Field: TypeAlias = Annotated[str, Form()]
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
+    browsers.install(app)  # a session that is over leads to sign-in, and an outage is answered with 503
 
+    @app.get("/")
+    async def home(
+        user: Annotated[AsyncHelloJohn, Depends(browsers.client)],
+        session: Annotated[Session, Depends(browsers.session)],
+    ) -> Response:
+        answer = await api.get(f"{api_url}/resource", auth=user.httpx_auth(origins=[api_url]))
+        return page(HOME.format(escape(session.user.email or "you"), answer.status_code))
 
-@app.get("/")
-async def home(request: Request, user: Visitor) -> Response:
-    """Call the API for the user. What can go wrong is for the handlers at the end."""
-    address, api = os.environ["API_URL"], request.state.api
-    answer = await api.get(f"{address}/resource", auth=user.httpx_auth(origins=[address]))
-    session = await user.auth.session()
-    name = session.user.email if session and session.user else None
-    return page(HOME.format(escape(name or "you"), answer.status_code))
+    @app.get("/sign-in")
+    async def ask(reason: str = "") -> Response:
+        return page(FORM.format(WORDS.get(reason, "")))
 
+    @app.post("/sign-in")
+    async def sign_in(request: Request, email: Text, password: Text, remember: Text = "") -> Response:
+        try:
+            return await browsers.sign_in(request, email, password, remember_me=bool(remember))
+        except ApiError as refused:
+            return page(FORM.format(escape(str(refused))), 401)
 
-@app.get("/sign-in")
-async def ask(reason: str = "") -> Response:
-    """Show the form, and why it is there."""
-    return page(FORM.format(WORDS.get(reason, "")))
+    @app.get("/code")
+    async def ask_code() -> Response:
+        return page(CODE.format(""))
 
+    @app.post("/code")
+    async def verify(request: Request, code: Text) -> Response:
+        try:
+            return await browsers.verify_mfa(request, code)
+        except ApiError as refused:
+            return page(CODE.format(escape(str(refused))), 401)
 
-@app.post("/sign-in")
-async def sign_in(
-    request: Request, old: Visitor, email: Field, password: Field, remember: Field = ""
-) -> Response:
-    """Start a session under a new cookie: one that was in the browser may have been planted there."""
-    await old.auth.sign_out()  # nobody could end it any more once its cookie is gone
-    request.cookies[COOKIE] = secrets.token_urlsafe(32)
-    user = await visitor(request)
-    try:
-        session = await user.auth.sign_in(email, password, remember_me=bool(remember))
-    except MfaRequired as due:
-        waiting = CHALLENGE.dump_json(due.challenge)
-        await run_in_threadpool(request.state.server.set, f"challenge:{user.account}", waiting, ex=300)
-        return with_cookie(request, RedirectResponse("/code", 303))
-    except ApiError as refused:
-        return page(FORM.format(escape(str(refused))), 401)
-    return with_cookie(request, RedirectResponse("/", 303), session)
+    @app.post("/sign-out")
+    async def sign_out(request: Request) -> Response:
+        return await browsers.sign_out(request)
 
-
-@app.get("/code")
-async def ask_code() -> Response:
-    """Show the second form."""
-    return page(CODE.format(""))
-
-
-@app.post("/code")
-async def verify(request: Request, user: Visitor, code: Field) -> Response:
-    """Answer the challenge that waits under the cookie, in whichever worker."""
-    waiting = await run_in_threadpool(request.state.server.get, f"challenge:{user.account}")
-    if waiting is None:
-        return RedirectResponse("/sign-in?reason=expired", 303)
-    try:
-        session = await user.auth.verify_mfa(CHALLENGE.validate_json(waiting), code)
-    except InvalidCredentials as wrong:
-        return page(CODE.format(escape(str(wrong))), 401)
-    except ApiError:  # the challenge is over
-        return RedirectResponse("/sign-in?reason=expired", 303)
-    return with_cookie(request, RedirectResponse("/", 303), session)
-
-
-def with_cookie(request: Request, answer: Response, session: Session | None = None) -> Response:
-    """Set the cookie, which ends with the browser unless the user is to be remembered."""
-    end = session.expires_at if session and session.remember_me else None
-    cookie = request.cookies[COOKIE]
-    answer.set_cookie(COOKIE, cookie, expires=end, secure=True, httponly=True, samesite="lax")
-    return answer
-
-
-@app.post("/sign-out")
-async def sign_out(user: Visitor) -> Response:
-    """End the session, here and at the service."""
-    await user.auth.sign_out()
-    answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
-    return answer
-
-
-@app.exception_handler(SignInRequired)
-async def to_sign_in(_: Request, over: SignInRequired) -> Response:
-    """Wherever a session turns out to be over, the user signs in again."""
-    return RedirectResponse(f"/sign-in?reason={getattr(over, 'reason', '')}", 303)
-
-
-@app.exception_handler(ServiceUnavailable)
-@app.exception_handler(StoreError)
-@app.exception_handler(redis.RedisError)
-async def try_later(_: Request, trouble: Exception) -> Response:
-    """Keep the cookie and the session: an outage signs nobody out."""
-    wait = getattr(trouble, "retry_after", None) or 5
-    return page("<h1>Please try again</h1>Nobody is signed out.", 503, **{"Retry-After": f"{wait:.0f}"})
+    return app
 
 
 if __name__ == "__main__":
@@ -169,4 +102,4 @@ if __name__ == "__main__":
         os.environ["HELLOJOHN_TENANT_ID"] = emulator.tenant_id
         os.environ["HELLOJOHN_PUBLISHABLE_KEY"] = emulator.publishable_key
         print(f"Sign in as {DEMO_EMAIL} with the password {DEMO_PASSWORD!r}.")
-        uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))
+        uvicorn.run(create_app(), port=int(os.environ.get("PORT", "8000")))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hellojohn._errors import *  # noqa: F403
     from hellojohn._mfa import *  # noqa: F403
     from hellojohn._models import *  # noqa: F403
+    from hellojohn._oauth import *  # noqa: F403
     from hellojohn.admin import *  # noqa: F403
     from hellojohn.stores import *  # noqa: F403
     from hellojohn.verify import *  # noqa: F403
@@ -59,6 +60,7 @@ __all__ = [
     "NotFound",
     "NotSignedIn",
     "NotSupported",
+    "OAuthRequest",
     "PasswordPolicy",
     "PermissionDenied",
     "PolicyWarning",
@@ -107,6 +109,7 @@ _MODULES = (
     "_auth",
     "_doctor",
     "_mfa",
+    "_oauth",
     "admin",
     "stores",
     "verify",

@@ -11,11 +11,11 @@ from hellojohn._http import Sender
 from hellojohn._http._keys import KeyFetcher
 from hellojohn._session.account import Account
 from hellojohn._session.engine import Engine
-from hellojohn._session.flight import Flow
 from hellojohn._session.workers import Lane
-from hellojohn._transport.clients import library_of, session_auth2
+from hellojohn._transport.clients import library_of
 from hellojohn._transport.httpx import SessionAuth
 from hellojohn._transport.origins import Origins
+from hellojohn._waiting import Flow
 from hellojohn._wire import make_dialect, prepare
 from hellojohn.stores import MemoryStore, TokenStore
 from hellojohn.stores._checks import check_store
@@ -139,3 +139,16 @@ class Parts:
             prepare()
             self._prepared = True
         self.sender.prepare()
+
+
+def session_auth2() -> "type[SessionAuth2]":
+    """Return the auth class for httpx2.
+
+    Raises:
+        ConfigurationError: httpx2 is not installed.
+    """
+    try:
+        from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigurationError("httpx2 is not installed: pip install 'hellojohn[httpx2]'.") from None
+    return SessionAuth2

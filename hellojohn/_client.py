@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, Self, TypeVar
 import httpx
 
 from hellojohn._secret import Secret
+from hellojohn._server_side import AsyncServerSide, ServerSide
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -23,13 +24,11 @@ if TYPE_CHECKING:
     from hellojohn._mfa import AsyncMfa, Mfa
     from hellojohn._models import AuthEvent
     from hellojohn._session.account import Account
-    from hellojohn._session.flight import Flow
     from hellojohn._transport.clients import AsyncClientOptions, ClientOptions
     from hellojohn._transport.httpx import SessionAuth
     from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
-    from hellojohn.admin import Admin, AsyncAdmin, AsyncSessions, Sessions
+    from hellojohn._waiting import Flow
     from hellojohn.stores import TokenStore
-    from hellojohn.verify import AsyncRevocations, Revocations, TokenClaims, Verification
 
 __all__ = ["AsyncHelloJohn", "HelloJohn"]
 
@@ -214,7 +213,7 @@ class _Client:
         raise TypeError(msg)
 
 
-class HelloJohn(_Client):
+class HelloJohn(ServerSide, _Client):
     """Signs users in, keeps them signed in, and raises ``SessionExpired`` when a session is over.
 
     Safe to share between threads. It survives ``fork``. Use it as a context manager or call ``close``.
@@ -231,59 +230,6 @@ class HelloJohn(_Client):
         from hellojohn._mfa import Mfa  # noqa: PLC0415 - as in the constructor
 
         return Mfa(self._account)
-
-    @property
-    def sessions(self) -> "Sessions":
-        """The sessions of all users. It needs the secret key."""
-        from hellojohn.admin import Sessions  # noqa: PLC0415 - as in the constructor
-
-        return Sessions(self._account)
-
-    @property
-    def admin(self) -> "Admin":
-        """The settings of the tenant. It needs the secret key."""
-        from hellojohn.admin import Admin  # noqa: PLC0415 - as in the constructor
-
-        return Admin(self._account)
-
-    @property
-    def revocations(self) -> "Revocations":
-        """The sessions and users whose tokens ``verify_token`` refuses before they expire."""
-        return self._parts.verifier.revocations
-
-    def verify_token(
-        self, token: str, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
-    ) -> "TokenClaims":
-        """Verify an access token on this machine, and return its claims. It needs no key of the SDK.
-
-        Args:
-            token: The token, without ``Bearer``.
-            audience: The audience that the token must have; by default the tenant, or the client on v2. Of
-                several, any will do.
-            leeway: The seconds by which this machine's clock and the service's may differ.
-
-        Raises:
-            TokenInvalid: The token did not verify; the subclass and ``reason`` say why. Answer 401.
-            KeysUnavailable: The published keys cannot be fetched now. Answer 503.
-            ConfigurationError: An argument is malformed, or cryptography is not installed.
-            TypeError: The token is not text.
-        """
-        return self._parts.verifier.verify_token(token, audience=audience, leeway=leeway)
-
-    def verify_token_remote(self, token: str) -> "Verification":
-        """Ask the service about an access token. It sees a revocation at once, and costs a request.
-
-        Args:
-            token: The token, without ``Bearer``.
-
-        Raises:
-            NotSupported: The server cannot tell.
-            ServiceUnavailable: There is no usable answer. Answer 503.
-            ApiError: The service refused to answer, such as for a wrong key.
-            ConfigurationError: The secret key is missing.
-            TypeError: The token is not text.
-        """
-        return self._parts.verifier.verify_token_remote(token)
 
     def _bind(self, account: str) -> Self:
         from hellojohn._auth import Auth  # noqa: PLC0415 - as in the constructor
@@ -323,7 +269,7 @@ class HelloJohn(_Client):
 
     def doctor(self) -> "Diagnosis":
         """Examine the store, the session, the service and the clock, and return facts and advice."""
-        from hellojohn._session.flight import run  # noqa: PLC0415 - as in the constructor
+        from hellojohn._waiting import run  # noqa: PLC0415 - as in the constructor
 
         return run(self._parts.doctor(self._account))
 
@@ -346,7 +292,7 @@ class HelloJohn(_Client):
         self.close()
 
 
-class AsyncHelloJohn(_Client):
+class AsyncHelloJohn(AsyncServerSide, _Client):
     """The same for asyncio and trio: safe to share between tasks, event loops and threads.
 
     Cancelling a call never loses a session. Use it as a context manager or call ``aclose``.
@@ -363,59 +309,6 @@ class AsyncHelloJohn(_Client):
         from hellojohn._mfa import AsyncMfa  # noqa: PLC0415 - as in the constructor
 
         return AsyncMfa(self._account)
-
-    @property
-    def sessions(self) -> "AsyncSessions":
-        """The sessions of all users. It needs the secret key."""
-        from hellojohn.admin import AsyncSessions  # noqa: PLC0415 - as in the constructor
-
-        return AsyncSessions(self._account)
-
-    @property
-    def admin(self) -> "AsyncAdmin":
-        """The settings of the tenant. It needs the secret key."""
-        from hellojohn.admin import AsyncAdmin  # noqa: PLC0415 - as in the constructor
-
-        return AsyncAdmin(self._account)
-
-    @property
-    def revocations(self) -> "AsyncRevocations":
-        """The sessions and users whose tokens ``verify_token`` refuses before they expire."""
-        return self._parts.verifier.async_revocations
-
-    async def verify_token(
-        self, token: str, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
-    ) -> "TokenClaims":
-        """Verify an access token on this machine, and return its claims. It needs no key of the SDK.
-
-        Args:
-            token: The token, without ``Bearer``.
-            audience: The audience that the token must have; by default the tenant, or the client on v2. Of
-                several, any will do.
-            leeway: The seconds by which this machine's clock and the service's may differ.
-
-        Raises:
-            TokenInvalid: The token did not verify; the subclass and ``reason`` say why. Answer 401.
-            KeysUnavailable: The published keys cannot be fetched now. Answer 503.
-            ConfigurationError: An argument is malformed, or cryptography is not installed.
-            TypeError: The token is not text.
-        """
-        return await self._parts.verifier.verify_token_async(token, audience=audience, leeway=leeway)
-
-    async def verify_token_remote(self, token: str) -> "Verification":
-        """Ask the service about an access token. It sees a revocation at once, and costs a request.
-
-        Args:
-            token: The token, without ``Bearer``.
-
-        Raises:
-            NotSupported: The server cannot tell.
-            ServiceUnavailable: There is no usable answer. Answer 503.
-            ApiError: The service refused to answer, such as for a wrong key.
-            ConfigurationError: The secret key is missing.
-            TypeError: The token is not text.
-        """
-        return await self._parts.verifier.verify_token_remote_async(token)
 
     def _bind(self, account: str) -> Self:
         from hellojohn._auth import AsyncAuth  # noqa: PLC0415 - as in the constructor
@@ -458,7 +351,7 @@ class AsyncHelloJohn(_Client):
 
     async def doctor(self) -> "Diagnosis":
         """Examine the store, the session, the service and the clock, and return facts and advice."""
-        from hellojohn._session.flight import run_async  # noqa: PLC0415 - as in the constructor
+        from hellojohn._waiting import run_async  # noqa: PLC0415 - as in the constructor
 
         return await run_async(self._parts.doctor(self._account))
 
@@ -467,7 +360,7 @@ class AsyncHelloJohn(_Client):
 
         The event loop goes on meanwhile.
         """
-        from hellojohn._session.flight import Completion, WaitFor, run_async  # noqa: PLC0415
+        from hellojohn._waiting import Completion, WaitFor, run_async  # noqa: PLC0415
 
         closed = Completion()
 

@@ -73,7 +73,7 @@ class TokenRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MfaChallenge:
-    """What a second factor must answer: pass it to ``auth.verify_mfa``.
+    """The challenge that a second factor answers: pass it to ``auth.verify_mfa``.
 
     Its repr hides the id. Serialised, it carries the id, so that a web back end can keep it between two
     requests: keep it on the server.
@@ -100,7 +100,7 @@ class MfaChallenge:
         remember_me: bool | None,  # noqa: FBT001 - the pair as it is kept
         expires_at: datetime | None = None,
     ) -> "MfaChallenge":
-        """Return the challenge with what was asked for at sign-in, and with its end."""
+        """Return the challenge with the choices made at sign-in, and with its end."""
         return replace(self, duration=duration, remember_me=remember_me, expires_at=expires_at)
 
 
@@ -168,7 +168,7 @@ class ApiError(HelloJohnError):
     Attributes:
         status: The HTTP status.
         code: The API's error code, or ``None`` when it named none. Branch on this.
-        message: The API's own words.
+        message: A sentence for the developer or the user.
         request_id: What to quote to support.
     """
 
@@ -196,7 +196,7 @@ class MfaRequired(ApiError):
     """The password was right and a second factor is due: call ``auth.verify_mfa(error.challenge, code)``.
 
     Attributes:
-        challenge: What the second factor must answer.
+        challenge: The challenge that the second factor answers.
     """
 
     def __init__(
@@ -242,10 +242,7 @@ class ChallengeExpired(ApiError):
 
 
 class EmailNotVerified(ApiError):
-    """The address is not verified.
-
-    Call ``auth.send_email_verification(email)``: a mail asks the user for it.
-    """
+    """The email address is not verified. Call ``auth.send_email_verification(email)`` and tell the user."""
 
 
 class RateLimited(ApiError):

@@ -118,8 +118,8 @@ LARGEST_HEAD = 131_072
 OVERTIME = 0.5
 """After a deadline, bytes that have already arrived are read for so long. A store's lease leaves more."""
 
-GLANCE = 0.001
-"""The wait of a read after the deadline: without any, a socket does not look for bytes."""
+GLANCE = 0.05
+"""The wait of a read after the deadline: the rest of a long answer follows when the first part is read."""
 
 SETTLING = 1.0
 """The wait for the end of a message whose JSON is complete: some servers forget to send it."""
@@ -221,3 +221,17 @@ waits for one."""
 
 REVOCATIONS_A_PART = 500
 REVOCATION_LOCK_WAIT = 5.0
+
+# ---------------------------------------------------------------- sign-in with a browser
+
+OAUTH_REQUEST_LIFE = 600.0
+"""How long a browser may take to come back to a web back end."""
+
+LONGEST_CALLBACK = 16_384
+LONGEST_BROWSER_REQUEST = 32_768
+BROWSER_READ_TIME = 5.0
+BROWSER_CONNECTIONS = 64
+"""What the listener reads of one connection, and how many it serves at once."""
+
+ERROR_GRACE = 2.0
+"""How long the right callback may still come after an error that names no sign-in."""

@@ -5,7 +5,7 @@ from hellojohn._secret import Secret
 from hellojohn._session import calls
 from hellojohn._session.account import Account
 from hellojohn._session.acquire import acquire
-from hellojohn._session.flight import Flow, run, run_async
+from hellojohn._waiting import Flow, run, run_async
 from hellojohn._wire.topics import SecondFactors
 
 __all__ = ["AsyncMfa", "Mfa"]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from hellojohn._clock import Clock, as_moment
-from hellojohn._duration import format_duration, parse_duration
+from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError, ExpiryReason
 
 
@@ -72,10 +72,6 @@ class SessionOptions:
             return cls(duration=options["duration"])
         msg = 'session_options takes {"duration": "8h"} or SessionOptions(duration="8h"), and nothing else.'
         raise ConfigurationError(msg)
-
-    def as_text(self) -> str:
-        """Return the duration as the API takes it."""
-        return format_duration(parse_duration(self.duration, name="session_options duration"))
 
 
 class _Clocked:

@@ -12,7 +12,7 @@ from hellojohn._duration import format_duration, parse_duration
 from hellojohn._errors import ConfigurationError, ServiceUnavailable
 from hellojohn._session import calls
 from hellojohn._session.account import Account
-from hellojohn._session.flight import Flow, run, run_async
+from hellojohn._waiting import Flow, run, run_async
 from hellojohn._wire import SessionPage
 
 __all__ = [
@@ -80,7 +80,7 @@ class SessionPolicy:
         session, token, idle = (_seconds(getattr(self, name)) for name in _DURATIONS)
         if token is not None and idle is not None and token >= idle:
             message = (
-                "access_token_ttl is not shorter than idle_timeout. The service counts refreshes as activity, so"
+                "access_token_ttl is not shorter than idle_timeout. The service counts refreshes as"
                 " activity, so users"
                 " who are active all the time are signed out as idle."
             )

@@ -1,4 +1,4 @@
-"""A real peer on the loopback interface that does to a connection whatever a test wants."""
+"""A real server on the loopback interface, whose behaviour each test chooses."""
 
 import contextlib
 import socket
@@ -14,7 +14,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Peer:
-    """Accepts connections and runs ``handler`` on each, on a thread of its own.
+    """Accepts connections and runs ``handler`` on each, in a new thread.
 
     Attributes:
         connections: How many came.
@@ -88,7 +88,7 @@ class Peer:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """Read one request to its end; ``b""`` when the other side has gone."""
+    """Read one request to its end; ``b""`` when the client has closed the connection."""
     text = b""
     while b"\r\n\r\n" not in text:
         piece = connection.recv(65_536)
@@ -115,7 +115,7 @@ def answer(response: bytes = OK) -> Handler:
 
 
 def reset(connection: socket.socket) -> None:
-    """Close at once, telling the other side that all is lost."""
+    """Reset the connection, so that the client gets an error."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 

@@ -39,7 +39,7 @@ def test_the_sdist_can_be_tested(tmp_path):
     """Whoever packages the library gets its tests, documents and scripts, and nothing that was generated."""
     with tarfile.open(_build("sdist", tmp_path)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {"LICENSE", "README.md", "conftest.py", "hellojohn/py.typed", "mkdocs.yml", "scripts/venv"}
+    wanted = {"LICENSE", "README.md", "conftest.py", "hellojohn/py.typed", "scripts/venv", "zensical.toml"}
     assert wanted | {"docs/index.md", "tests/test_project.py"} <= names
     assert not {name for name in names if "__pycache__" in name or name.startswith((".venv", "site/"))}
 
@@ -50,6 +50,18 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
         names = set(archive.namelist())
     assert {"hellojohn/__init__.py", "hellojohn/py.typed"} <= names
     assert {name.partition("/")[0] for name in names} == {"hellojohn", f"hellojohn-{__version__}.dist-info"}
+
+
+def test_readme_of_the_package_has_absolute_links(tmp_path):
+    """A package index shows the README without the files beside it, and without the hidden checks."""
+    with zipfile.ZipFile(_build("wheel", tmp_path)) as archive:
+        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        readme = archive.read(name).decode().partition("\n\n")[2]
+    links = re.findall(r"\]\(([^)#]+)", readme)
+    assert len(links) >= 8
+    assert all(link.startswith("https://") for link in links)
+    assert "invisible-code-block" not in readme
+    assert "pip install" in readme
 
 
 def test_the_readme_sets_up_with_two_commands():

@@ -1,23 +1,42 @@
 """What both faces of ``hj.auth`` do: check the arguments, and return the flow that runs or awaits."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
+from hellojohn import _oauth
+from hellojohn._browser import Listener
 from hellojohn._config import Settings, check_flag
 from hellojohn._details import Device, PasswordPolicy
 from hellojohn._duration import format_duration, parse_duration
 from hellojohn._errors import ConfigurationError, MfaChallenge
 from hellojohn._models import Session, SessionOptions, User
+from hellojohn._oauth import OAuthRequest
 from hellojohn._secret import Secret
 from hellojohn._session import calls, operations
 from hellojohn._session.account import Account
-from hellojohn._session.flight import Flow
 from hellojohn._session.operations import SignInRequest
+from hellojohn._waiting import Flow
 from hellojohn._wire import Conversation, Dialect, TokenResponse, signing_up, single
 
 Options = SessionOptions | Mapping[str, Any]
 Duration = str | timedelta
+
+
+class BrowserOptions(NamedTuple):
+    """How to sign in with a browser."""
+
+    provider: str | None
+    remember_me: bool | None
+    session_options: Options | None
+    ports: Sequence[int]
+    timeout: float
+    scopes: Sequence[str]
+    open_browser: Callable[[str], object]
+    prompt: Callable[[str], object]
+    paste: Callable[[], str] | None
 
 
 class Flows:
@@ -27,6 +46,11 @@ class Flows:
         """Made by ``Auth`` and ``AsyncAuth``."""
         self.account = account
         self._settings = settings
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to pickle or to be copied: the calls belong to a client with threads and sockets."""
+        msg = "hj.auth does not pickle or deep-copy. Create a client in each process, on the same store."
+        raise TypeError(msg)
 
     @property
     def _dialect(self) -> Dialect:
@@ -127,6 +151,59 @@ class Flows:
         conversation = self._dialect.links.verify_magic_link(link, duration=_as_text(duration), device=device)
         return self._sign_in(conversation, duration, remember_me)
 
+    # ---------------------------------------------------------------- browsers
+
+    def start_oauth(
+        self,
+        provider: str | None,
+        redirect_uri: str,
+        *,
+        remember_me: bool | None,
+        session_options: Options | None,
+        scopes: Sequence[str] = ("openid",),
+    ) -> OAuthRequest:
+        """Begin a sign-in that a browser completes."""
+        return _oauth.start(
+            self._dialect,
+            provider=provider,
+            redirect_uri=redirect_uri,
+            scopes=tuple(scopes),
+            duration=self._duration(remember_me, session_options),
+            remember_me=remember_me,
+            now=self.account.clock(),
+        )
+
+    def complete_oauth(
+        self, request: OAuthRequest, callback_url: Secret, device: Device | None
+    ) -> Flow[Session]:
+        """Complete a sign-in with the address that the browser came back to."""
+        code = _oauth.read_callback(request, callback_url, now=self.account.clock())
+        conversation = self._dialect.oauth.exchange_code(
+            code, duration=_as_text(request.duration), device=device
+        )
+        return self._sign_in(conversation, request.duration, request.remember_me)
+
+    def listen(self, options: BrowserOptions, cancelled: threading.Event) -> tuple[OAuthRequest, Secret]:
+        """Have a browser sign in, and return the request and the address that it came back to. It blocks."""
+        listener = Listener(options.ports)
+        try:
+            request = self.start_oauth(
+                options.provider,
+                listener.redirect_uri,
+                remember_me=options.remember_me,
+                session_options=options.session_options,
+                scopes=options.scopes,
+            )
+            listener.open(request)
+            options.prompt(f"Sign in with your browser: {request.url}")
+            with suppress(Exception):  # without a browser on this machine, the person opens the address
+                options.open_browser(request.url)
+            if options.paste is not None:
+                listener.paste(options.paste)
+            return request, Secret(listener.wait(options.timeout, cancelled))
+        finally:
+            listener.close()
+
     # ---------------------------------------------------------------- mails and passwords
 
     def send_magic_link(self, email: str, redirect_to: str | None) -> Flow[None]:
@@ -218,6 +295,8 @@ def _check_challenge(challenge: object) -> None:
         raise ConfigurationError("challenge must be the MfaChallenge of an MfaRequired error.")
     if challenge.remember_me is not None:
         check_flag(challenge.remember_me, "challenge.remember_me")
+    if challenge.duration is not None:
+        parse_duration(challenge.duration, name="challenge.duration")
 
 
 def _as_text(duration: Duration | None) -> str | None:

@@ -1,19 +1,23 @@
 """``hj.auth`` for callers that block. Each method masks the secrets and runs a flow."""
 
-from collections.abc import Mapping
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from hellojohn._auth.flows import Flows, Options
+from hellojohn._auth.flows import BrowserOptions, Flows, Options
+from hellojohn._auth.mails import Mails
 from hellojohn._config import Settings
-from hellojohn._details import Device, PasswordPolicy
+from hellojohn._details import Device
 from hellojohn._errors import MfaChallenge
 from hellojohn._models import Session, User
+from hellojohn._oauth import OAuthRequest
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
-from hellojohn._session.flight import run
+from hellojohn._waiting import run
 
 
-class Auth:
+class Auth(Mails):
     """Signs one account in and out; ``hj.auth``. Safe to share between threads."""
 
     def __init__(self, account: Account, settings: Settings) -> None:
@@ -169,138 +173,97 @@ class Auth:
         """
         run(self._flows.send_mfa_code(challenge, factor))
 
-    def send_magic_link(self, email: str, *, redirect_to: str | None = None) -> None:
-        """Mail a link that signs in. The answer does not say whether the address has an account.
-
-        Args:
-            email: The address.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query and
-            waits
-                for a click before it calls ``verify_magic_link``, because mail scanners open links as well.
-
-        Raises:
-            NotSupported: The server has no magic links.
-            RateLimited: Too many mails were sent.
-            ValidationFailed: The address is empty or too long.
-            ServiceUnavailable: There is no usable answer.
-        """
-        run(self._flows.send_magic_link(email, redirect_to))
-
-    def verify_magic_link(
+    def sign_in_with_browser(
         self,
-        token_or_url: str,
+        provider: str | None = None,
         *,
         remember_me: bool | None = None,
         session_options: Options | None = None,
-        device: Device | None = None,
+        ports: Sequence[int] = (8765, 8766, 8767),
+        timeout: float = 300.0,
+        scopes: Sequence[str] = ("openid",),
+        open_browser: Callable[[str], object] = webbrowser.open,
+        prompt: Callable[[str], object] = print,
+        paste: Callable[[], str] | None = None,
     ) -> Session:
-        """Sign in with a magic link, or with the token in it.
+        """Sign in with the browser of this machine: for desktop apps and command-line tools.
+
+        The address is printed and opened. A page on a loopback port takes the answer, and the session is kept
+        as after ``sign_in``. Ctrl-C ends it at once.
 
         Args:
-            token_or_url: The link that was opened, or its token.
+            provider: A provider such as ``"google"``; ``None`` for the server's own login page.
             remember_me: As in ``sign_in``.
             session_options: As in ``sign_in``.
+            ports: The ports whose ``http://127.0.0.1:<port>/callback`` is registered with the client.
+            timeout: Seconds to wait for the person.
+            scopes: The scopes to ask for.
+            open_browser: Opens an address; ``webbrowser.open`` by default.
+            prompt: Shows a line; ``print`` by default.
+            paste: Reads an address that the person pastes, such as ``input``, for a machine without a
+                browser.
+
+        Raises:
+            NotSupported: The server has no such sign-in.
+            ChallengeExpired: The sign-in was not completed in the browser.
+            ServiceUnavailable: No browser came back in time, or the service gave no usable answer.
+            SignInSuperseded: A later sign-in or sign-out was asked for.
+            ConfigurationError: All ports are in use, or an argument is malformed.
+            StoreError: The session could not be stored. It was signed out again.
+        """
+        options = BrowserOptions(
+            provider, remember_me, session_options, ports, timeout, scopes, open_browser, prompt, paste
+        )
+        request, callback = self._flows.listen(options, threading.Event())
+        return run(self._flows.complete_oauth(request, callback, None))
+
+    def sign_in_with_oauth(
+        self,
+        provider: str | None,
+        redirect_to: str,
+        *,
+        remember_me: bool | None = None,
+        session_options: Options | None = None,
+    ) -> OAuthRequest:
+        """Begin a sign-in that a browser completes: for web back ends. Redirect the browser to ``url``.
+
+        Args:
+            provider: A provider such as ``"google"``; ``None`` for the server's own login page.
+            redirect_to: The address of the back end that the browser comes back to.
+            remember_me: As in ``sign_in``.
+            session_options: As in ``sign_in``.
+
+        Returns:
+            The request. Keep it in the browser session on the server, and pass it to ``complete_oauth``.
+
+        Raises:
+            NotSupported: The server has no such sign-in.
+            ConfigurationError: An argument is malformed.
+        """
+        return self._flows.start_oauth(
+            provider, redirect_to, remember_me=remember_me, session_options=session_options
+        )
+
+    def complete_oauth(
+        self, request: OAuthRequest, callback_url: str, *, device: Device | None = None
+    ) -> Session:
+        """Complete a sign-in with the address that the browser came back to, and keep the session.
+
+        Args:
+            request: The request of this browser session. It can be used once.
+            callback_url: The whole address of the request that the browser made.
             device: As in ``sign_in``.
 
         Raises:
-            ChallengeExpired: The link is used, unknown or too old: send another one.
-            MfaRequired: A second factor is needed: see ``verify_mfa``.
-            NotSupported: The server has no magic links.
+            ValidationFailed: The address does not belong to this request.
+            ChallengeExpired: The request is over, or the sign-in was refused in the browser.
             ServiceUnavailable: There is no usable answer.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             StoreError: The session could not be stored. It was signed out again.
         """
-        hidden = Secret(token_or_url)
-        del token_or_url
-        return run(
-            self._flows.verify_magic_link(
-                hidden, remember_me=remember_me, session_options=session_options, device=device
-            )
-        )
-
-    def send_password_reset(self, email: str, *, redirect_to: str | None = None) -> None:
-        """Mail a link that sets a new password. The answer does not say whether the address has an account.
-
-        Args:
-            email: The address.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query.
-
-        Raises:
-            RateLimited: Too many mails were sent.
-            ValidationFailed: The address is empty or too long.
-            ServiceUnavailable: There is no usable answer.
-        """
-        run(self._flows.send_password_reset(email, redirect_to))
-
-    def confirm_password_reset(self, token_or_url: str, new_password: str) -> None:
-        """Set a new password with a mailed link. It signs nobody in.
-
-        The reset ends the user's sessions at the service.
-
-        Args:
-            token_or_url: The link that was opened, or its token.
-            new_password: The new password.
-
-        Raises:
-            ChallengeExpired: The link is used, unknown or too old: send another one.
-            ValidationFailed: The password breaks the tenant's rules. The link stays good.
-            ServiceUnavailable: There is no usable answer.
-        """
-        hidden, password = Secret(token_or_url), Secret(new_password)
-        del token_or_url, new_password
-        run(self._flows.confirm_password_reset(hidden, password))
-
-    def change_password(self, current: str, new: str) -> None:
-        """Change the password of the signed-in user.
-
-        Args:
-            current: The present password.
-            new: The new password.
-
-        Raises:
-            InvalidCredentials: The present password is wrong.
-            ValidationFailed: The new password breaks the tenant's rules.
-            NotSupported: The server cannot do it: send a password reset.
-            SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer.
-        """
-        before, after = Secret(current), Secret(new)
-        del current, new
-        run(self._flows.change_password(before, after))
-
-    def password_policy(self) -> PasswordPolicy:
-        """Return the tenant's rules for new passwords, so that an app can show them.
-
-        Raises:
-            NotSupported: The server does not publish them.
-            ServiceUnavailable: There is no usable answer.
-        """
-        return run(self._flows.password_policy())
-
-    def send_email_verification(self, email: str | None = None, *, redirect_to: str | None = None) -> None:
-        """Mail a link that verifies an address.
-
-        Args:
-            email: The address; the signed-in user's if not given.
-            redirect_to: Where the link leads: a page of the app that takes the ``token`` of the query.
-
-        Raises:
-            SignInRequired: No address was given, and no user is signed in.
-            RateLimited: Too many mails were sent.
-            ServiceUnavailable: There is no usable answer.
-        """
-        run(self._flows.send_email_verification(email, redirect_to))
-
-    def verify_email(self, token_or_url: str) -> None:
-        """Verify an address with a mailed link, or with the token in it.
-
-        Raises:
-            ChallengeExpired: The link is used, unknown or too old: send another one.
-            ServiceUnavailable: There is no usable answer.
-        """
-        hidden = Secret(token_or_url)
-        del token_or_url
-        run(self._flows.verify_email(hidden))
+        hidden = Secret(callback_url)
+        del callback_url
+        return run(self._flows.complete_oauth(request, hidden, device))
 
     def sign_out(self, *, everywhere: bool = False) -> bool:
         """End the session: here at once and for good, and at the service.

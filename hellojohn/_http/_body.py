@@ -5,12 +5,13 @@ its framing, its coding or its connection is damaged.
 """
 
 import contextlib
-from typing import Any, cast
+from typing import cast
 
 import httpx
 
 from hellojohn._http._codings import BodyTooLargeError, decode, is_json_object
 from hellojohn._http._exchange import Exchange
+from hellojohn._http._frames import forget
 from hellojohn._limits import LARGEST_BODY, SETTLING
 
 _LOOKS = 8
@@ -29,10 +30,11 @@ def read_body(response: httpx.Response, exchange: Exchange) -> bytes:
     raw = bytearray()
     try:
         _collect(response, raw, coding, exchange)
-    except Exception:
+    except Exception as error:
         body = _whole(bytes(raw), coding) or _whole(exchange.after_head(), coding)
         if not body:
             raise
+        forget(error)
         return body
     body = _bounded(bytes(raw), coding)
     return body if is_json_object(body) else _misframed(response, len(raw), coding, exchange) or body
@@ -80,6 +82,6 @@ def _misframed(response: httpx.Response, length: int, coding: str, exchange: Exc
     body = _whole(following, coding) if len(following) > length else b""
     if body:
         # The rest would be taken for the beginning of the next answer on this connection.
-        stream: Any = response.extensions.get("network_stream")
-        stream.close()
+        with contextlib.suppress(Exception):
+            response.extensions["network_stream"].close()
     return body

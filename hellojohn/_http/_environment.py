@@ -9,13 +9,12 @@ import ipaddress
 import os
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.request import getproxies
 
 import certifi
 import httpx
 
-from hellojohn._http._settings import Verify, read_proxy
+from hellojohn._http._settings import read_proxy
 
 _SCHEMES = ("http", "https", "all")
 _CERTIFI = "The package certifi"
@@ -40,30 +39,21 @@ def proxy_fault(proxy: httpx.Proxy, source: str) -> str | None:
     return None
 
 
-def certificates_fault(verify: Verify, error: OSError) -> str:
-    """Return why the trusted certificates cannot be loaded, as a sentence."""
-    source, path = _certificates(verify)
-    reason = (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or type(error).__name__
-    fix = "Reinstall certifi, or set SSL_CERT_FILE." if source == _CERTIFI else "Correct it, or remove it."
-    return f"{source} names {path!r}, from which no trusted certificates can be loaded ({reason}). {fix}"
-
-
-def certificates_folder_fault(verify: Verify) -> str | None:
-    """Return the fault in ``SSL_CERT_DIR``, if any: OpenSSL looks there only in the handshake."""
-    source, path = _certificates(verify)
-    folders = path.split(os.pathsep)
-    if source != "SSL_CERT_DIR" or any(Path(folder).is_dir() for folder in folders):
-        return None
-    return f"SSL_CERT_DIR names {path!r}, which is not a folder. Correct it, or remove it."
-
-
-def _certificates(verify: Verify) -> tuple[str, str]:
+def certificates(verify: str | bool) -> tuple[str, str]:  # noqa: FBT001 - as httpx has it
+    """Return where the path of the trusted certificates is set, and the path."""
     if isinstance(verify, str):
         return "verify", verify
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
         if path := os.environ.get(variable):
             return variable, path
     return _CERTIFI, certifi.where()
+
+
+def certificates_fault(source: str, path: str, error: OSError) -> str:
+    """Return why the trusted certificates cannot be loaded, as a sentence."""
+    reason = (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or type(error).__name__
+    fix = "Reinstall certifi, or set SSL_CERT_FILE." if source == _CERTIFI else "Correct it, or remove it."
+    return f"{source} names {path!r}, from which no trusted certificates can be loaded ({reason}). {fix}"
 
 
 def _proxies_faults() -> Iterator[str]:

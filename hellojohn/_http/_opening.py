@@ -4,6 +4,7 @@ A missing file, a missing package and a wrong setting are found here, before any
 """
 
 import errno
+import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ import httpx
 
 from hellojohn._errors import ConfigurationError
 from hellojohn._http._environment import (
+    certificates,
     certificates_fault,
-    certificates_folder_fault,
     proxies_fault,
     proxy_fault,
     proxy_source,
@@ -84,21 +85,22 @@ def _tls_context(url: httpx.URL, verify: Verify) -> ssl.SSLContext:
         return verify
     if url.scheme != "https" or verify is False:
         return httpx.create_ssl_context(verify=False)  # without TLS, it saves loading the certificates
-    fault = certificates_folder_fault(verify)
-    if fault is None:
-        try:
-            return httpx.create_ssl_context() if verify is True else _load_certificates(verify)
-        except OSError as error:
-            if _is_shortage(error):
-                raise
-            fault = certificates_fault(verify, error)
+    source, path = certificates(verify)
+    try:
+        return _load_certificates(source, path)
+    except OSError as error:
+        if _is_shortage(error):
+            raise
+        fault = certificates_fault(source, path, error)
     raise ConfigurationError(fault)
 
 
-def _load_certificates(verify: str) -> ssl.SSLContext:
-    if Path(verify).is_dir():
-        return ssl.create_default_context(capath=verify)
-    return ssl.create_default_context(cafile=verify)
+def _load_certificates(source: str, path: str) -> ssl.SSLContext:
+    folders = path.split(os.pathsep) if source == "SSL_CERT_DIR" else [path]
+    if source in {"SSL_CERT_DIR", "verify"} and any(Path(folder).is_dir() for folder in folders):
+        return ssl.create_default_context(capath=path)
+    # OpenSSL looks for a folder only in the handshake; as a file, a missing one is found here.
+    return ssl.create_default_context(cafile=path)
 
 
 def _through(proxy: httpx.Proxy, context: ssl.SSLContext) -> tuple[httpx.BaseTransport, str]:

@@ -23,6 +23,7 @@ from hellojohn._http._failure import (
     not_built,
     refused_by_proxy,
 )
+from hellojohn._http._frames import forget
 from hellojohn._http._opening import OpenTransport, open_transport
 from hellojohn._http._settings import (
     Proxy,
@@ -169,7 +170,9 @@ class Sender:
             return _read(response, request, opened, exchange)
         except Exception as error:  # noqa: BLE001 - a transport may raise anything, with the request in it
             exchange.close_unused()
-            return failure(error, request, opened, exchange)
+            lost = failure(error, request, opened, exchange)
+            forget(error)
+            return lost
 
     def _build(self, request: ApiRequest, left: float) -> httpx.Request:
         limits = self._timeouts
@@ -209,7 +212,8 @@ def _read(
 def _body(response: httpx.Response, exchange: Exchange) -> bytes:
     try:
         return read_body(response, exchange)
-    except Exception:
+    except Exception as error:
         if response.status_code not in _ENOUGH_BY_ITSELF:
             raise
+        forget(error)
         return b""

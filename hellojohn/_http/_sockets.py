@@ -18,8 +18,10 @@ import httpx
 
 from hellojohn._http._addresses import addresses_of, connect_to_first
 from hellojohn._http._exchange import Exchange, running
+from hellojohn._http._frames import Forgetting
 from hellojohn._limits import GLANCE, LONGEST_TIMEOUT, SUSPENSION
 
+_FORGETTING = Forgetting()
 _NEGOTIATION = (b"CONNECT ", b"\x05", b"\x01")
 """How a request to an HTTP proxy begins, and the two kinds of message to a SOCKS proxy."""
 
@@ -75,7 +77,8 @@ class _Backend(httpcore.NetworkBackend):
         wait = _until(exchange.time_to_send(), timeout, httpcore.ConnectTimeout)
 
         def connect(address: str, seconds: float | None) -> httpcore.NetworkStream:
-            return self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
+            with _FORGETTING:
+                return self._inner.connect_tcp(address, port, seconds, local_address, socket_options)
 
         address, stream = connect_to_first(addresses, wait, connect)
         if exchange.time_to_send() <= 0:
@@ -94,7 +97,8 @@ class _Backend(httpcore.NetworkBackend):
         if exchange is not None:
             exchange.limited = True
             wait = _until(exchange.time_to_send(), timeout, httpcore.ConnectTimeout)
-        stream = self._inner.connect_unix_socket(path, wait, socket_options)
+        with _FORGETTING:
+            stream = self._inner.connect_unix_socket(path, wait, socket_options)
         if exchange is not None:
             exchange.opened = stream
         return _Stream(stream, timeout)
@@ -136,11 +140,13 @@ class _Stream(httpcore.NetworkStream):
         left = exchange.time_left()
         if left > 0:
             try:
-                return self._inner.read(max_bytes, _until(left, timeout, httpcore.ReadTimeout))
+                with _FORGETTING:
+                    return self._inner.read(max_bytes, _until(left, timeout, httpcore.ReadTimeout))
             except httpcore.ReadTimeout:
                 pass
         # Look once more: a process that was stopped while it waited sees the timeout before the data.
-        return self._inner.read(max_bytes, GLANCE)
+        with _FORGETTING:
+            return self._inner.read(max_bytes, GLANCE)
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of it."""
@@ -149,7 +155,8 @@ class _Stream(httpcore.NetworkStream):
         exchange = running()
         if exchange is not None:
             timeout = self._time_to_write(exchange, buffer, timeout)
-        self._inner.write(buffer, timeout)
+        with _FORGETTING:
+            self._inner.write(buffer, timeout)
         self._note_use()
 
     def _time_to_write(self, exchange: Exchange, buffer: bytes, timeout: float | None) -> float | None:
@@ -176,7 +183,8 @@ class _Stream(httpcore.NetworkStream):
         wait = timeout
         if exchange is not None:
             wait = _until(exchange.time_to_send(), timeout, httpcore.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, wait), self._connect_timeout)
+        with _FORGETTING:
+            return _Stream(self._inner.start_tls(ssl_context, server_hostname, wait), self._connect_timeout)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - httpcore's signature
         """Ask the inner stream. A pool drops a kept connection that is readable: a stale one says so."""

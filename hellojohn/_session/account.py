@@ -14,13 +14,14 @@ from hellojohn._errors import ConfigurationError, ServiceUnavailable, SessionExp
 from hellojohn._limits import EVENT_WAIT
 from hellojohn._models import AuthEvent, AuthEventType, Session
 from hellojohn._session.context import EngineContext
-from hellojohn._session.flight import Flight, Flow, Kind, Result, WaitFor
+from hellojohn._session.flight import Flight, Kind, Result
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
 from hellojohn._session.storage import LockedSession, fresh_copy
 from hellojohn._session.workers import Lane
+from hellojohn._waiting import Flow, WaitFor
 
 T = TypeVar("T")
 
@@ -89,21 +90,25 @@ class Account:
             order = self._asked
         return Turn(order, self._mutex, lambda: self._asked == order)
 
-    def ask_to_sign_out(self) -> tuple[Turn, SessionRecord | None]:
+    def ask_to_sign_out(self) -> tuple[Turn, SessionRecord | None, bool]:
         """Note that a sign-out was asked for now, and show no session any more.
 
         Returns:
-            Its turn, which a later sign-in ends when it succeeds, and the session that was shown.
+            Its turn, which a later sign-in ends when it succeeds, the session that was shown, and whether
+            ``SIGNED_OUT`` was emitted for it, now or by a sign-out that is still running.
         """
         with self.lock:
             self._asked += 1
-            order, snapshot = self._asked, self.state.snapshot
-            self.state = self.state.after(Change.SIGN_OUT_ASKED, order=order)
+            order, before = self._asked, self.state
+            record = None if before.snapshot is None else before.snapshot.record
+            state = before.after(Change.SIGN_OUT_ASKED, order=order, announced=before.announced)
+            self.state = state
             self.flight = None  # it was overtaken: new callers must not wait for it
-            record = None if snapshot is None else snapshot.record
             if record is not None:
                 self.emit(AuthEventType.SIGNED_OUT, record)
-        return Turn(order, self._mutex, lambda: self.state.order == order), record
+                # Only now: a Ctrl-C in between must not suppress the event of the next sign-out.
+                self.state = state = state._replace(announced=True)
+        return Turn(order, self._mutex, lambda: self.state.order == order), record, state.announced
 
     def turn(self) -> Turn:
         """Return the turn of a refresh or a save. A sign-out, or a sign-in that succeeds, ends it."""

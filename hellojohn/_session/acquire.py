@@ -15,11 +15,12 @@ from hellojohn._errors import (
 from hellojohn._limits import FALLBACK_WAIT
 from hellojohn._session.account import CLOSED, Account
 from hellojohn._session.endings import try_later
-from hellojohn._session.flight import Flight, Flow, WaitFor
+from hellojohn._session.flight import Flight
 from hellojohn._session.freshness import Freshness, TokenSnapshot
 from hellojohn._session.refresh import cooldown_left
 from hellojohn._session.state import Phase
 from hellojohn._session.tasks import announce_end, read_store, refresh_now, save_unsaved
+from hellojohn._waiting import Flow, WaitFor
 
 logger = logging.getLogger("hellojohn")
 

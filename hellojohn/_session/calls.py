@@ -9,9 +9,9 @@ from hellojohn._models import Session, User
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
 from hellojohn._session.acquire import acquire, load
-from hellojohn._session.flight import Flow
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.workers import Lane
+from hellojohn._waiting import Flow
 from hellojohn._wire import Answer, Conversation, SignedIn, converse
 
 T = TypeVar("T")

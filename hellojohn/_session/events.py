@@ -8,8 +8,8 @@ from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import NamedTuple
 
 from hellojohn._models import AuthEvent
-from hellojohn._session.flight import Completion
 from hellojohn._session.workers import Job, Lane, NoThreadError, WorkerPool
+from hellojohn._waiting import Completion
 
 Callback = Callable[[AuthEvent], None]
 logger = logging.getLogger("hellojohn")

@@ -23,12 +23,12 @@ from hellojohn._secret import Secret
 from hellojohn._session.account import Account
 from hellojohn._session.calls import have_conversation
 from hellojohn._session.conflicts import Bringing
-from hellojohn._session.flight import Flow
 from hellojohn._session.order import Overtaken, Turn
 from hellojohn._session.record import SessionRecord, Stored, signed_in
 from hellojohn._session.state import Change
 from hellojohn._session.storage import LockedSession
 from hellojohn._session.workers import Lane
+from hellojohn._waiting import Flow
 from hellojohn._wire import Conversation, TokenResponse
 
 logger = logging.getLogger("hellojohn")
@@ -68,10 +68,10 @@ def sign_out(account: Account, *, everywhere: bool) -> Flow[bool]:
         StoreError: The store did not remove the session. The service was asked to end it all the same.
         HelloJohnError: With ``everywhere`` only: the service did not confirm.
     """
-    turn, shown = account.ask_to_sign_out()
+    turn, shown, announced = account.ask_to_sign_out()
 
     def operation() -> bool:
-        return _sign_out(account, turn, shown, everywhere=everywhere)
+        return _sign_out(account, turn, shown, announced=announced, everywhere=everywhere)
 
     try:
         return (yield from account.perform(operation, Lane.SIGN_IN))
@@ -161,7 +161,9 @@ def _holds(locked: LockedSession, record: SessionRecord) -> bool:
 # -------------------------------------------------------------------- sign-out
 
 
-def _sign_out(account: Account, turn: Turn, shown: SessionRecord | None, *, everywhere: bool) -> bool:
+def _sign_out(
+    account: Account, turn: Turn, shown: SessionRecord | None, *, announced: bool, everywhere: bool
+) -> bool:
     stored, failure, had_lock = _remove(account, turn)
     record = _latest(stored, shown)
     account.apply(Change.SIGNED_OUT, turn)
@@ -169,7 +171,7 @@ def _sign_out(account: Account, turn: Turn, shown: SessionRecord | None, *, ever
         account.context.devices.forget(account.key)
     confirmed, refusal = True, None
     if record is not None:
-        if shown is None:
+        if not announced:
             account.emit(AuthEventType.SIGNED_OUT, record)
         confirmed, refusal = _tell(account, record, everywhere=everywhere)
         if not had_lock:

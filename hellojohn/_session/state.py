@@ -74,6 +74,7 @@ class AccountState(NamedTuple):
         ended: Why the last session ended, for EMPTY.
         shown: The id of the sign-in that was last used here, also after its end.
         damaged: For UNSAVED: the store holds nothing because its text was damaged and quarantined.
+        announced: For SIGNING_OUT: whether ``SIGNED_OUT`` was emitted, by this sign-out or an earlier one.
     """
 
     phase: Phase = Phase.EMPTY
@@ -82,6 +83,7 @@ class AccountState(NamedTuple):
     ended: SessionExpired | None = None
     shown: str | None = None
     damaged: bool = False
+    announced: bool = False
 
     def after(
         self,
@@ -91,10 +93,12 @@ class AccountState(NamedTuple):
         snapshot: TokenSnapshot | None = None,
         ended: SessionExpired | None = None,
         damaged: bool = False,
+        announced: bool = False,
     ) -> "AccountState":
         """Return the next state, or this one if the change came too late."""
         phase = TRANSITIONS[change].get(self.phase)
         if phase is None:
             return self
+        order = self.order if order is None else order
         shown = self.shown if snapshot is None else snapshot.record.sign_in_id
-        return AccountState(phase, self.order if order is None else order, snapshot, ended, shown, damaged)
+        return AccountState(phase, order, snapshot, ended, shown, damaged, announced)

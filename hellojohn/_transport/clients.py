@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import httpx
 
-from hellojohn._errors import ConfigurationError
-
 if TYPE_CHECKING:
     from httpx._types import CookieTypes, HeaderTypes, ProxyTypes, QueryParamTypes, TimeoutTypes
 
-    from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
 
 _IN_PROCESS = (httpx.ASGITransport, httpx.WSGITransport, httpx.MockTransport)
 
@@ -78,19 +75,6 @@ def stays_in_process(client: Any) -> bool:  # noqa: ANN401 - a client of either 
     parts = vars(client)
     transports = [parts.get("_transport"), *(parts.get("_mounts") or {}).values()]
     return all(map(_is_in_process, transports))
-
-
-def session_auth2() -> "type[SessionAuth2]":
-    """Return the auth class for httpx2.
-
-    Raises:
-        ConfigurationError: httpx2 is not installed.
-    """
-    try:
-        from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise ConfigurationError("httpx2 is not installed: pip install 'hellojohn[httpx2]'.") from None
-    return SessionAuth2
 
 
 def _is_in_process(transport: object) -> bool:

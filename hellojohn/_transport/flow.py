@@ -16,11 +16,11 @@ from typing import Any, ClassVar
 from hellojohn._limits import REPEATS
 from hellojohn._session.account import Account
 from hellojohn._session.acquire import acquire
-from hellojohn._session.flight import run, run_async
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._transport.drain import drain, drain_async
 from hellojohn._transport.origins import Origins
 from hellojohn._transport.replay import Body
+from hellojohn._waiting import run, run_async
 
 Request = Any
 Response = Any
@@ -29,7 +29,7 @@ _MARK = "hellojohn"
 _UNAUTHORIZED = 401
 # A newer token does not help with these: RFC 6750 and RFC 9470.
 _NOT_ABOUT_FRESHNESS = re.compile(r"insufficient_(scope|user_authentication)")
-_OTHER_SCHEMES = re.compile(r"\s*(basic|digest|negotiate|ntlm)\b", re.IGNORECASE)
+_OTHER_SCHEMES = re.compile(r"\s*(basic|digest|negotiate|ntlm)\b(?!.*,\s*bearer\b)", re.IGNORECASE)
 
 
 class TokenFlow:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from hellojohn._details import Device
 from hellojohn._errors import ConfigurationError, MfaChallenge, ValidationFailed
 from hellojohn._limits import (
+    LONGEST_CAPTCHA,
     LONGEST_CHALLENGE,
     LONGEST_CODE,
     LONGEST_EMAIL,
@@ -70,6 +71,11 @@ def checked_code(value: Secret) -> Secret:
     """Return a second factor's code without the white space that people type between its groups."""
     checked_secret(value, name="code", longest=LONGEST_CODE)
     return checked_secret(Secret("".join(value.reveal().split())), name="code", longest=LONGEST_CODE)
+
+
+def checked_captcha(value: Secret) -> Secret:
+    """Return the token from the captcha in a form."""
+    return checked_secret(value, name="captcha_token", longest=LONGEST_CAPTCHA)
 
 
 def checked_metadata(value: Mapping[str, object]) -> Mapping[str, object]:
@@ -191,7 +197,7 @@ def _is_address(text: str) -> bool:
 
 
 def _token_of_link(value: Secret) -> Secret | None:
-    """Return the token; ``None`` when there is none. It does not raise: its frame holds the plain text."""
+    """Return the token, if there is one. It does not raise, because its frame holds the plain text."""
     text = value.reveal().strip()
     if "://" not in text:
         return Secret(text)

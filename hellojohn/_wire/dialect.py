@@ -17,8 +17,8 @@ class Dialect(Protocol):
 
     Building a request raises ``NotSupported`` where the server cannot do it, ``ConfigurationError`` for a
     missing setting or an argument of the wrong type, and ``ValidationFailed`` for an empty or overlong text.
-    Reading an answer raises an ``ApiError`` when the service refused, and ``ServiceUnavailable`` when there
-    is no usable answer.
+    Reading an answer raises an ``ApiError`` when the service refused, and ``ServiceUnavailable`` when the
+    answer is missing or cannot be used.
     """
 
     @property
@@ -77,9 +77,9 @@ class Dialect(Protocol):
             email: The email address.
             password: The password.
             duration: The session's duration, such as ``30d``; ``None`` for the tenant's default.
-            captcha_token: What the captcha in the form returned.
+            captcha_token: The token from the captcha in the form.
             device: The browser for which a back end signs in.
-            device_token: What a second factor has left on this device; it spares the next one.
+            device_token: The token that a remembered device has instead of a second factor.
         """
         ...
 
@@ -162,7 +162,7 @@ class Dialect(Protocol):
         ...
 
     def outcome(self, answer: Answer) -> Outcome:
-        """Return what the answer to a refresh means. Never raises."""
+        """Return the meaning of an answer to a refresh. Never raises."""
         ...
 
     def is_token_refused(self, answer: Answer) -> bool:

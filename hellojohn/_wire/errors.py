@@ -14,7 +14,7 @@ The error of a known code has the SDK's own sentence. For other codes the servic
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from hellojohn._errors import (
     ApiError,
@@ -32,6 +32,8 @@ from hellojohn._version import __version__
 from hellojohn._wire.failures import Codes, Failure, Meaning, read_failure, read_request_id
 from hellojohn._wire.reading import fields, http_date, json_object, number
 from hellojohn._wire.values import Answer, ApiResponse, Delivery, TransportFailure
+
+T = TypeVar("T")
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {
     403: PermissionDenied,
@@ -55,6 +57,20 @@ def check_done(
         raise refusal(answer, codes, assumed_path=assumed_path, otherwise=otherwise)
 
 
+def required(found: T | None, answer: Answer, codes: Codes) -> T:
+    """Return what was read from an answer.
+
+    The content of the answer is read in the expression of the argument: a local variable with it would show
+    in the traceback of the error.
+
+    Raises:
+        HelloJohnError: Nothing could be read.
+    """
+    if found is None:
+        raise refusal(answer, codes)
+    return found
+
+
 def refusal(
     answer: Answer, codes: Codes, *, assumed_path: str | None = None, otherwise: Meaning | None = None
 ) -> HelloJohnError:
@@ -64,7 +80,7 @@ def refusal(
         answer: The answer.
         codes: The dialect's error codes.
         assumed_path: The path of the request, if no document of the service names it.
-        otherwise: What an unknown code means here with status 400, 401 or 410.
+        otherwise: The meaning of an unknown code with status 400, 401 or 410.
     """
     if isinstance(answer, TransportFailure):
         return unreachable(answer)

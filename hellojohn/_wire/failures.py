@@ -18,11 +18,12 @@ from hellojohn._wire.values import ApiResponse
 # Services behind other gateways spell codes in camel case or as words: those errors are not HelloJohn's.
 _CODE = re.compile(r"(?=.{1,64}\Z)(?:[a-z][a-z0-9_.:-]*|[A-Z][A-Z0-9_]*)")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
+_NEVER_BY_CHANCE = 8
 _FACTORS = frozenset({"totp", "sms", "email", "email_otp", "webauthn", "recovery", "backup_codes"})
 
 
 class Meaning(NamedTuple):
-    """What an error code means.
+    """The meaning of an error code.
 
     Attributes:
         error: The error to raise.
@@ -56,7 +57,7 @@ class Failure:
         code: The code to branch on, as the server sent it. Do not show it.
         detail: The detail that goes with the code, as the server sent it. Do not show it.
         shown: The code to show; ``None`` when it repeats a secret of the request.
-        words: The server's words, safe to show; ``None`` when there are none.
+        words: The server's words, safe to show, if it sent any.
         request_id: The id to quote to support.
         challenge: The challenge that a second factor must answer.
         meaning: The meaning of the code, if the dialect knows it.
@@ -110,11 +111,13 @@ def read_failure(response: ApiResponse, codes: Codes) -> Failure | None:
 def read_challenge(content: Fields, secrets: tuple[Secret, ...]) -> MfaChallenge | None:
     """Read the challenge of a sign-in that needs a second factor."""
     challenge_id = text(content.get("challenge_id"))
-    if challenge_id is None:
+    if challenge_id is None or _repeats(challenge_id, secrets):
         return None
     named = *listed(content.get("available_factors")), content.get("preferred_factor")
     names = [text(fields(factor).get("id", factor)) for factor in named]
-    *known, first = (name if name in _FACTORS or not _echoes(name or "", secrets) else None for name in names)
+    *known, first = (
+        name if name in _FACTORS or not _repeats(name or "", secrets) else None for name in names
+    )
     return MfaChallenge(challenge_id, tuple(filter(None, known)), preferred_factor=first)
 
 
@@ -137,6 +140,14 @@ def _words(said: object, secrets: tuple[Secret, ...]) -> str | None:
     start = said[: 10 * LONGEST_MESSAGE]
     words = " ".join("".join(char if char.isprintable() else " " for char in start).split())
     return None if _echoes(said, secrets) or _echoes(words, secrets) else words[:LONGEST_MESSAGE] or None
+
+
+def _repeats(name: str, secrets: tuple[Secret, ...]) -> bool:
+    """Return whether an id that is kept repeats a secret. A short secret may be a part of it by chance."""
+    return any(
+        secret.reveal() == name or (len(secret.reveal()) >= _NEVER_BY_CHANCE and secret.reveal() in name)
+        for secret in secrets
+    )
 
 
 def _echoes(said: str, secrets: tuple[Secret, ...]) -> bool:

@@ -1,4 +1,4 @@
-"""What an answer to a refresh means: one table, read from the top. Nothing here raises or acts.
+"""The meaning of an answer to a refresh: one table, read from the top. Nothing here raises or acts.
 
     answer                                             outcome            ask again
     -------------------------------------------------  -----------------  -----------------------------------
@@ -31,13 +31,12 @@ from hellojohn._wire.values import (
     Delivery,
     Outcome,
     OutcomeKind,
-    TokenResponse,
     TransportFailure,
 )
 
 
 class Ending(NamedTuple):
-    """What a code that ends a session says.
+    """The meaning of a code that ends a session.
 
     Attributes:
         reason: Why the session is over.
@@ -54,20 +53,17 @@ Endings = Mapping[str, Ending]
 """The codes of one dialect that end a session. ``"code: detail"`` is looked up before ``"code"``."""
 
 
-def outcome(answer: Answer, tokens: TokenResponse | None, *, codes: Codes, endings: Endings) -> Outcome:
-    """Classify the answer to a refresh.
+def failed_refresh(answer: Answer, codes: Codes, endings: Endings) -> Outcome:
+    """Classify an answer to a refresh that has no readable tokens.
 
     Args:
         answer: The answer.
-        tokens: What could be read from it, if anything.
         codes: The dialect's error codes.
         endings: The codes that end a session.
     """
     if isinstance(answer, TransportFailure):
         kind = OutcomeKind.NOT_SENT if answer.delivery is Delivery.NOT_SENT else OutcomeKind.UNKNOWN
         return Outcome(kind, error=refusal(answer, codes), ask_again=kind is OutcomeKind.UNKNOWN)
-    if answer.is_success and tokens is not None:
-        return Outcome(OutcomeKind.SUCCESS, tokens)
     failure = read_failure(answer, codes)
     code = None if failure is None else failure.shown
     match answer.status // 100, answer.status:

@@ -1,6 +1,6 @@
 """Read single values of an untrusted answer: each function returns the value, or ``None``.
 
-No function raises, whatever its argument is. Pure: no function knows which answer it reads.
+No function raises for any argument. Pure: no function knows which answer it reads.
 """
 
 import base64
@@ -21,24 +21,22 @@ _LARGEST = 1e12  # seconds: a date can still be computed from it
 _DIGITS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _TOKEN = re.compile(r"[!-~]+")
 _JUNK = (ValueError, RecursionError)
+_decode = json.JSONDecoder().decode
 
 
-def json_object(text: bytes) -> Fields | None:
-    """Read a JSON object in UTF-8, with or without a byte order mark. Of a repeated key, the last counts."""
+def json_value(content: bytes) -> object:
+    """Read JSON in UTF-8, with or without a byte order mark. Of a repeated key, the last counts."""
     try:
-        value: object = json.loads(text.decode("utf-8-sig"))
+        value: object = _decode(content.decode().removeprefix("\ufeff"))
     except _JUNK:
         return None
+    return value
+
+
+def json_object(content: bytes) -> Fields | None:
+    """Read a JSON object."""
+    value = json_value(content)
     return value if _is_object(value) else None
-
-
-def json_list(text: bytes) -> list[object] | None:
-    """Read a JSON array in UTF-8."""
-    try:
-        value: object = json.loads(text.decode("utf-8-sig"))
-    except _JUNK:
-        return None
-    return cast("list[object]", value) if isinstance(value, list) else None
 
 
 def fields(value: object) -> Fields:

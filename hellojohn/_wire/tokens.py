@@ -1,9 +1,10 @@
-"""Read what a successful answer carries: the tokens with their lives, and the user.
+"""Read the content of a successful answer: the tokens with their lives, and the user.
 
 ``None`` stands for an answer that cannot be understood. Nothing here raises, so that no frame of a traceback
 holds an unmasked token.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from hellojohn._limits import DOCUMENTED_TOKEN_LIFE, SHORTEST_TOKEN_LIFE
@@ -23,6 +24,7 @@ from hellojohn._wire.reading import (
 )
 from hellojohn._wire.values import Answer, ApiResponse, TokenResponse
 
+_NOTHING: Fields = {}
 _ROUNDING = 60.0
 _USER_FIELDS = frozenset({"id", "email", "name", "username", "email_verified", "created_at"})
 
@@ -37,17 +39,31 @@ def read_tokens(answer: Answer) -> TokenResponse | None:
     access_token, refresh_token = token(content.get("access_token")), token(content.get("refresh_token"))
     if access_token is None or (refresh_token is None and content.get("refresh_token") is not None):
         return None
-    known = claims(access_token)
-    now = number(known.get("iat")) or _seconds(http_date(answer.headers.get("date")))
-    ttl = _token_life(session, content, known, now)
+    ends = session.get("expires_at"), content.get("refresh_token_expires_at")
+    stated = life(number(content.get("expires_in")))
+    known, now = _NOTHING, None
+    if stated is None or ends != (None, None):  # else, as in most refreshes, the claims are not needed
+        known = claims(access_token)
+        now = number(known.get("iat")) or _seconds(http_date(answer.headers.get("date")))
+    ttl = stated or _token_life(session, content, known, now)
     return TokenResponse(
         access_token=access_token,
         refresh_token=refresh_token,
         ttl=ttl,
-        session_id=_session_id(session, content, known),
-        user=user(fields(document.get("user"))),
-        session_ttl=_session_life(session, content, now, ttl),
+        session_id=_first_text(session.get("id"), content.get("session_id"), content.get("sid")),
+        user=user(fields(document.get("user"))) if "user" in document else None,
+        session_ttl=_session_life(*ends, now, ttl),
         device_token=token(content.get("device_token")),
+    )
+
+
+def with_identity(tokens: TokenResponse) -> TokenResponse:
+    """Add the user and the session's id from the access token, where a sign-in does not name them."""
+    known = claims(tokens.access_token)
+    return replace(
+        tokens,
+        user=tokens.user or user({"id": known.get("sub"), "email": known.get("email")}),
+        session_id=tokens.session_id or _first_text(known.get("session_id"), known.get("sid")),
     )
 
 
@@ -77,29 +93,25 @@ def user(content: Fields) -> User | None:
     )
 
 
-def user_of_token(tokens: TokenResponse) -> User | None:
-    """Read who signed in from the access token, for an answer that does not say."""
-    known = claims(tokens.access_token)
-    return user({"id": known.get("sub"), "email": known.get("email")})
-
-
 def _token_life(session: Fields, content: Fields, known: Fields, now: float | None) -> float:
-    stated = number(content.get("expires_in"))
-    measured = life(stated) or _span(known) or _left(content.get("access_token_expires_at"), now)
-    measured = measured or _left(session.get("expires_at"), now)
-    return measured or (DOCUMENTED_TOKEN_LIFE if stated is None else SHORTEST_TOKEN_LIFE)
+    """Measure the access token's life where the answer does not state it."""
+    ends = content.get("access_token_expires_at"), session.get("expires_at")
+    measured = _span(known) or _left(ends[0], now) or _left(ends[1], now)
+    return measured or (
+        SHORTEST_TOKEN_LIFE if number(content.get("expires_in")) == 0 else DOCUMENTED_TOKEN_LIFE
+    )
 
 
-def _session_life(session: Fields, content: Fields, now: float | None, ttl: float) -> float | None:
+def _session_life(own_end: object, token_end: object, now: float | None, ttl: float) -> float | None:
     """Read when the session ends.
 
     ``expires_at`` of the session object is its end in some answers and the access token's in others. Taking
     the token's end for the session's would sign the user out.
     """
-    own = _left(session.get("expires_at"), now)
+    own = _left(own_end, now)
     if own is not None and own > ttl + _ROUNDING:
         return own
-    return _left(content.get("refresh_token_expires_at"), now)
+    return _left(token_end, now)
 
 
 def _span(known: Fields) -> float | None:
@@ -117,7 +129,9 @@ def _seconds(time: datetime | None) -> float | None:
     return None if time is None else time.timestamp()
 
 
-def _session_id(session: Fields, content: Fields, known: Fields) -> str | None:
-    names = session.get("id"), content.get("session_id"), content.get("sid")
-    candidates = *names, known.get("session_id"), known.get("sid")
-    return next((name for name in map(text, candidates) if name is not None), None)
+def _first_text(*values: object) -> str | None:
+    for value in values:
+        found = text(value)
+        if found is not None:
+            return found
+    return None

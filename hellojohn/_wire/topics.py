@@ -33,7 +33,7 @@ class SessionPage(NamedTuple):
 
     Attributes:
         sessions: The sessions.
-        next_cursor: What to ask the next page with; ``None`` on the last one.
+        next_cursor: The cursor of the next page; ``None`` on the last one.
     """
 
     sessions: tuple[SessionInfo, ...]
@@ -41,7 +41,7 @@ class SessionPage(NamedTuple):
 
 
 class RemoteCheck(NamedTuple):
-    """What the service says about an access token.
+    """The service's answer about an access token.
 
     Attributes:
         valid: Whether the token is valid now.
@@ -89,7 +89,7 @@ class SecondFactors(Protocol):
 
         Args:
             who: The user.
-            account: What the app shows beside the code, such as the email address.
+            account: The name that the app shows beside the code, such as the email address.
             replace: Whether an app that is enrolled already may stop working at once.
         """
         ...
@@ -129,7 +129,7 @@ class Links(Protocol):
         ...
 
     def confirm_password_reset(self, link: Secret, new_password: Secret) -> Conversation[None]:
-        """Set a new password with a link or its token. It signs nobody in."""
+        """Set a new password with a link or its token. No session begins."""
         ...
 
     def change_password(self, who: SignedIn, *, current: Secret, new: Secret) -> Conversation[None]:

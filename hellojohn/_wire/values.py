@@ -15,6 +15,17 @@ from hellojohn._errors import ExpiryReason, HelloJohnError
 from hellojohn._models import User
 from hellojohn._secret import Secret
 
+_FORM = "application/x-www-form-urlencoded"
+
+
+def _reveal(value: object) -> object:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(f"A {type(value).__name__} cannot be sent as JSON.")
+
+
+_JSON = json.JSONEncoder(default=_reveal, allow_nan=False)
+
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
@@ -52,16 +63,18 @@ class ApiRequest:
             return None
         if self.form:
             return urlencode({name: _revealed(value) for name, value in self.body.items()}).encode()
-        return json.dumps(dict(self.body), default=_reveal, allow_nan=False).encode()
+        return _JSON.encode(dict(self.body)).encode()
 
     def header_values(self) -> dict[str, str]:
         """Return all headers with their secrets revealed. Call it in the expression that sends them."""
-        headers = {name: _revealed(value) for name, value in self.headers.items()}
+        headers = {
+            name: value.reveal() if isinstance(value, Secret) else value
+            for name, value in self.headers.items()
+        }
         if self.bearer is not None:
             headers["Authorization"] = f"Bearer {self.bearer.reveal()}"
         if self.body is not None:
-            kind = "x-www-form-urlencoded" if self.form else "json"
-            headers["Content-Type"] = f"application/{kind}"
+            headers["Content-Type"] = _FORM if self.form else "application/json"
         return headers
 
     def target(self) -> str:
@@ -74,12 +87,12 @@ class ApiRequest:
     def secrets(self) -> tuple[Secret, ...]:
         """Return all secrets of the request. No message may repeat one that the server echoes."""
         values = self.bearer, *(self.body or {}).values(), *self.headers.values(), *self.secret_query.values()
-        return tuple(value for value in values if isinstance(value, Secret))
+        return tuple([value for value in values if isinstance(value, Secret)])
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResponse:
-    """What came back. Its repr shows the status only.
+    """An answer. Its repr shows the status only.
 
     Attributes:
         status: The HTTP status.
@@ -126,7 +139,7 @@ Answer: TypeAlias = ApiResponse | TransportFailure
 
 @dataclass(frozen=True, slots=True)
 class TokenResponse:
-    """What the answer to a sign-in, a sign-up, a second factor or a refresh grants.
+    """The tokens that a sign-in, a sign-up, a second factor or a refresh brings.
 
     Attributes:
         access_token: The access token.
@@ -136,7 +149,7 @@ class TokenResponse:
         user: Who signed in, where the answer says so.
         session_ttl: The whole session's life in seconds, from the answer's arrival; ``None`` when the
             answer does not say.
-        device_token: What spares this device the second factor at the next sign-in, if it was asked for.
+        device_token: The token that spares this device the second factor at the next sign-in, if one came.
     """
 
     access_token: Secret
@@ -149,7 +162,7 @@ class TokenResponse:
 
 
 class OutcomeKind(StrEnum):
-    """What an answer to a refresh means; ``hellojohn._wire.outcome`` has the table."""
+    """The meaning of an answer to a refresh; ``hellojohn._wire.outcome`` has the table."""
 
     SUCCESS = "success"
     NOT_SENT = "not_sent"
@@ -168,10 +181,10 @@ class Outcome:
     Attributes:
         kind: The row of the table.
         tokens: The new tokens, for ``SUCCESS``.
-        reason: Why the session is over, for ``SESSION_ENDED``; what a ``DOUBTFUL_END`` claims.
+        reason: Why the session is over, for ``SESSION_ENDED``; the claim of a ``DOUBTFUL_END``.
         code: The API's error code, where the answer names one.
         retry_after: Seconds the service asks to wait, for ``RETRY_LATER``; ``None`` when it does not say.
-        error: What to raise if nothing else helps. ``None`` for ``SUCCESS`` and ``SESSION_ENDED``.
+        error: The error to raise if nothing else helps. ``None`` for ``SUCCESS`` and ``SESSION_ENDED``.
         ask_again: Whether the same token may be presented once more after a pause, for ``UNKNOWN``.
         token_was_used: Whether the refusal may mean that the token was presented before. After an attempt
             without an answer, this client itself may have done so.
@@ -185,12 +198,6 @@ class Outcome:
     error: HelloJohnError | None = None
     ask_again: bool = False
     token_was_used: bool = False
-
-
-def _reveal(value: object) -> object:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise TypeError(f"A {type(value).__name__} cannot be sent as JSON.")
 
 
 def _revealed(value: object) -> str:

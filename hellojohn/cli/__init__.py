@@ -12,9 +12,10 @@ def main() -> None:
     """Run the command line with the arguments of this process."""
     try:
         from hellojohn.cli._app import app  # noqa: PLC0415 - an extra
+
+        app()
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", "hellojohn"):
             raise
         sys.exit(f"hellojohn: the command line needs {missing}: pip install 'hellojohn[cli]'")
-    app()

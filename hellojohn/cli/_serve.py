@@ -1,14 +1,14 @@
 """``hellojohn emulator``: an emulator in the foreground, and what its user pastes into a client."""
 
 import signal
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 
 from rich.console import Console
 
 from hellojohn._config import is_loopback
-from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator, RequestLine
 
 _ASIDE = "dim"
 _CODE = "cyan"
@@ -26,6 +26,17 @@ def serve(emulator: Emulator, *, host: str, console: Console) -> None:
             _warn(console)
         _wait(told)
     console.print("\nStopped.", style=_ASIDE)
+
+
+def request_log(console: Console) -> Callable[[RequestLine], None]:
+    """Return a function that prints a line for a request."""
+
+    def show(line: RequestLine) -> None:
+        status = "cut" if line.status is None else line.status
+        text = f"{line.method} {line.path}  {status}  {line.milliseconds:.0f} ms"
+        console.print(text, style=_ASIDE, highlight=False, markup=False, soft_wrap=True)
+
+    return show
 
 
 @contextmanager
@@ -57,7 +68,7 @@ def _introduce(emulator: Emulator, console: Console) -> None:
         "Environment variables, of which the secret key is for servers only": _variables(emulator),
         "Python": _python(emulator),
     }
-    console.print("HelloJohn's v1 API is at", emulator.url, style="bold", highlight=False)
+    console.print(f"HelloJohn's {emulator.api} API is at", emulator.url, style="bold", highlight=False)
     for title, text in sections.items():
         console.print(f"\n{title}:\n", style=_ASIDE)
         console.print(text, style=_CODE, highlight=False, markup=False, soft_wrap=True)
@@ -65,11 +76,16 @@ def _introduce(emulator: Emulator, console: Console) -> None:
 
 
 def _variables(emulator: Emulator) -> str:
+    key = (
+        f"CLIENT_ID={emulator.client_id}"
+        if emulator.client_id
+        else f"PUBLISHABLE_KEY={emulator.publishable_key}"
+    )
     return "\n".join(
         (
             f"export HELLOJOHN_API_URL={emulator.url}",
             f"export HELLOJOHN_TENANT_ID={emulator.tenant_id}",
-            f"export HELLOJOHN_PUBLISHABLE_KEY={emulator.publishable_key}",
+            f"export HELLOJOHN_{key}",
             f"export HELLOJOHN_SECRET_KEY={emulator.secret_key}",
             f"export API_URL={emulator.url}  # stands for your own API",
         )
@@ -77,13 +93,17 @@ def _variables(emulator: Emulator) -> str:
 
 
 def _python(emulator: Emulator) -> str:
+    known = f'publishable_key="{emulator.publishable_key}"'
+    path = "/resource"
+    if emulator.client_id:
+        known, path = f'client_id="{emulator.client_id}", api="v2"', "/v2/me"
     return "\n".join(
         (
             "from hellojohn import HelloJohn",
             f'hj = HelloJohn(api_url="{emulator.url}", tenant_id="{emulator.tenant_id}",',
-            f'               publishable_key="{emulator.publishable_key}")',
+            f"               {known})",
             f'hj.auth.sign_in("{DEMO_EMAIL}", "{DEMO_PASSWORD}")',
-            f'print(hj.client(base_url="{emulator.url}").get("/resource").json())',
+            f'print(hj.client(base_url="{emulator.url}").get("{path}").json())',
         )
     )
 

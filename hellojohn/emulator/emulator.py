@@ -207,7 +207,7 @@ class Emulator(OpenSourceAdmin):
                 ``max_sessions_per_user``. A new duration counts for new sessions. On v2 ``reuse_detection``,
                 ``register_signs_in``, ``verified_email_required``, ``issuer_mode`` (``path`` or ``global``),
                 ``lifetimes_from_sign_in`` (the lives count from the sign-in on), and ``mended`` (the server
-                can enrol authenticator apps and redeem authorisation codes, as the published one cannot).
+                can enrol authenticator apps and redeem authorization codes, as the published one cannot).
 
         Raises:
             ConfigurationError: A name or a value is wrong; nothing is changed then.

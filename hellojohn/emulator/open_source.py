@@ -25,7 +25,7 @@ class OpenSourceAdmin(UserAdmin):
         ``INVALID_CREDENTIALS``, and a sign-out 204. Nothing is lost.
 
         Args:
-            restarted: Whether the server has been restarted meanwhile, so that it knows of no database and
+            restarted: Whether the server was restarted during the outage. It then knows of no database, and
                 answers 503.
 
         Raises:

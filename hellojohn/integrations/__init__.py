@@ -1,6 +1,6 @@
-"""Guards for the routes of an API: FastAPI, Starlette, Flask and Django, each in a module of its own.
+"""FastAPI, Starlette, Flask and Django: a ``Guard`` for the routes of an API, and ``BrowserSessions``.
 
-    from hellojohn.integrations.fastapi import Guard
+    from hellojohn.integrations.fastapi import BrowserSessions, Guard
 
-Every framework is an extra. The rules are in ``_rules``; the modules translate them.
+Every framework is an extra. The rules are in private modules, and the module of a framework translates them.
 """

@@ -1,4 +1,4 @@
-"""What a guard answers, for every framework. It knows no framework.
+"""The answers of a guard, for every framework. This module imports none of them.
 
     situation                                     answer
     --------------------------------------------  ---------------------------------------------------------
@@ -12,15 +12,17 @@
 The statuses and challenges are those of RFC 6750. A description never holds the internals of an error.
 """
 
+import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hellojohn._errors import (
+from hellojohn import (
+    AsyncHelloJohn,
     ConfigurationError,
-    HelloJohnError,
-    NotSupported,
+    HelloJohn,
+    RateLimited,
     ServiceUnavailable,
     StoreError,
     TokenExpired,
@@ -33,7 +35,14 @@ from hellojohn.verify import TokenClaims, Verifier
 POLICY_VIOLATION = 1008
 TRY_AGAIN_LATER = 1013
 _RETRY_AFTER = 5
-_QUERY = ("access_token", "token")
+_LONGEST_RETRY_AFTER = 3_600
+_QUERY_PARAMETER = "access_token"
+_ROLE, _SCOPE = (
+    'require_role takes texts, such as "admin".',
+    'require_scope takes texts, such as "orders:write".',
+)
+
+_log = logging.getLogger("hellojohn.integrations")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a route asks for.
+    """The demands of a route.
 
     Attributes:
         optional: Whether the route also runs without a token.
@@ -91,33 +100,24 @@ class Demand:
 class Checker:
     """Checks requests for one client."""
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - HelloJohn or AsyncHelloJohn, which this room cannot import
-        """Use the client's verifier.
+    def __init__(self, client: HelloJohn | AsyncHelloJohn) -> None:
+        """Use the client's verifier, which serves both faces: a guard need not be of the client's face.
 
         Raises:
+            ConfigurationError: The client's settings allow no verification.
             TypeError: It is not a client.
         """
-        parts = getattr(client, "_parts", None)
-        if parts is None:
-            msg = f"Guard takes a HelloJohn or an AsyncHelloJohn, not {type(client).__name__}."
-            raise TypeError(msg)
-        self._parts = parts
-
-    @property
-    def _verifier(self) -> Verifier:
-        verifier: Verifier = self._parts.verifier
-        return verifier
-
-    def now(self) -> float:
-        """Return the client's time, in seconds since the epoch."""
-        clock: Callable[[], float] = self._parts.settings.clock
-        return clock()
+        if not isinstance(client, HelloJohn | AsyncHelloJohn):
+            raise TypeError(f"Guard takes a HelloJohn or an AsyncHelloJohn, not {type(client).__name__}.")
+        parts: Any = client._parts  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+        self._verifier: Verifier = parts.verifier
+        self.now: Callable[[], float] = parts.settings.clock
 
     def check(self, demand: Demand, authorization: Sequence[str], query: Iterable[str]) -> TokenClaims | None:
         """Check the request of a framework that blocks.
 
         Args:
-            demand: What the route asks for.
+            demand: The demands of the route.
             authorization: The values of the ``Authorization`` headers.
             query: The names in the query.
 
@@ -155,14 +155,16 @@ class _refusing:  # noqa: N801 - used like a function
 
     def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
         """Raise a refusal in place of an error."""
-        if isinstance(error, HelloJohnError):
-            refusal = _refusal_of(error)
-            if refusal is not None:
-                raise Refused(refusal) from None
+        refusal = _refusal_of(error)
+        if refusal is not None:
+            raise Refused(refusal) from None
 
 
-def _refusal_of(error: HelloJohnError) -> Refusal | None:  # noqa: PLR0911 - a row for each kind of error
-    """Return the answer for an error; ``None`` for a mistake in the settings, which must not be hidden."""
+def _refusal_of(error: BaseException | None) -> Refusal | None:
+    """Return the answer for an error; ``None`` for any that only the developer can mend.
+
+    A wrong secret key is among those. An answer of 503 would hide it, so the error goes on.
+    """
     match error:
         case TokenExpired():
             return _challenge(401, "invalid_token", "The access token has expired.")
@@ -170,31 +172,32 @@ def _refusal_of(error: HelloJohnError) -> Refusal | None:  # noqa: PLR0911 - a r
             return _challenge(401, "invalid_token", "The session was revoked.")
         case TokenInvalid():
             return _challenge(401, "invalid_token", "The access token is not valid.")
-        case ServiceUnavailable():
-            return _unavailable(error.retry_after)
-        case StoreError():
-            return _unavailable(None)
-        case NotSupported() | ConfigurationError():
-            return None
+        case ServiceUnavailable() | RateLimited() | StoreError():
+            return unavailable(error)
         case _:
-            return _unavailable(None)
+            return None
 
 
 def _token(demand: Demand, authorization: Sequence[str], query: Iterable[str]) -> Secret | None:
     """Return the token of a request; ``None`` if it has none and needs none."""
-    if len(authorization) > 1:
-        raise Refused(
-            _challenge(400, "invalid_request", "The request has more than one Authorization header.")
-        )
-    if any(name in _QUERY for name in query):
+    token = _bearer(authorization)
+    if _QUERY_PARAMETER in query:
         raise Refused(_challenge(400, "invalid_request", "Send the token in the Authorization header."))
-    scheme, _, value = authorization[0].strip().partition(" ") if authorization else ("", "", "")
-    token = value.strip()
-    if scheme.lower() == "bearer" and token:
-        return Secret(token)
-    if demand.optional:
-        return None
+    if token is not None or demand.optional:
+        return token
     raise Refused(Refusal(401, {"WWW-Authenticate": "Bearer"}, "An access token is needed."))
+
+
+def _bearer(authorization: Sequence[str]) -> Secret | None:
+    """Return the bearer token of the headers, or ``None``."""
+    # WSGI and Django join repeated headers with commas. A token holds no comma, but a Digest header does.
+    credentials = [part.strip().partition(" ") for value in authorization for part in value.split(",")]
+    tokens = [
+        Secret(token.strip()) for scheme, _, token in credentials if scheme.lower() == "bearer" and token
+    ]
+    if tokens and len(credentials) > 1:
+        raise Refused(_challenge(400, "invalid_request", "Send one Authorization header with one token."))
+    return tokens[0] if tokens else None
 
 
 def _valid(claims: TokenClaims | None) -> TokenClaims:
@@ -218,22 +221,39 @@ def _challenge(status: int, error: str, description: str, *, scope: str = "") ->
     return Refusal(status, {"WWW-Authenticate": f"Bearer {', '.join(parts)}"}, description)
 
 
-def _unavailable(retry_after: float | None) -> Refusal:
-    wait = _RETRY_AFTER if retry_after is None else max(math.ceil(retry_after), 1)
-    return Refusal(
-        503, {"Retry-After": str(wait)}, "Access tokens cannot be checked now. Try again.", TRY_AGAIN_LATER
-    )
+def unavailable(error: ServiceUnavailable | RateLimited | StoreError) -> Refusal:
+    """Return the answer during an outage, and log the reason, which the answer does not hold."""
+    _log.warning("A request is answered with 503: %s", error)
+    wait = getattr(error, "retry_after", None)
+    seconds = _RETRY_AFTER if wait is None else math.ceil(min(max(wait, 1), _LONGEST_RETRY_AFTER))
+    headers = {"Retry-After": str(seconds)}
+    return Refusal(503, headers, "The service cannot be reached now. Try again later.", TRY_AGAIN_LATER)
 
 
-def checked_names(names: tuple[str, ...], what: str) -> tuple[str, ...]:
-    """Return the scopes or roles of a demand.
+def checked_scopes(scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the scopes of a demand.
 
     Raises:
-        ConfigurationError: There are none, or one is not a text that fits a header.
+        ConfigurationError: The list is empty, or a scope cannot stand in a challenge.
     """
-    for name in names:
-        if not isinstance(name, str) or not Secret(name).is_sendable() or '"' in name:
-            raise ConfigurationError(f'{what} takes texts such as "orders:write".')
-    if not names:
-        raise ConfigurationError(f'{what} takes at least one text, such as "orders:write".')
-    return names
+    for scope in _checked_texts(scopes, _SCOPE):
+        if not Secret(scope).is_sendable() or '"' in scope or "\\" in scope:
+            raise ConfigurationError(
+                f"A scope is visible ASCII without quotes and backslashes, not {scope!r}."
+            )
+    return scopes
+
+
+def checked_roles(roles: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the roles of a demand.
+
+    Raises:
+        ConfigurationError: The list is empty, or a role is not text.
+    """
+    return _checked_texts(roles, _ROLE)
+
+
+def _checked_texts(texts: tuple[str, ...], message: str) -> tuple[str, ...]:
+    if not texts or not all(isinstance(text, str) and text for text in texts):
+        raise ConfigurationError(message)
+    return texts

@@ -1,4 +1,4 @@
-"""Guards for Django, of the extra ``hellojohn[django]``: decorators for views, synchronous and asynchronous.
+"""``Guard`` and ``BrowserSessions`` for Django, of the extra ``hellojohn[django]``.
 
 guard = Guard(hj)
 
@@ -8,13 +8,21 @@ def orders(request):
 """
 
 import functools
-import inspect
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
 
-from django.http import HttpRequest, JsonResponse
+from asgiref.sync import iscoroutinefunction
+from django.http import (  # type: ignore[import-untyped] # Django has no types
+    HttpResponseRedirect,  # pyright: ignore[reportMissingTypeStubs]
+    JsonResponse,
+)
 
-from hellojohn.integrations._rules import Checker, Demand, Refused, checked_names
+from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn.integrations._browser_blocking import BlockingBrowserSessions
+from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Visit
+from hellojohn.integrations._rules import Checker, Demand, Refusal, Refused, checked_roles, checked_scopes
+
+__all__ = ["BrowserSessions", "Guard"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -22,13 +30,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Guard:
     """Lets requests with a valid access token through to a view. The claims are in ``request.hellojohn``."""
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - either client
+    def __init__(self, client: HelloJohn | AsyncHelloJohn) -> None:
         """Guard with a client.
 
         Args:
             client: A ``HelloJohn`` or an ``AsyncHelloJohn``. Local verification blocks no event loop.
 
         Raises:
+            ConfigurationError: The client's settings allow no verification.
             TypeError: It is not a client.
         """
         self._checker = Checker(client)
@@ -47,49 +56,111 @@ class Guard:
 
     def require_scope(self, *scopes: str) -> Callable[[View], View]:
         """Let requests through whose token has all of these scopes."""
-        demand = Demand(scopes=checked_names(scopes, "require_scope"))
+        demand = Demand(scopes=checked_scopes(scopes))
         return lambda view: self._guarded(view, demand)
 
     def require_role(self, *roles: str) -> Callable[[View], View]:
         """Let requests through whose token has one of these roles."""
-        demand = Demand(roles=checked_names(roles, "require_role"))
+        demand = Demand(roles=checked_roles(roles))
         return lambda view: self._guarded(view, demand)
 
+    def middleware(self, get_response: View) -> View:
+        """Set ``request.hellojohn`` for every view: the claims, or ``None`` without a token.
+
+        A bad token is refused. Name it in ``MIDDLEWARE`` through a variable of a module of the project:
+        ``middleware = guard.middleware``.
+        """
+        return self._guarded(get_response, Demand(optional=True))
+
+    middleware.sync_capable = middleware.async_capable = True  # type: ignore[attr-defined] # Django reads it
+
     def _guarded(self, view: View, demand: Demand) -> View:
-        if inspect.iscoroutinefunction(view):
+        # Django marks the asynchronous views of classes in a way that inspect does not see on Python 3.11.
+        if iscoroutinefunction(view):  # pyright: ignore[reportDeprecated] # only on 3.14
 
             @functools.wraps(view)
-            async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+            async def guarded_async(request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
                 try:
-                    claims = await self._checker.check_async(demand, *_parts(request))
+                    request.hellojohn = await self._checker.check_async(demand, *_parts(request))
                 except Refused as refused:
-                    return _response(refused)
-                request.hellojohn = claims  # type: ignore[attr-defined]
+                    return _response(refused.refusal)
                 return await view(request, *args, **kwargs)
 
-            return guarded_async  # type: ignore[return-value] # it is called like the view
+            return cast("View", guarded_async)
 
         @functools.wraps(view)
-        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        def guarded(request: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
             try:
-                claims = self._checker.check(demand, *_parts(request))
+                request.hellojohn = self._checker.check(demand, *_parts(request))
             except Refused as refused:
-                return _response(refused)
-            request.hellojohn = claims  # type: ignore[attr-defined]
+                return _response(refused.refusal)
             return view(request, *args, **kwargs)
 
-        return guarded  # type: ignore[return-value] # it is called like the view
+        return cast("View", guarded)
 
 
-def _parts(request: HttpRequest) -> tuple[list[str], list[str]]:
-    """Return the ``Authorization`` headers, which WSGI joins by commas, and the names in the query."""
-    value = request.headers.get("Authorization")
-    values = [] if value is None else [value]
-    if value is not None and ", Bearer " in value:
-        values = value.split(", ")
-    return values, list(request.GET)
+def _parts(request: Any) -> tuple[list[str], Iterable[str]]:  # noqa: ANN401 - Django has no types
+    """Return the values of the ``Authorization`` header and the names in the query."""
+    value: str | None = request.META.get("HTTP_AUTHORIZATION")
+    return ([] if value is None else [value]), request.GET
 
 
-def _response(refused: Refused) -> JsonResponse:
-    refusal = refused.refusal
+def _response(refusal: Refusal) -> Any:  # noqa: ANN401 - Django has no types
     return JsonResponse(refusal.body, status=refusal.status, headers=refusal.headers)
+
+
+class BrowserSessions(BlockingBrowserSessions[Any, Any]):
+    """Signs browsers in: each has a session in the client's store, under a random cookie.
+
+    Name its ``middleware`` in ``MIDDLEWARE`` through a variable of a module of the project. Each view has the
+    client of its browser in ``request.hellojohn_client``. The middleware also answers ``SignInRequired`` with
+    the way to sign-in, and an outage with 503.
+    """
+
+    def middleware(self, get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Set ``request.hellojohn_client``, and answer the SDK's errors as the rules say."""
+
+        def bound(request: Any) -> Any:  # noqa: ANN401 - Django has no types
+            try:
+                request.hellojohn_client = self.client(request)
+            except CrossSiteRequest as error:
+                return self._on_error(request, error)
+            return get_response(request)
+
+        bound.process_exception = self._on_error  # type: ignore[attr-defined] # Django looks for it
+        return bound
+
+    def _on_error(self, request: Any, error: Exception) -> Any:  # noqa: ANN401 - Django has no types
+        answer = self._answer_to(request, error)
+        if answer is None:
+            return None
+        headers = {**answer.headers, "Cache-Control": "no-store"}
+        return JsonResponse(answer.document, status=answer.status, headers=headers)
+
+    def _visit(self, request: Any) -> Visit:  # noqa: ANN401 - Django has no types
+        return Visit(
+            method=request.method,
+            scheme=request.scheme,
+            host=request.get_host(),
+            target=request.get_full_path(),
+            next=request.GET.get("next"),
+            headers=request.headers,
+            cookies=request.COOKIES,
+            address=request.META.get("REMOTE_ADDR"),
+        )
+
+    def _redirect(self, landing: Landing) -> Any:  # noqa: ANN401 - Django has no types
+        response: Any = HttpResponseRedirect(
+            landing.location, status=303, headers={"Cache-Control": "no-store"}
+        )
+        cookie = landing.cookie
+        if cookie is not None:
+            response.set_cookie(
+                cookie.name,
+                cookie.value,
+                max_age=cookie.max_age,
+                secure=cookie.secure,
+                httponly=True,
+                samesite="Lax",
+            )
+        return response

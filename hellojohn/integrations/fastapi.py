@@ -1,23 +1,25 @@
-"""Guards for FastAPI, of the extra ``hellojohn[fastapi]``: dependencies that give the claims.
+"""``Guard`` and ``BrowserSessions`` for FastAPI, of the extra ``hellojohn[fastapi]``.
 
     guard = Guard(hj)
 
     @app.get("/orders")
     async def orders(claims: Annotated[TokenClaims, Depends(guard.require_session)]): ...
 
-They are asynchronous: a blocking dependency would cost a thread for each request.
+The dependencies are asynchronous: a blocking one would cost a thread for each request.
 """
-
-from typing import Any
 
 from fastapi import HTTPException, WebSocketException
 from fastapi.security import HTTPBearer
 from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 
-from hellojohn.integrations._rules import Checker, Demand, Refused, checked_names
+from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn.integrations._browser_asgi import BrowserSessions
+from hellojohn.integrations._rules import Checker, Demand, Refused, checked_roles, checked_scopes
 from hellojohn.integrations.starlette import claims_of
 from hellojohn.verify import TokenClaims
+
+__all__ = ["BrowserSessions", "Guard"]
 
 
 class RequiredToken(HTTPBearer):
@@ -74,13 +76,14 @@ class Guard:
         optional: Gives ``None`` without a token. A bad token is refused.
     """
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - either client
+    def __init__(self, client: HelloJohn | AsyncHelloJohn) -> None:
         """Guard with a client.
 
         Args:
             client: A ``HelloJohn`` or an ``AsyncHelloJohn``. Local verification blocks no event loop.
 
         Raises:
+            ConfigurationError: The client's settings allow no verification.
             TypeError: It is not a client.
         """
         self._checker = checker = Checker(client)
@@ -90,8 +93,8 @@ class Guard:
 
     def require_scope(self, *scopes: str) -> RequiredToken:
         """Return a dependency that demands all of these scopes."""
-        return RequiredToken(self._checker, Demand(scopes=checked_names(scopes, "require_scope")))
+        return RequiredToken(self._checker, Demand(scopes=checked_scopes(scopes)))
 
     def require_role(self, *roles: str) -> RequiredToken:
         """Return a dependency that demands one of these roles."""
-        return RequiredToken(self._checker, Demand(roles=checked_names(roles, "require_role")))
+        return RequiredToken(self._checker, Demand(roles=checked_roles(roles)))

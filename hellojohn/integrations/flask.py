@@ -1,4 +1,4 @@
-"""Guards for Flask, of the extra ``hellojohn[flask]``: decorators for views.
+"""``Guard`` and ``BrowserSessions`` for Flask, of the extra ``hellojohn[flask]``.
 
 guard = Guard(hj)
 
@@ -10,11 +10,16 @@ def orders():
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from flask import Response, current_app, g, jsonify, request
+from flask import Flask, Request, Response, current_app, g, jsonify, redirect, request
 
-from hellojohn.integrations._rules import Checker, Demand, Refused, checked_names
+from hellojohn import AsyncHelloJohn, HelloJohn, ServiceUnavailable, SignInRequired, StoreError
+from hellojohn.integrations._browser_blocking import BlockingBrowserSessions
+from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Visit
+from hellojohn.integrations._rules import Checker, Demand, Refused, checked_roles, checked_scopes
+
+__all__ = ["BrowserSessions", "Guard"]
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -22,13 +27,14 @@ View = TypeVar("View", bound=Callable[..., Any])
 class Guard:
     """Lets requests with a valid access token through to a view. The claims are in ``g.hellojohn``."""
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - either client
+    def __init__(self, client: HelloJohn | AsyncHelloJohn) -> None:
         """Guard with a client.
 
         Args:
             client: A ``HelloJohn`` or an ``AsyncHelloJohn``.
 
         Raises:
+            ConfigurationError: The client's settings allow no verification.
             TypeError: It is not a client.
         """
         self._checker = Checker(client)
@@ -47,12 +53,12 @@ class Guard:
 
     def require_scope(self, *scopes: str) -> Callable[[View], View]:
         """Let requests through whose token has all of these scopes."""
-        demand = Demand(scopes=checked_names(scopes, "require_scope"))
+        demand = Demand(scopes=checked_scopes(scopes))
         return lambda view: self._guarded(view, demand)
 
     def require_role(self, *roles: str) -> Callable[[View], View]:
         """Let requests through whose token has one of these roles."""
-        demand = Demand(roles=checked_names(roles, "require_role"))
+        demand = Demand(roles=checked_roles(roles))
         return lambda view: self._guarded(view, demand)
 
     def _guarded(self, view: View, demand: Demand) -> View:
@@ -65,7 +71,7 @@ class Guard:
                 return _response(refused)
             return current_app.ensure_sync(view)(*args, **kwargs)
 
-        return guarded  # type: ignore[return-value] # it is called like the view
+        return cast("View", guarded)
 
 
 def _response(refused: Refused) -> Response:
@@ -73,3 +79,55 @@ def _response(refused: Refused) -> Response:
     response.status_code = refused.refusal.status
     response.headers.update(refused.refusal.headers)
     return response
+
+
+class BrowserSessions(BlockingBrowserSessions[Request, Response]):
+    """Signs browsers in: each has a session in the client's store, under a random cookie.
+
+    Call ``install`` once. Each view has the client of its browser in ``g.hellojohn_client``. ``install`` also
+    answers ``SignInRequired`` with the way to sign-in, and an outage with 503.
+    """
+
+    def install(self, app: Flask) -> None:
+        """Set ``g.hellojohn_client``, and have the app answer the SDK's errors as the rules say."""
+        app.before_request(self._bind)
+        for error in (SignInRequired, ServiceUnavailable, StoreError, CrossSiteRequest):
+            app.register_error_handler(error, self._on_error)
+
+    def _bind(self) -> None:
+        g.hellojohn_client = self.client(request)
+
+    def _on_error(self, error: Exception) -> Response:
+        answer = self._answer_to(request, error)
+        assert answer is not None  # noqa: S101 - the errors are those that were registered
+        response = jsonify(answer.document)
+        response.status_code = answer.status
+        response.headers.update({**answer.headers, "Cache-Control": "no-store"})
+        return response
+
+    def _visit(self, request: Request) -> Visit:
+        return Visit(
+            method=request.method,
+            scheme=request.scheme,
+            host=request.host,
+            target=request.url.removeprefix(request.host_url.removesuffix("/")),
+            next=request.args.get("next"),
+            headers=request.headers,  # type: ignore[arg-type] # it has the methods of a mapping
+            cookies=request.cookies,
+            address=request.remote_addr,
+        )
+
+    def _redirect(self, landing: Landing) -> Response:
+        response = cast("Response", redirect(landing.location, 303, Response))
+        response.headers["Cache-Control"] = "no-store"
+        cookie = landing.cookie
+        if cookie is not None:
+            response.set_cookie(
+                cookie.name,
+                cookie.value,
+                max_age=cookie.max_age,
+                secure=cookie.secure,
+                httponly=True,
+                samesite="Lax",
+            )
+        return response

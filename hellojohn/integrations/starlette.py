@@ -1,4 +1,4 @@
-"""Guards for Starlette, of the extra ``hellojohn[starlette]``: decorators for endpoints.
+"""``Guard`` and ``BrowserSessions`` for Starlette, of the extra ``hellojohn[starlette]``.
 
 guard = Guard(hj)
 
@@ -7,23 +7,25 @@ async def orders(request):
     return JSONResponse({"user": request.state.hellojohn.user_id})
 """
 
-import asyncio
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket
 
-from hellojohn.integrations._rules import POLICY_VIOLATION, Checker, Demand, Refused, checked_names
+from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn.integrations._browser_asgi import BrowserSessions
+from hellojohn.integrations._rules import Checker, Demand, Refusal, Refused, checked_roles, checked_scopes
+from hellojohn.integrations._sockets import close_in_time
 from hellojohn.verify import TokenClaims
 
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+__all__ = ["BrowserSessions", "Guard"]
 
-_LONGEST_NAP = 0.5
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 class Guard:
@@ -33,13 +35,14 @@ class Guard:
     when it ends.
     """
 
-    def __init__(self, client: Any) -> None:  # noqa: ANN401 - either client
+    def __init__(self, client: HelloJohn | AsyncHelloJohn) -> None:
         """Guard with a client.
 
         Args:
             client: A ``HelloJohn`` or an ``AsyncHelloJohn``. Local verification blocks no event loop.
 
         Raises:
+            ConfigurationError: The client's settings allow no verification.
             TypeError: It is not a client.
         """
         self._checker = Checker(client)
@@ -58,34 +61,50 @@ class Guard:
 
     def require_scope(self, *scopes: str) -> Callable[[Endpoint], Endpoint]:
         """Let requests through whose token has all of these scopes."""
-        demand = Demand(scopes=checked_names(scopes, "require_scope"))
+        demand = Demand(scopes=checked_scopes(scopes))
         return lambda endpoint: self._guarded(endpoint, demand)
 
     def require_role(self, *roles: str) -> Callable[[Endpoint], Endpoint]:
         """Let requests through whose token has one of these roles."""
-        demand = Demand(roles=checked_names(roles, "require_role"))
+        demand = Demand(roles=checked_roles(roles))
         return lambda endpoint: self._guarded(endpoint, demand)
 
     def _guarded(self, endpoint: Endpoint, demand: Demand) -> Endpoint:
+        if inspect.isclass(endpoint):
+            raise TypeError("Guard the methods of an endpoint class, such as get, not the class.")
+
         @functools.wraps(endpoint)
-        async def guarded(connection: HTTPConnection) -> Any:  # noqa: ANN401 - what the endpoint returns
+        async def guarded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the endpoint
+            connection = _connection_among((*args, *kwargs.values()))
             try:
                 connection.state.hellojohn = await claims_of(self._checker, demand, connection)
             except Refused as refused:
-                if isinstance(connection, WebSocket):
-                    await connection.close(refused.refusal.close_code)
-                    return None
-                refusal = refused.refusal
-                return JSONResponse(refusal.body, refusal.status, refusal.headers)
+                return await _refuse(connection, refused.refusal)
             if inspect.iscoroutinefunction(endpoint):
-                return await endpoint(connection)
-            return await run_in_threadpool(endpoint, connection)
+                return await endpoint(*args, **kwargs)
+            return await run_in_threadpool(endpoint, *args, **kwargs)
 
-        return guarded  # type: ignore[return-value] # it is called like the endpoint
+        return cast("Endpoint", guarded)
+
+
+def _connection_among(arguments: tuple[Any, ...]) -> "HTTPConnection[Any]":
+    """Return the request or WebSocket that an endpoint is called with; a method has ``self`` before it."""
+    return next(filter(_is_connection, arguments))
+
+
+def _is_connection(argument: object) -> bool:
+    return isinstance(argument, HTTPConnection)
+
+
+async def _refuse(connection: HTTPConnection, refusal: Refusal) -> JSONResponse | None:
+    if isinstance(connection, WebSocket):
+        await connection.close(refusal.close_code)
+        return None
+    return JSONResponse(refusal.body, refusal.status, refusal.headers)
 
 
 async def claims_of(checker: Checker, demand: Demand, connection: HTTPConnection) -> TokenClaims | None:
-    """Return the claims of a request or a WebSocket, whose end is watched.
+    """Return the claims of a request or a WebSocket. A WebSocket is closed when its token ends.
 
     Raises:
         Refused: The request is refused.
@@ -93,23 +112,5 @@ async def claims_of(checker: Checker, demand: Demand, connection: HTTPConnection
     authorization = connection.headers.getlist("authorization")
     claims = await checker.check_async(demand, authorization, connection.query_params)
     if claims is not None and isinstance(connection, WebSocket):
-        watcher = asyncio.ensure_future(_close_in_time(checker, connection, claims))
-        _watchers.add(watcher)
-        watcher.add_done_callback(_watchers.discard)
+        close_in_time(connection, claims.expires_at.timestamp(), checker.now)
     return claims
-
-
-_watchers: set["asyncio.Future[None]"] = set()
-"""The running watchers: an event loop keeps no strong reference to a task."""
-
-
-async def _close_in_time(checker: Checker, websocket: WebSocket, claims: TokenClaims) -> None:
-    """Close a WebSocket when its token ends."""
-    while websocket.application_state is not WebSocketState.DISCONNECTED:
-        left = claims.expires_at.timestamp() - checker.now()
-        if left <= 0:
-            await websocket.close(POLICY_VIOLATION)
-            return
-        await asyncio.sleep(min(left, _LONGEST_NAP))
-        if websocket.client_state is WebSocketState.DISCONNECTED:
-            return

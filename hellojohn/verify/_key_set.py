@@ -37,9 +37,10 @@ from hellojohn._limits import (
     MOST_KEY_SETS,
     QUIET_KEY_WAIT,
 )
+from hellojohn._waiting import Flow, WaitFor
 from hellojohn.stores._protocol import TokenStore
 from hellojohn.verify._fetching import Fetch, FetchFailed, fetch_keys
-from hellojohn.verify._flight import Flight, Flow, Wait
+from hellojohn.verify._flight import Flight
 from hellojohn.verify._forks import watch_forks
 from hellojohn.verify._jwks import Jwk, KeyDocument, VerificationKey
 from hellojohn.verify._kept_keys import load_keys, save_keys
@@ -146,7 +147,7 @@ class KeySet:
         now = self._now()
         flight = self._fly(now)
         if flight is not None:
-            yield Wait(flight, flight.started_at + KEY_WAIT - now)
+            yield WaitFor(flight, flight.started_at + KEY_WAIT - now)
         return flight
 
     def _refreshed(self) -> Flow[None]:
@@ -157,7 +158,7 @@ class KeySet:
         self._used_at = now
         # Every caller of the fetch's first 250 ms waits, not only the one who ended the quiet time.
         if flight is not None and flight is self._quiet_flight:
-            yield Wait(flight, flight.started_at + QUIET_KEY_WAIT - now)
+            yield WaitFor(flight, flight.started_at + QUIET_KEY_WAIT - now)
 
     def _fly(self, now: float, *, quiet: bool = False) -> Flight | None:
         """Return the fetch that runs, or start one; ``None`` if the last one is too recent."""
@@ -171,7 +172,7 @@ class KeySet:
                     self._flight = Flight(partial(self._fetch, now), FETCHERS, started_at=now)
                     self._quiet_flight = self._flight if quiet else None
                 flight = self._flight
-        if flight is not None and not flight.start() and flight.abort():
+        if flight is not None and not flight.begin() and flight.abort():
             self._failure = KeysUnavailable(_NO_THREAD)
             self._next_fetch_at = now  # the service was not asked
         return flight
@@ -225,8 +226,8 @@ class KeySet:
             if self._cache_read is None:
                 self._cache_read = Flight(partial(self._load, cache), FETCHERS, started_at=now)
             flight = self._cache_read
-        if flight.start() or not flight.abort():
-            yield Wait(flight, flight.started_at + QUIET_KEY_WAIT - now)
+        if flight.begin() or not flight.abort():
+            yield WaitFor(flight, flight.started_at + QUIET_KEY_WAIT - now)
 
     def _load(self, cache: TokenStore) -> None:
         source, wall = self._source, self._timing.clock()

@@ -21,7 +21,8 @@ from hellojohn._limits import (
     REVOCATION_SYNC,
 )
 from hellojohn._secret import Secret
-from hellojohn.verify._flight import Flight, Flow, Wait, on_worker, run_async
+from hellojohn._waiting import Flow, WaitFor, run_async
+from hellojohn.verify._flight import Flight, on_worker
 from hellojohn.verify._forks import watch_forks
 from hellojohn.verify._revocation_list import Revocation, RevocationList
 from hellojohn.verify._shared_revocations import SharedRevocations
@@ -125,10 +126,10 @@ class RevocationFeed:
                     self._quiet_flight = self._flight if now >= self._read_at + REVOCATION_SPREAD else None
                     self._read_at = now
                 flight = self._flight
-        if flight is not None and not flight.start():
+        if flight is not None and not flight.begin():
             flight.abort()
         if flight is not None and flight is self._quiet_flight:
-            yield Wait(flight, flight.started_at + QUIET_KEY_WAIT - now)
+            yield WaitFor(flight, flight.started_at + QUIET_KEY_WAIT - now)
 
     def _read_shared(self) -> None:
         try:

@@ -14,12 +14,13 @@ from hellojohn._config import how_to_set
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError, TokenInvalid, TokenRevoked
 from hellojohn._secret import Secret
+from hellojohn._waiting import Flow, run, run_async
 from hellojohn.stores import MemoryStore
 from hellojohn.stores._checks import check_store
 from hellojohn.stores._protocol import TokenStore
 from hellojohn.verify._claims import TokenClaims, read_claims
 from hellojohn.verify._fetching import Fetch
-from hellojohn.verify._flight import Flow, on_worker, run, run_async
+from hellojohn.verify._flight import on_worker
 from hellojohn.verify._jwks import VerificationKey
 from hellojohn.verify._key_set import KeySource, key_set_of
 from hellojohn.verify._remote import CheckToken, Send, Verification, ask
@@ -116,7 +117,7 @@ class Verifier:
         self.async_revocations = AsyncRevocations(self._feed)
 
     def verify_token(
-        self, token: str, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
+        self, token: str | Secret, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
     ) -> TokenClaims:
         """Verify an access token on this machine, and return its claims.
 
@@ -137,7 +138,7 @@ class Verifier:
         return _settled(run(flow))
 
     async def verify_token_async(
-        self, token: str, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
+        self, token: str | Secret, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0
     ) -> TokenClaims:
         """Do the same without blocking the event loop: only a caller that needs a fetch waits."""
         held = _held(token)
@@ -145,7 +146,7 @@ class Verifier:
         flow = self._verified(_text(held), _wish(audience, leeway))
         return _settled(await run_async(flow))
 
-    def verify_token_remote(self, token: str) -> Verification:
+    def verify_token_remote(self, token: str | Secret) -> Verification:
         """Ask the service whether a token is valid. It sees a revocation at once.
 
         Raises:
@@ -159,7 +160,7 @@ class Verifier:
         del token
         return self._ask(_text(held))
 
-    async def verify_token_remote_async(self, token: str) -> Verification:
+    async def verify_token_remote_async(self, token: str | Secret) -> Verification:
         """Do the same; the request is sent on a worker thread."""
         held = _held(token)
         del token
@@ -207,9 +208,10 @@ class Verifier:
 
 def _held(token: object) -> Secret | TypeError:
     """Wrap a token. The caller drops it before ``_text`` raises the error: bytes may be a token too."""
-    if isinstance(token, str):
-        return Secret(token)
-    return TypeError(f"The token must be text, not {type(token).__name__}.")
+    text: object = token.reveal() if isinstance(token, Secret) else token
+    if isinstance(text, str):
+        return Secret(text)
+    return TypeError(f"The token must be text, not {type(text).__name__}.")
 
 
 def _text(held: Secret | TypeError) -> Secret:

@@ -8,7 +8,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from hellojohn.cli import _app, _demo, _steps
+from hellojohn.cli import _demo, _steps
 from hellojohn.cli._narrator import ClaimFailedError, Narrator
 from hellojohn.emulator import Emulator
 
@@ -190,7 +190,7 @@ def test_a_session_that_is_lost_fails_the_demo(run, monkeypatch):
 def test_it_pauses_for_readers_only(run, monkeypatch, options, colours, paced):
     """A terminal gets time to read; a pipe, and whoever is in a hurry, gets none of it."""
     pauses = []
-    monkeypatch.setattr(_app, "play", lambda _, *, pause: not pauses.append(pause))
+    monkeypatch.setattr(_demo, "play", lambda _, *, pause: not pauses.append(pause))
     assert run("demo", *options, env={"FORCE_COLOR": colours}).exit_code == 0
     assert [pause > 0 for pause in pauses] == [paced]
 

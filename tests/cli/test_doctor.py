@@ -76,13 +76,13 @@ def test_it_finds_another_account(run, sign_in, tmp_path):
 def test_files_of_an_app_are_found_by_its_name(run, sign_in):
     """It is what the program calls ``FileStore(app=...)`` with."""
     session = sign_in(FileStore(app="my-app"))
-    assert session.id in run("doctor", "--store", "file", "--service", "my-app").output
+    assert session.id in run("doctor", "--store", "file", "--app", "my-app").output
 
 
 def test_a_keyring_s_entries_are_found_by_their_service(run, sign_in, desktop):
     """It is what the program calls ``KeyringStore(...)`` with."""
     session = sign_in(KeyringStore("my-app"))
-    output = run("doctor", "--store", "keyring", "--service", "my-app").output
+    output = run("doctor", "--store", "keyring", "--app", "my-app").output
     assert "store          KeyringStore" in output
     assert session.id in output
 
@@ -135,6 +135,6 @@ def test_a_missing_setting_is_named(run, monkeypatch):
 
 def test_help_names_the_options_and_the_variables(run):
     """Nobody has to look further."""
-    words = ("--store", "file|keyring", "--path", "--service", "--account", "HELLOJOHN_*", "exits with 1")
+    words = ("--store", "file|keyring", "--path", "--app", "--account", "HELLOJOHN_*", "exits with 1")
     output = " ".join(run("doctor", "--help", env={"COLUMNS": "200"}).output.split())
     assert [word for word in words if word not in output] == []

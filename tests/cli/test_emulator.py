@@ -13,7 +13,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from hellojohn import ConfigurationError
+from hellojohn import ConfigurationError, HelloJohn, MfaRequired
 from hellojohn.cli._serve import serve
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 
@@ -147,7 +147,6 @@ def test_a_port_that_is_taken(start):
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (["--api", "v2"], 1, "--api v2 is not there yet"),
         (["--api", "v3"], 2, "--api"),
         (["--port", "65536"], 2, "--port"),
         (["--host", "nowhere.invalid", "--port", "0"], 1, "nowhere.invalid"),
@@ -189,3 +188,32 @@ def test_it_warns_when_others_can_reach_it(host, warned):
     file = _Telling(signal.SIGINT)
     serve(Emulator(host=host), host=host, console=Console(file=file, width=200))
     assert ("keys that everybody knows" in file.getvalue()) is warned
+
+
+def test_users_can_be_added(printed):
+    """A user from the command line signs in, with a second factor if there is a code."""
+    _, text = printed("--user", "ada@example.com:a pass phrase", "--user", "grace@example.com:another:123456")
+    settings = {"api_url": _url(text), "tenant_id": "tnt_local", "publishable_key": "pk_test_local"}
+    with HelloJohn(**settings) as hj:
+        assert hj.auth.sign_in("ada@example.com", "a pass phrase").user.email == "ada@example.com"
+        with pytest.raises(MfaRequired) as caught:
+            hj.auth.sign_in("grace@example.com", "another")
+        assert hj.auth.verify_mfa(caught.value.challenge, "123456").user.email == "grace@example.com"
+
+
+def test_a_malformed_user_is_refused(run):
+    """A user without a password is an error that shows the form."""
+    result = run("emulator", "--user", "ada@example.com")
+    assert result.exit_code == 1
+    assert "email:password" in result.output
+
+
+def test_requests_are_logged(printed):
+    """The terminal shows the method, path and status of each request, and no secret."""
+    process, text = printed()
+    with HelloJohn(api_url=_url(text), tenant_id="tnt_local", publishable_key="pk_test_local") as hj:
+        hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
+        token = hj.auth.access_token()
+    line = next(line for line in iter(process.stdout.readline, "") if "sign-in" in line)
+    assert re.fullmatch(r"POST /v1/auth/sign-in  200  \d+ ms\n", line)
+    assert token not in line

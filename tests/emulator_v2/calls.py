@@ -36,12 +36,12 @@ class App:
 
     def get(self, path: str, token: str = "", **query: str) -> httpx.Response:
         """Send a GET with an access token."""
-        headers = {"Authorization": f"Bearer {token}", "X-Tenant-ID": self.emulator.tenant_id}
+        headers = {"X-Tenant-ID": self.emulator.tenant_id, **bearer(token)}
         return self.http.get(path, params=query, headers=headers)
 
     def mfa(self, path: str, token: str = "", **body: object) -> httpx.Response:
         """Make a call about second factors."""
-        headers = {"X_Tenant_ID": self.emulator.tenant_id, "Authorization": f"Bearer {token}"}
+        headers = {"X_Tenant_ID": self.emulator.tenant_id, **bearer(token)}
         return self.post(f"/v2/mfa/{path}", body, **headers)
 
     def admin(self, method: str, path: str, body: object = None, *, key: str | None = None) -> httpx.Response:
@@ -79,6 +79,11 @@ class App:
         """Ask for a service token."""
         data = {"grant_type": "client_credentials", **form}
         return self.http.post("/oauth2/token", data=data, auth=(client_id, secret))
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that carries an access token, if there is one."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def named(headers: dict[str, str]) -> dict[str, str]:

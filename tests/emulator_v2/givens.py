@@ -34,7 +34,7 @@ def load_states() -> None:
 
 
 def state_before(name: str) -> Given | None:
-    """Return the state before a recording: that of its own name, or of the longest pattern that fits."""
+    """Return the state before a recording: by its name, or by the longest pattern that fits."""
     if name in _STATES:
         return _STATES[name]
     fitting = [pattern for pattern in _STATES if fnmatchcase(name, pattern)]

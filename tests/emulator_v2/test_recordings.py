@@ -61,7 +61,7 @@ def test_the_claims_are_the_recorded_ones(world, name):
 
 
 def test_every_recording_is_replayed_or_left_out():
-    """The fixture is what the recordings give today, so that none is forgotten or out of date."""
+    """The fixture has every recording in its present form, so that none is forgotten or out of date."""
     folder = distil.recordings()
     if folder is None:
         pytest.skip("The recordings are not at hand: they stand beside the repository, not in it.")

@@ -1,4 +1,4 @@
-"""The desktop app: somebody in front of a real screen, a real keyring, and an emulator behind the app."""
+"""The desktop app runs on a real screen with a real keyring, and an emulator as the service."""
 
 import gc
 import os
@@ -31,22 +31,22 @@ def emulator(hellojohn_emulator) -> Emulator:
 
 @pytest.fixture
 def desktop(screen, gnome_keyring) -> dict[str, str]:
-    """Return the environment of a program that a user starts."""
+    """Return the environment of a program on the user's desktop."""
     return {**screen, **gnome_keyring}
 
 
-# From inside: what the window says
+# In this process: the texts of the window
 
 
 class User:
-    """Somebody who fills in the form, presses buttons and waits until the app has answered."""
+    """A user who fills in the form, presses buttons and waits for the app."""
 
     def __init__(self, app) -> None:
         self.app = app
         self.settle()
 
     def press(self, label: str) -> str:
-        """Press a button and return what the app says to it."""
+        """Press a button and return the app's message."""
         self.begin(label)
         return self.settle()
 
@@ -57,7 +57,7 @@ class User:
         button.invoke()
 
     def settle(self) -> str:
-        """Wait until no work is under way; return what the app says."""
+        """Wait until no work is under way; return the app's message."""
         while "disabled" in self.app.buttons[0].state():
             self.app.window.wait_variable(self.app.message)
         self.app.window.update()
@@ -73,7 +73,7 @@ class User:
         return self.press("Sign in")
 
     def answer(self, *codes: str | None) -> list[str]:
-        """Type these codes into the dialogs to come, ``None`` to cancel; return what they will have asked."""
+        """Type these codes into the next dialogs, ``None`` to cancel; return the list of their questions."""
         left, asked, window = list(codes), list[str](), self.app.window
 
         def look() -> None:
@@ -91,13 +91,13 @@ class User:
 
     @property
     def sees(self) -> str:
-        """What is shown, by the window's title."""
+        """The page that is shown, by the window's title."""
         return self.app.window.title().removeprefix("HelloJohn example - ")
 
 
 @pytest.fixture
 def _collecting_here() -> Iterator[None]:
-    """Let no other thread free what belongs to a window: Tk takes that from its own thread only."""
+    """Keep other threads from freeing Tk objects, which only the window's thread may free."""
     gc.disable()
     yield
     gc.collect()
@@ -106,7 +106,7 @@ def _collecting_here() -> Iterator[None]:
 
 @pytest.fixture
 def open_window(_collecting_here, desktop, emulator, monkeypatch, request) -> Iterator[Callable[[], User]]:
-    """Return what opens the app's window in this process, and closes the one before."""
+    """Return a function that opens the app's window in this process and closes the previous one."""
     for name, value in desktop.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(keyring.core, "_keyring_backend", SecretService.Keyring())
@@ -131,7 +131,7 @@ def open_window(_collecting_here, desktop, emulator, monkeypatch, request) -> It
 
 
 def test_sign_in_call_expire_sign_in_again(open_window, emulator):
-    """The life of a session in a window."""
+    """One window serves a session, its end, and the next session."""
     user = open_window()
     assert (user.sees, user.app.message.get()) == ("sign in", "")
     assert user.sign_in() == ""
@@ -148,7 +148,7 @@ def test_sign_in_call_expire_sign_in_again(open_window, emulator):
 
 
 def test_a_session_that_was_ended_elsewhere_says_so(open_window, emulator):
-    """The user learns why, and the password that was typed is nowhere to be seen."""
+    """The user sees the reason, and the password field is empty."""
     user = open_window()
     user.sign_in()
     emulator.revoke(user.app.hj.auth.session().id)
@@ -158,14 +158,14 @@ def test_a_session_that_was_ended_elsewhere_says_so(open_window, emulator):
 
 
 def test_the_next_window_finds_the_session_in_the_keyring(open_window, emulator):
-    """The user is remembered."""
+    """A second start of the app finds the user signed in."""
     open_window().sign_in()
     assert open_window().sees == DEMO_EMAIL
     assert emulator.calls("sign-in") == 1
 
 
-def test_a_wrong_password_is_told_in_words(open_window):
-    """And the form stays, with the address that was typed."""
+def test_a_wrong_password_is_explained(open_window):
+    """The form stays, with the email address that the user typed."""
     user = open_window()
     assert user.sign_in("wrong") == "The email address or the password is wrong."
     assert user.sees == "sign in"
@@ -173,7 +173,7 @@ def test_a_wrong_password_is_told_in_words(open_window):
 
 
 def test_a_second_factor_is_asked_for_in_a_dialog(open_window, emulator):
-    """A wrong code is asked for again, with the same challenge, and what was ticked still counts."""
+    """A wrong code can be corrected with the same challenge, and the box still counts."""
     emulator.add_user(**GRACE, mfa_code="123456")
     user = open_window()
     asked = user.answer("000000", "123456")
@@ -185,7 +185,7 @@ def test_a_second_factor_is_asked_for_in_a_dialog(open_window, emulator):
 
 
 def test_a_second_factor_can_be_left_alone(open_window, emulator):
-    """The form stays, and a code that comes too late is told in words."""
+    """The form stays, and a code that comes too late is explained."""
     emulator.add_user(**GRACE, mfa_code="123456")
     user = open_window()
     user.answer(None)
@@ -198,17 +198,17 @@ def test_a_second_factor_can_be_left_alone(open_window, emulator):
         while not held.arrived.is_set():
             user.app.window.update()
         emulator.advance("6m")
-    assert "Sign in again" in user.settle()
+    assert user.settle() == "That took too long. Please sign in again."
     assert user.sees == "sign in"
 
 
-def test_an_outage_signs_nobody_out(open_window, emulator):
-    """The page stays, and the next try succeeds."""
+def test_an_outage_keeps_the_user_signed_in(open_window, emulator):
+    """The page stays during an outage, and the next try succeeds."""
     user = open_window()
     user.sign_in()
     emulator.reject_access_tokens()
     emulator.fail("token/refresh", status=503, retry_after=60)
-    offline = "HelloJohn cannot be reached. Please try again later; nobody is signed out."
+    offline = "HelloJohn cannot be reached. Please try again later. You are still signed in."
     assert user.press("Call the API") == offline
     assert user.sees == DEMO_EMAIL
     emulator.advance("61s")
@@ -220,8 +220,8 @@ def test_an_outage_signs_nobody_out(open_window, emulator):
     assert user.sign_in() == offline
 
 
-def test_the_window_lives_while_a_call_is_under_way(open_window, emulator):
-    """It answers to its user, and offers no second call meanwhile."""
+def test_window_responds_while_a_call_is_under_way(open_window, emulator):
+    """The window stays responsive during a call, and its buttons are disabled."""
     user = open_window()
     user.sign_in()
     alive = []
@@ -237,12 +237,12 @@ def test_the_window_lives_while_a_call_is_under_way(open_window, emulator):
     assert emulator.calls("resource") == 1
 
 
-# From outside: a program, a keyboard
+# As a program with a keyboard
 
 
 @contextmanager
 def _running(environment: dict[str, str]) -> Iterator[subprocess.Popen]:
-    """Start the program as a user does; it must end well when its window is closed."""
+    """Start the program as a user does, and check that it ends without an error."""
     app = subprocess.Popen(
         [sys.executable, "-W", "error", EXAMPLE], env=environment, stderr=subprocess.PIPE, text=True
     )
@@ -259,8 +259,8 @@ def _xdotool(environment: dict[str, str], *words: str) -> None:
     subprocess.run(["xdotool", *words], env=environment, check=True, timeout=30, stdout=subprocess.DEVNULL)
 
 
-def test_it_works_by_keyboard_and_remembers_only_whom_it_shall(desktop, emulator):
-    """Three runs: one without the box ticked, which leaves nothing; one with; and one that remembers."""
+def test_it_works_by_keyboard_and_remembers_on_request(desktop, emulator):
+    """A run without the box leaves no session, and a run with it is remembered by the next."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("HELLOJOHN_")}
     environment = {
         **ours,

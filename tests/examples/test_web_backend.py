@@ -1,9 +1,10 @@
-"""The web back end serves browsers over real sockets: two workers, sessions in Valkey, an emulator behind."""
+"""The web back end serves browsers over real sockets, with two workers, Valkey and an emulator."""
 
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ COOKIE = "__Host-session"
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    """Return the service, with two users of this test's, one of them with a second factor."""
+    """Return the service, with two users, one of them with a second factor."""
     with Emulator() as emulator:
         emulator.add_user(**ADA)
         emulator.add_user(**GRACE, mfa_code="123456")
@@ -31,7 +32,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def site(emulator, valkey) -> Iterator[str]:
-    """Return the address of the example, run as in production: by uvicorn, in two processes."""
+    """Return the address of the example, which uvicorn runs in two processes as in production."""
     settings = {
         "API_URL": emulator.url,
         "HELLOJOHN_API_URL": emulator.url,
@@ -47,7 +48,7 @@ def site(emulator, valkey) -> Iterator[str]:
 
 @pytest.fixture
 def valkey_client(valkey, clients) -> redis.Redis:
-    """Return a look at the store, in which nobody waits for a code."""
+    """Return a client of the store, after removing all challenges."""
     client = clients(redis.Redis, unix_socket_path=str(valkey.unix_socket_path))
     for key in client.keys("challenge:*"):
         client.delete(key)
@@ -68,7 +69,7 @@ def _running(*arguments: str, settings: dict[str, str], **options: object) -> It
 
 
 class HttpsInFront(httpx.HTTPTransport):
-    """Stands in for the proxy that speaks https to browsers, and cleartext to the workers behind it."""
+    """Replaces the proxy that speaks https to browsers and cleartext to the workers."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Pass a request on."""
@@ -80,7 +81,7 @@ class HttpsInFront(httpx.HTTPTransport):
 
 @pytest.fixture
 def browsers(site) -> Iterator[Callable[[], httpx.Client]]:
-    """Return what opens a browser."""
+    """Return a function that opens a browser."""
     opened = []
 
     def browser() -> httpx.Client:
@@ -101,7 +102,7 @@ def browser(browsers) -> httpx.Client:
 
 
 def test_a_stranger_is_sent_to_sign_in(browsers):
-    """The protected page leads to the form, which says nothing of a session that never was."""
+    """The protected page leads to the form, which does not mention an ended session."""
     answer = browsers().get("/", follow_redirects=True)
     assert (answer.status_code, answer.url.path) == (200, "/sign-in")
     assert "Your" not in answer.text
@@ -109,7 +110,7 @@ def test_a_stranger_is_sent_to_sign_in(browsers):
 
 
 def test_a_wrong_password_shows_the_form_again(browsers):
-    """No cookie is set, and the password does not come back in the page."""
+    """A failed sign-in sets no cookie, and the page does not repeat the password."""
     answer = browsers().post("/sign-in", data={**ADA, "password": "a bad guess"})
     assert answer.status_code == 401
     assert "password is wrong" in answer.text
@@ -118,8 +119,8 @@ def test_a_wrong_password_shows_the_form_again(browsers):
 
 
 @pytest.mark.parametrize(("form", "lasts"), [({}, False), ({"remember": "on"}, True)], ids=["no", "yes"])
-def test_the_cookie_is_random_guarded_and_lasts_if_the_user_wants(browsers, form, lasts):
-    """Scripts, other hosts, cleartext and other sites' forms do not get it."""
+def test_cookie_is_random_guarded_and_lasts_on_request(browsers, form, lasts):
+    """Scripts, other hosts, cleartext requests and forms of other sites don't get the cookie."""
     cookies = [browsers().post("/sign-in", data={**ADA, **form}).headers["set-cookie"] for _ in range(2)]
     assert cookies[0] != cookies[1]
     for flag in ("HttpOnly", "Secure", "SameSite=lax", "Path=/"):
@@ -129,13 +130,13 @@ def test_the_cookie_is_random_guarded_and_lasts_if_the_user_wants(browsers, form
 
 
 def test_every_worker_knows_the_session(browser):
-    """Whichever process a request reaches, the session is there."""
+    """A request finds its session in each of the processes."""
     for _ in range(20):
         assert "Hello ada@example.com" in browser.get("/", headers={"Connection": "close"}).text
 
 
 def test_browsers_do_not_share_a_session(browser, browsers):
-    """One user's sign-out is not another's."""
+    """A sign-out in one browser leaves the session of another alone."""
     other = browsers()
     other.post("/sign-in", data={"email": DEMO_EMAIL, "password": DEMO_PASSWORD})
     assert "Hello demo@example.com" in other.get("/").text
@@ -145,7 +146,7 @@ def test_browsers_do_not_share_a_session(browser, browsers):
 
 
 def test_a_planted_cookie_is_not_signed_in(browsers):
-    """Who put a cookie into somebody's browser must not share the session that follows."""
+    """An attacker who planted a cookie does not share the session that starts later."""
     victim, thief = browsers(), browsers()
     for client in (victim, thief):
         client.cookies.set(COOKIE, "planted", domain="127.0.0.1")
@@ -154,7 +155,7 @@ def test_a_planted_cookie_is_not_signed_in(browsers):
 
 
 def test_another_sign_in_ends_the_session_of_the_old_cookie(browser, emulator):
-    """It would live on with nobody to end it, and count as one of the user's."""
+    """The old session does not stay open at the service when its cookie is replaced."""
     old, before = browser.cookies[COOKIE], emulator.calls("auth/sign-out")
     browser.post("/sign-in", data=ADA)
     assert (browser.cookies[COOKIE] != old, emulator.calls("auth/sign-out")) == (True, before + 1)
@@ -164,7 +165,7 @@ def test_another_sign_in_ends_the_session_of_the_old_cookie(browser, emulator):
 
 @pytest.mark.parametrize(("form", "lasts"), [({}, False), ({"remember": "on"}, True)], ids=["no", "yes"])
 def test_a_second_factor_is_a_second_form(browsers, form, lasts):
-    """Either worker takes the code, a wrong one is asked for again, and the box still counts."""
+    """Both workers accept the code, a wrong code can be corrected, and the box still counts."""
     browser = browsers()
     asked = browser.post("/sign-in", data={**GRACE, **form})
     assert asked.headers["location"] == "/code"
@@ -181,7 +182,7 @@ def test_a_second_factor_is_a_second_form(browsers, form, lasts):
 
 
 def test_a_code_that_comes_too_late_leads_to_sign_in(browsers, emulator, valkey_client):
-    """The challenge is kept for five minutes, and used once."""
+    """A challenge is kept for five minutes and works once."""
     browser = browsers()
     browser.post("/sign-in", data=GRACE)
     (waiting,) = valkey_client.keys("challenge:*")
@@ -194,15 +195,15 @@ def test_a_code_that_comes_too_late_leads_to_sign_in(browsers, emulator, valkey_
 
 
 def test_a_refresh_is_not_noticed(browser, emulator):
-    """The user sees the page, whatever happened to the token."""
+    """The user sees the page although the token was refused."""
     before = emulator.rotations
     emulator.reject_access_tokens()
     assert "Status 200" in browser.get("/").text
     assert (emulator.rotations, emulator.reuses) == (before + 1, 0)
 
 
-def test_the_end_of_a_session_leads_to_sign_in_and_says_why(browser, browsers, emulator):
-    """The session was revoked; a new sign-in goes on in the same browser."""
+def test_end_of_a_session_leads_to_sign_in_with_a_reason(browser, browsers, emulator):
+    """After a revoked session, the user sees the reason and can sign in again."""
     emulator.configure(max_sessions_per_user=1)
     browsers().post("/sign-in", data=ADA)
     emulator.configure(max_sessions_per_user=None)
@@ -215,17 +216,18 @@ def test_the_end_of_a_session_leads_to_sign_in_and_says_why(browser, browsers, e
 
 
 def test_an_outage_is_a_page_that_keeps_the_session(browser, emulator):
-    """The cookie survives, and so does what it stands for."""
+    """The cookie and the session survive an outage of the service."""
     emulator.reject_access_tokens()
     emulator.fail("token/refresh", status=502, times=2)
     answer = browser.get("/")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert "set-cookie" not in answer.headers
+    time.sleep(float(answer.headers["retry-after"]))  # as the page asks for; the client refreshes no earlier
     assert "Status 200" in browser.get("/").text
 
 
 def test_another_sites_forms_are_refused(browser, emulator):
-    """Neither a sign-out nor a sign-in can be forced upon a visitor of another site."""
+    """Another site cannot force a sign-in or a sign-out on its visitor."""
     for path, site in (("/sign-in", "cross-site"), ("/sign-out", "same-site")):
         assert browser.post(path, data=ADA, headers={"Sec-Fetch-Site": site}).status_code == 403
     own = browser.post("/sign-out", headers={"Sec-Fetch-Site": "same-origin"})
@@ -233,7 +235,7 @@ def test_another_sites_forms_are_refused(browser, emulator):
 
 
 def test_a_sign_out_reaches_the_service_and_the_browser(browser, emulator):
-    """The cookie is gone, and what it stood for as well."""
+    """The cookie and the session are gone after a sign-out."""
     cookie, before = browser.cookies[COOKIE], emulator.calls("auth/sign-out")
     browser.post("/sign-out")
     assert (COOKIE in browser.cookies, emulator.calls("auth/sign-out")) == (False, before + 1)
@@ -241,8 +243,8 @@ def test_a_sign_out_reaches_the_service_and_the_browser(browser, emulator):
     assert browser.get("/").headers["location"].startswith("/sign-in")
 
 
-def test_it_runs_out_of_the_box_and_outlives_its_store(own_valkey):
-    """A reader who starts it can sign in; without Redis the page asks for patience, and signs nobody out."""
+def test_it_runs_out_of_the_box_and_survives_its_store(own_valkey):
+    """A reader can start it and sign in. Without Redis, the page asks for patience and keeps the cookie."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])
     settings = {"PORT": port, "REDIS_URL": f"unix://{own_valkey.unix_socket_path}", "PYTHONUNBUFFERED": "1"}

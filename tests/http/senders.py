@@ -27,6 +27,9 @@ SOON = 0.3
 LATE = 10.0
 """The least that a request takes which ignores its deadline."""
 
+READ_SOON = (LATE, SOON, LATE, LATE)
+"""A timeout for reading alone: a loaded machine may need longer to connect."""
+
 
 @contextlib.contextmanager
 def sending(peer: Peer, **settings) -> Iterator[Sender]:

@@ -106,7 +106,7 @@ def test_file_without_certificates_names_the_argument(files, name):
 def test_folder_of_certificates_that_is_none_is_named(monkeypatch, files, name):
     """OpenSSL would find out in the middle of the handshake."""
     monkeypatch.setenv("SSL_CERT_DIR", files[name])
-    assert_fault("SSL_CERT_DIR", files[name], "not a folder")
+    assert_fault("SSL_CERT_DIR", files[name], "no trusted certificates")
 
 
 def test_list_of_folders_is_accepted(monkeypatch, files):

@@ -19,7 +19,7 @@ from tests.http.senders import (
     sent_through,
     sent_to,
 )
-from tests.loopback import Peer, read_request, reset
+from tests.loopback import Peer, answer, read_request, reset
 
 JSON = b'{"access_token": "a", "user": {"name": "Jos\xc3\xa9"}}'
 CUT = JSON[:-1]
@@ -135,6 +135,21 @@ def test_object_that_goes_on_behind_its_message_counts(misframed):
         assert peer.connections == 3  # the rest of one answer would spoil the next on the same connection
 
 
+class Bare(httpx.HTTPTransport):
+    """Makes a new answer of the old one, and forgets its extensions."""
+
+    def handle_request(self, request):
+        """Pass the request on."""
+        response = super().handle_request(request)
+        return httpx.Response(response.status_code, headers=response.headers, stream=response.stream)
+
+
+def test_object_behind_its_message_counts_without_its_connection():
+    """The connection cannot be closed then, and the answer is more important."""
+    handler = answer(MISFRAMED["length in characters"])
+    assert sent_to(handler, REFRESH, deadline=LATE, transport=Bare).body == JSON
+
+
 @pytest.mark.parametrize(
     "headers", [["Transfer-Encoding: chunked"], ["Transfer-Encoding: chunked", "Via: x"]]
 )
@@ -244,7 +259,7 @@ def test_whole_object_from_any_transport_counts(pieces, whole):
 
 def test_object_in_tiny_pieces_is_read():
     """A body that grows byte by byte is not parsed each time."""
-    body = b'{"a": "' + b"}" * 20_000 + b'"}'
+    body = b'{"a": "' + b"}" * 150_000 + b'"}'
 
     class Tiny(httpx.SyncByteStream):
         def __iter__(self):

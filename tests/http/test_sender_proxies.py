@@ -9,7 +9,18 @@ import pytest
 
 from hellojohn._http import Sender
 from hellojohn._wire import ApiResponse, Delivery
-from tests.http.senders import LATE, MARK, POST, REFRESH, SOON, UNTRUSTING, assert_lost, over_tls, trickle
+from tests.http.senders import (
+    LATE,
+    MARK,
+    POST,
+    READ_SOON,
+    REFRESH,
+    SOON,
+    UNTRUSTING,
+    assert_lost,
+    over_tls,
+    trickle,
+)
 from tests.loopback import OK, Peer, answer, http, read_request
 
 WITH_PASSWORD = f"http://user:{MARK}@127.0.0.1"
@@ -89,7 +100,7 @@ def test_refresh_through_a_tunnel_outlasts_the_read_timeout(certificate):
         connection.sendall(OK)
 
     with Peer(tunnel(certificate, slow)) as peer:
-        settings = {"verify": str(certificate), "timeout": (LATE, SOON, LATE, LATE)}
+        settings = {"verify": str(certificate), "timeout": READ_SOON}
         sender = Sender("https://localhost", proxy=f"http://127.0.0.1:{peer.port}", **settings)
         assert isinstance(sender.send(REFRESH, deadline=LATE), ApiResponse)
         sender.close()

@@ -43,6 +43,22 @@ def test_request_goes_out_as_it_was_built():
     assert set(response.secrets) == {Secret(MARK)}
 
 
+def test_form_and_secret_headers_go_out():
+    """The wire decides about the form of a body, and a header may hold a secret."""
+    arrived = []
+
+    def handler(connection):
+        arrived.append(read_request(connection))
+        connection.sendall(OK)
+
+    sent_to(
+        handler, ApiRequest("POST", "/x", {"code": Secret("a b")}, headers={"X-Key": Secret(MARK)}, form=True)
+    )
+    assert arrived[0].endswith(b"\r\n\r\ncode=a+b")
+    assert b"content-type: application/x-www-form-urlencoded" in arrived[0].lower()
+    assert f"X-Key: {MARK}".encode() in arrived[0]
+
+
 def test_address_with_a_user_adds_no_authorization():
     """An httpx client would make one of the user and password in an address."""
     arrived = []

@@ -12,7 +12,7 @@ import pytest
 
 from hellojohn._http import Sender
 from hellojohn._secret import Secret
-from hellojohn._wire import ApiResponse, Delivery, TransportFailure
+from hellojohn._wire import ApiRequest, ApiResponse, Delivery, TransportFailure
 from tests.http.senders import (
     GET,
     LATE,
@@ -27,6 +27,8 @@ from tests.http.senders import (
     trickle,
 )
 from tests.loopback import Peer, answer, http
+
+LINK = ApiRequest("GET", "/magic", headers={"X-Key": Secret(MARK)}, secret_query={"token": Secret(MARK)})
 
 
 @pytest.fixture
@@ -84,6 +86,25 @@ def test_nothing_of_httpx_outlives_the_send_on_a_socket(handler, request_, witho
         peer.leave.set()
 
 
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_nothing_of_httpx_outlives_a_refusal_of_a_proxy(scheme, without_collector):
+    """Nor what refused addresses leave behind, which are tried before it."""
+    refusal = http(b"", status=403) if scheme == "http" else b"\x05\xff"
+
+    def refuse(connection):
+        connection.recv(1)
+        connection.sendall(refusal)
+
+    with Peer(refuse) as peer:
+        sender = Sender("https://api.test", verify=False, proxy=f"{scheme}://localhost:{peer.port}")
+        sender.prepare()
+        before = alive()
+        for _ in range(2):
+            sender.send(REFRESH, deadline=LATE)
+        assert alive() == before
+        sender.close()
+
+
 def test_answer_does_not_stay_in_memory():
     """The bytes of an answer are in the body that the sender returns, and nowhere else."""
     with Peer(answer(http(b'{"refresh_token": "' + MARK.encode() + b'"}'))) as peer, sending(peer) as sender:
@@ -109,7 +130,7 @@ def test_debug_logs_show_no_secret(caplog):
     granted = json.dumps({"access_token": MARK, "refresh_token": MARK, "expires_in": 60}).encode()
     for handler in (answer(http(granted)), reset_after_reading, close_within_the_body):
         with Peer(handler) as peer, sending(peer) as sender:
-            for request in (POST, REFRESH, GET):
+            for request in (POST, REFRESH, GET, LINK):
                 sender.send(request)
     assert "send_request_body" in caplog.text
     assert MARK not in caplog.text

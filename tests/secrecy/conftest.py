@@ -1,4 +1,4 @@
-"""What the secrecy tests share: both clients, no waiting, and an ear on every log line and thread."""
+"""What the secrecy tests share: both clients, no pauses, and a listener on every log line and thread."""
 
 import logging
 import sys
@@ -8,16 +8,22 @@ from functools import partial
 
 import pytest
 
-from hellojohn import AsyncHelloJohn, HelloJohn, _engine
+from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn._clock import Timing
+from hellojohn._session import engine
+from tests.secrecy.marked_client import MarkedClient
 from tests.secrecy.markers import leaks
 from tests.secrecy.tracebacks import exposed_by
 from tests.secrecy.walk import exposed
-from tests.secrecy.world import World
 
 
-class Ear(logging.Handler):
-    """Notes what any logger says, with the objects and the tracebacks it says it with."""
+class Listener(logging.Handler):
+    """Checks what any logger writes, with the arguments and the tracebacks.
+
+    Attributes:
+        lines: The lines, with the names of their loggers.
+        leaks: The secrets that were found.
+    """
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -25,7 +31,7 @@ class Ear(logging.Handler):
         self.leaks: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note a record."""
+        """Check a record."""
         line = self.format(record)
         self.lines.append(f"{record.name}: {line}")
         found = [f"{leak} in {line!r}" for leak in leaks(line)] + exposed(record.args)
@@ -35,34 +41,37 @@ class Ear(logging.Handler):
 
 
 @pytest.fixture(autouse=True)
-def ear(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ear]:
-    """Listen to every logger at DEBUG, and to what threads leave behind; no secret may be heard."""
-    ear, root = Ear(), logging.getLogger()
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
+    """Check each log line at DEBUG, and each error that a thread leaves behind, for secrets."""
+    listener, root = Listener(), logging.getLogger()
     before = root.level
-    monkeypatch.setattr(threading, "excepthook", lambda left: ear.leaks.extend(exposed_by(left.exc_value)))
-    monkeypatch.setattr(sys, "unraisablehook", lambda left: ear.leaks.extend(exposed_by(left.exc_value)))
-    root.addHandler(ear)
+    monkeypatch.setattr(
+        threading, "excepthook", lambda left: listener.leaks.extend(exposed_by(left.exc_value))
+    )
+    monkeypatch.setattr(sys, "unraisablehook", lambda left: listener.leaks.extend(exposed_by(left.exc_value)))
+    root.addHandler(listener)
     root.setLevel(logging.DEBUG)
-    yield ear
+    yield listener
     root.setLevel(before)
-    root.removeHandler(ear)
-    assert ear.leaks == []
+    root.removeHandler(listener)
+    assert listener.leaks == []
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_engine, "Timing", partial(Timing, sleep=lambda seconds: None))
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let retries follow each other at once: hundreds of these tests lose an answer."""
+    monkeypatch.setattr(engine, "Timing", partial(Timing, sleep=lambda seconds: None))
 
 
 @pytest.fixture(params=[HelloJohn, AsyncHelloJohn], ids=["blocking", "awaiting"])
 def owner(request: pytest.FixtureRequest) -> type:
-    """Both clients, each in turn."""
+    """Return each of the two clients."""
     return request.param
 
 
 @pytest.fixture
 async def world(owner):
-    """A client of which nobody has signed in."""
-    world = World(owner)
+    """Return a signed-out client with its service and its store."""
+    world = MarkedClient(owner)
     yield world
     await world.close()

@@ -1,4 +1,4 @@
-"""Made-up secrets that can be found again wherever they turn up."""
+"""Made-up secrets that can be found wherever they turn up."""
 
 import re
 from collections.abc import Iterator
@@ -8,6 +8,9 @@ REFRESH = "MARKED-refresh"
 PASSWORD = "MARKED-password"
 CAPTCHA = "MARKED-captcha"
 CODE = "MARKED-code"
+LINK = "MARKED-link"
+VERIFIER = "MARKED-verifier"
+OAUTH_CODE = "MARKED-oauth-code"
 PUBLISHABLE = "pk_MARKED-publishable"
 SECRET = "sk_MARKED-secret"
 STORE_KEY = "MARKED-store-key"

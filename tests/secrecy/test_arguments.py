@@ -1,4 +1,4 @@
-"""Wrong arguments and settings: the error names the argument, and its traceback shows no secret value."""
+"""Wrong arguments and settings: the error and its traceback show no secret."""
 
 import asyncio
 
@@ -13,11 +13,13 @@ from hellojohn import (
     MemoryStore,
     MfaChallenge,
     RedisStore,
+    ValidationFailed,
 )
 from hellojohn.emulator import Emulator
+from tests.both_faces import settle
+from tests.secrecy.marked_client import EMAIL, MarkedClient
 from tests.secrecy.markers import CAPTCHA, CODE, PASSWORD, PUBLISHABLE, SECRET, STORE_KEY
 from tests.secrecy.tracebacks import exposed_by, judged
-from tests.secrecy.world import EMAIL, World, settle
 
 CHALLENGE = MfaChallenge("chl_1", ("totp",))
 BAD_CALLS = {
@@ -66,16 +68,16 @@ BAD_SETTINGS = {
     "odd proxy": {"proxy": 7},
     "odd transport": {"transport": object()},
     "odd flag": {"background_refresh": "yes"},
-    "client id": {"client_id": "x"},
+    "v2 without a client id": {"api": "v2"},
 }
 
 
 @pytest.mark.parametrize("name", BAD_CALLS)
-async def test_a_wrong_argument_takes_no_secret_into_the_error(world, name):
-    """The password of the same call is in the frames that raise, and masked there."""
+async def test_error_of_a_wrong_argument_shows_no_secret(world, name):
+    """The password of the same call is in the frames that raise, and is masked there."""
     method, arguments, options = BAD_CALLS[name]
     call = getattr(world.hj.auth, method)
-    with pytest.raises((TypeError, ValueError)) as caught:
+    with pytest.raises((TypeError, ValueError, ValidationFailed)) as caught:
         await settle(call(*arguments, **options))
     assert judged(caught.value)
     shown = exposed_by(caught.value)
@@ -84,8 +86,8 @@ async def test_a_wrong_argument_takes_no_secret_into_the_error(world, name):
 
 
 @pytest.mark.parametrize("name", BAD_SETTINGS)
-def test_a_wrong_setting_takes_no_key_into_the_error(owner, name):
-    """An app that fails to start prints its traceback to a log that many read."""
+def test_error_of_a_wrong_setting_shows_no_key(owner, name):
+    """An app that fails to start prints its traceback to a log that many people read."""
     with pytest.raises((TypeError, ValueError)) as caught:
         owner(**{**KEYS, **BAD_SETTINGS[name]})
     assert judged(caught.value)
@@ -93,8 +95,8 @@ def test_a_wrong_setting_takes_no_key_into_the_error(owner, name):
 
 
 @pytest.mark.parametrize("variable", ["HELLOJOHN_PUBLISHABLE_KEY", "HELLOJOHN_SECRET_KEY"])
-def test_a_wrong_variable_takes_no_key_into_the_error(owner, monkeypatch, variable):
-    """The same for what comes from the environment."""
+def test_error_of_a_wrong_variable_shows_no_key(owner, monkeypatch, variable):
+    """The same for a key from the environment."""
     monkeypatch.setenv(variable, f"{SECRET} {PUBLISHABLE}")
     with pytest.raises(ValueError, match=variable) as caught:
         owner(tenant_id="tnt_1")
@@ -102,17 +104,17 @@ def test_a_wrong_variable_takes_no_key_into_the_error(owner, monkeypatch, variab
 
 
 @pytest.mark.parametrize("key", [STORE_KEY.encode(), [STORE_KEY, STORE_KEY.encode()], [STORE_KEY, None]])
-def test_a_wrong_store_key_is_not_quoted(key):
-    """One of a list is unusable: the message says what would be right."""
+def test_wrong_store_key_is_not_quoted(key):
+    """The message about an unusable encryption key says what is right, and repeats no key."""
     with pytest.raises(ValueError, match="32 bytes") as caught:
         EncryptedStore(MemoryStore(), key)
     assert exposed_by(caught.value) == []
 
 
 @pytest.mark.parametrize("origins", [(), ["nonsense"], "x"])
-def test_a_client_that_cannot_be_wrapped_shows_no_token(origins):
-    """Wrapping fails in an app that is signed in already."""
-    world = World(HelloJohn)
+def test_client_that_cannot_be_wrapped_shows_no_token(origins):
+    """The error of a failed wrap() shows no token of the session."""
+    world = MarkedClient(HelloJohn)
     asyncio.run(world.sign_in())
     with pytest.raises(ValueError, match="origins") as caught:
         world.hj.client(origins=origins)
@@ -133,17 +135,17 @@ def test_a_client_that_cannot_be_wrapped_shows_no_token(origins):
         lambda: Emulator(answers="no"),
     ],
 )
-def test_what_was_never_made_can_still_be_shown(make):
-    """A traceback with locals shows the object whose construction failed: its repr must not fail as well."""
+def test_half_constructed_object_can_be_shown(make):
+    """A traceback shows the object whose constructor failed, so its repr must work."""
     with pytest.raises((TypeError, ValueError)) as caught:
         make()
     assert judged(caught.value)
     assert exposed_by(caught.value) == []
 
 
-async def test_a_closed_client_shows_no_secret():
-    """Whoever keeps using it gets a clear error."""
-    world = World(AsyncHelloJohn)
+async def test_error_of_a_closed_client_shows_no_secret():
+    """The error of a call after close() shows no secret."""
+    world = MarkedClient(AsyncHelloJohn)
     await world.close()
     with pytest.raises(ValueError, match="closed") as caught:
         await world.sign_in()

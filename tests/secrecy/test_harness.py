@@ -1,4 +1,4 @@
-"""The harness finds what it is made to find: a walk that sees nothing would pass everything."""
+"""The harness finds planted secrets: a walk that sees nothing would pass every test."""
 
 import asyncio
 import copy
@@ -8,17 +8,18 @@ import pickle
 import pytest
 
 from hellojohn import HelloJohnError
-from hellojohn._session.events import Events
 from hellojohn._secret import Secret
-from hellojohn._view import View
+from hellojohn._session.events import Events
+from hellojohn._session.freshness import TokenSnapshot
+from hellojohn._session.workers import WorkerPool
 from tests.secrecy.markers import ACCESS, PASSWORD
 from tests.secrecy.tracebacks import exposed_by
 from tests.secrecy.walk import HOLDERS, exposed
 
 
 def planted(**attributes):
-    """Return an object of the package that holds something it should not."""
-    events = Events()
+    """Return an object of the package that holds what it should not."""
+    events = Events(WorkerPool())
     events.__dict__.update(attributes)
     return events
 
@@ -36,36 +37,36 @@ def planted(**attributes):
     ],
     ids=["text", "bytes", "deep", "key", "default", "error", "object"],
 )
-def test_a_plain_secret_is_found_wherever_it_is_kept(holds):
-    """In a container, a closure, an error or another object."""
+def test_plain_secret_is_found(holds):
+    """A plain secret is found in a container, a closure, an error and another object."""
     assert exposed(planted(kept=holds))
 
 
-def test_a_closure_is_looked_into():
-    """Callbacks and operations are closures: what they hold lives as long as they do."""
+def test_closure_is_searched():
+    """What a callback or an operation holds lives as long as it does."""
     kept = PASSWORD
     assert exposed(planted(kept=lambda: kept))
 
 
-def test_a_wrapped_secret_is_no_leak():
-    """That is what the wrapper is for."""
+def test_wrapped_secret_is_not_a_leak():
+    """A Secret may be kept anywhere."""
     assert exposed(planted(kept=Secret(PASSWORD))) == []
 
 
 def misused():
-    """Return an error of the package's whose frame holds a plain secret."""
+    """Return an error of the package whose frame holds a plain secret."""
     with pytest.raises(TypeError) as caught:
-        Events().on(PASSWORD)
+        Events(WorkerPool()).on(PASSWORD)
     return caught.value
 
 
-def test_the_frames_of_the_package_are_looked_into():
-    """A function of the package's that raises has its locals in the traceback."""
+def test_frames_of_the_package_are_searched():
+    """The local variables of a function that raises are in the traceback."""
     assert [leak for leak in exposed_by(misused()) if "callback" in leak]
 
 
-def test_what_an_error_drags_along_is_looked_into():
-    """A cause, a context, a note and an attribute show up in logs as the error does."""
+def test_parts_of_an_error_are_searched():
+    """A cause, a context, a note and an attribute are logged together with the error."""
     for error in (HelloJohnError("a"), HelloJohnError("b"), HelloJohnError("c"), HelloJohnError("d")):
         assert exposed_by(error) == []
     first, second, third, fourth = (HelloJohnError("x") for _ in range(4))
@@ -77,20 +78,20 @@ def test_what_an_error_drags_along_is_looked_into():
         assert exposed_by(error)
 
 
-def test_a_log_line_is_heard(ear):
-    """Its text, its arguments and its traceback."""
+def test_log_line_is_searched(listener):
+    """The text, the arguments and the traceback of a log line are searched."""
     logger = logging.getLogger("hellojohn.planted")
-    logger.debug("said %s", PASSWORD)
+    logger.debug("sent %s", PASSWORD)
     logger.debug("%s", {"token": PASSWORD})
     logger.error("failed", exc_info=misused())
-    assert {leak.split(":")[0] for leak in ear.leaks} == {"hellojohn.planted"}
-    assert len(ear.leaks) >= 3
-    ear.leaks.clear()
+    assert {leak.split(":")[0] for leak in listener.leaks} == {"hellojohn.planted"}
+    assert len(listener.leaks) >= 3
+    listener.leaks.clear()
 
 
-def test_the_holders_are_few_and_masked():
-    """The two classes that may hold a plain secret show nothing, are not copied and do not pickle."""
-    assert set(HOLDERS) == {Secret, View}
+def test_holders_are_two_and_masked():
+    """The two classes that may hold a plain secret show nothing, and do not pickle."""
+    assert set(HOLDERS) == {Secret, TokenSnapshot}
     secret = Secret(ACCESS)
     assert exposed(secret) == []
     for copies in (copy.copy, copy.deepcopy, pickle.dumps):
@@ -99,8 +100,8 @@ def test_the_holders_are_few_and_masked():
     assert not hasattr(secret, "__dict__")
 
 
-async def test_an_error_nobody_waited_for_is_heard(ear):
-    """What asyncio reports of lost tasks goes to its logger."""
+async def test_lost_task_is_searched(listener):
+    """What asyncio logs about a task that nothing awaited is searched."""
 
     async def lose():
         raise HelloJohnError(PASSWORD)
@@ -109,5 +110,5 @@ async def test_an_error_nobody_waited_for_is_heard(ear):
     await asyncio.sleep(0)
     del task
     await asyncio.sleep(0)
-    assert [leak for leak in ear.leaks if leak.startswith("asyncio")]
-    ear.leaks.clear()
+    assert [leak for leak in listener.leaks if leak.startswith("asyncio")]
+    listener.leaks.clear()

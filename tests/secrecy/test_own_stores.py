@@ -1,4 +1,4 @@
-"""Our stores when what is below them fails: their errors, frames and logs show no record."""
+"""The stores of the package when the layer below fails: errors, frames and logs show no record."""
 
 import os
 
@@ -16,7 +16,7 @@ RECORD = f'{{"access_token": "{ACCESS}", "refresh_token": "{REFRESH}"}}'
 
 
 class Echo:
-    """A Redis client whose every error repeats what was sent."""
+    """A Redis client whose errors repeat what was sent."""
 
     def __init__(self, error):
         self._error = error
@@ -27,7 +27,7 @@ class Echo:
 
 
 class Keyring:
-    """A keyring whose every error repeats what it was given."""
+    """A keyring whose errors repeat what it was given."""
 
     __module__ = "keyring.backends.SecretService"
     priority = 5
@@ -65,7 +65,7 @@ def no_server(folder, monkeypatch):
 
 
 def odd_server(error):
-    """Return what makes a store whose server's errors repeat what was sent."""
+    """Return a function that creates a store whose server repeats in its errors what was sent."""
     return lambda folder, monkeypatch: RedisStore(Echo(error))
 
 
@@ -77,7 +77,7 @@ def odd_keyring(folder, monkeypatch):
 
 
 def encrypted(inner):
-    """Return what makes an encrypted store of another."""
+    """Return a function that creates an encrypted store of another."""
     return lambda folder, monkeypatch: EncryptedStore(inner(folder, monkeypatch), b"0" * 32)
 
 
@@ -140,8 +140,8 @@ def failure(call):
 
 
 @pytest.mark.parametrize("name", FAILING)
-def test_a_failing_store_shows_no_record(name, tmp_path, monkeypatch):
-    """Whatever it is called for, and by whom: a user may call a store directly."""
+def test_failing_store_shows_no_record(name, tmp_path, monkeypatch):
+    """No call of a store shows a record, also when an app calls the store itself."""
     store = FAILING[name](tmp_path, monkeypatch)
     failed = [error for error in map(failure, calls(store).values()) if error]
     assert [error for error in failed if "could not be read back" not in str(error)], "it must fail, too"

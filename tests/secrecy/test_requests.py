@@ -1,4 +1,4 @@
-"""Requests of the app's clients, over real sockets with every logger at DEBUG: no token shows."""
+"""Requests of an app's clients, over real sockets and with every logger at DEBUG: no token shows."""
 
 import copy
 import json
@@ -9,32 +9,33 @@ import pytest
 
 from hellojohn import HelloJohnError, MemoryStore
 from hellojohn.emulator import Emulator
+from tests.both_faces import close, emulated, settle
 from tests.secrecy import markers
 from tests.secrecy.markers import PASSWORD
 from tests.secrecy.tracebacks import exposed_by, judged
 from tests.secrecy.walk import exposed
-from tests.transport.kinds import KINDS, TLS, settle
+from tests.transport.kinds import KINDS, TLS
 
 ADA = "ada@example.com"
 
 
 class Watched(MemoryStore):
-    """Makes every token that was ever saved a secret to be looked for."""
+    """A store that marks every token that is saved."""
 
     def __init__(self, patterns):
         super().__init__()
         self._patterns = patterns
 
     def save(self, key, text, *, expires_in=None):
-        """Save, and note the tokens."""
+        """Save, and note the tokens. What is left of an ended session has none."""
         record = json.loads(text)
-        self._patterns.update((record["access_token"], record["refresh_token"]))
+        self._patterns.update(record[name] for name in ("access_token", "refresh_token") if name in record)
         super().save(key, text, expires_in=expires_in)
 
 
 @pytest.fixture
 def store(monkeypatch):
-    """A store whose tokens count as marked."""
+    """Return a store whose tokens count as marked."""
     found = {PASSWORD}
     monkeypatch.setattr(
         markers, "_MARKED", type("Any", (), {"findall": lambda _, text: [x for x in found if x in text]})()
@@ -44,7 +45,7 @@ def store(monkeypatch):
 
 @pytest.fixture
 def emulator():
-    """The service, with one user."""
+    """Return the service, with one user."""
     with Emulator() as emulator:
         emulator.add_user(ADA, PASSWORD)
         yield emulator
@@ -52,42 +53,34 @@ def emulator():
 
 @pytest.fixture(params=KINDS, ids=str)
 def kind(request):
-    """The four kinds of client, each in turn."""
+    """Return each of the four kinds of client."""
     return request.param
 
 
 @pytest.fixture
 async def hj(kind, emulator, store):
-    """A client, signed in."""
-    hj = kind.owner(
-        tenant_id=emulator.tenant_id,
-        publishable_key=emulator.publishable_key,
-        secret_key=emulator.secret_key,
-        api_url=emulator.url,
-        store=store,
-        verify=TLS,
-        clock=emulator.clock,
-    )
+    """Return a client that is signed in."""
+    hj = kind.owner(**emulated(emulator, secret_key=emulator.secret_key, store=store, verify=TLS))
     await settle(hj.auth.sign_in(ADA, PASSWORD))
     yield hj
-    await kind.close(hj)
+    await close(hj)
 
 
 @pytest.fixture
 async def api(kind, hj, emulator):
-    """The app's client."""
+    """Return the app's client."""
     api = kind.wrapped(hj, base_url=emulator.url)
     yield api
-    await kind.close(api)
+    await close(api)
 
 
 def failing(**how):
-    """Return what makes refreshes fail so."""
+    """Return a function that makes refreshes fail."""
     return lambda emulator, session: emulator.fail("token/refresh", **{"times": None, **how})
 
 
-async def test_a_day_in_the_life_shows_no_token(kind, hj, api, emulator, ear):
-    """Sent, refreshed, refused, replayed, streamed, signed out: nothing in any logger's DEBUG lines."""
+async def test_life_of_a_session_shows_no_token(kind, hj, api, emulator, listener):
+    """Requests, refreshes, replays, streams and a sign-out leave no token in any log line at DEBUG."""
     await settle(api.get("/resource"))
     emulator.advance("2h")
     await settle(api.post("/resource", json={"a": 1}))
@@ -98,12 +91,12 @@ async def test_a_day_in_the_life_shows_no_token(kind, hj, api, emulator, ear):
     await settle(hj.auth.sign_out())
     core = "httpcore" if kind.library.__name__ == "httpx" else "httpcore2"
     for name in ("httpx", "httpcore", kind.library.__name__, core):
-        assert [line for line in ear.lines if line.startswith(name)], f"{name} logs nothing?"
+        assert [line for line in listener.lines if line.startswith(name)], f"{name} logs nothing?"
     assert emulator.rotations == 2
 
 
-async def test_the_client_and_its_hook_show_no_token(hj, api):
-    """What an app prints when it debugs."""
+async def test_client_and_hook_show_no_token(hj, api):
+    """What an app prints when it is debugged shows no token."""
     response = await settle(api.get("/resource"))
     for thing in (api, api.auth, hj, response, response.request, response.request.headers):
         assert exposed([repr(thing), str(thing), f"{thing!r}"]) == []
@@ -130,8 +123,8 @@ TROUBLE = {
 
 @pytest.mark.parametrize("trouble", TROUBLE)
 @pytest.mark.parametrize("stream", [False, True], ids=["read", "stream"])
-async def test_no_error_of_a_request_shows_a_token(kind, hj, api, emulator, *, trouble, stream):
-    """Each row of the refresh table comes out of ``api.get``: through our frames and the library's."""
+async def test_error_of_a_request_shows_no_token(kind, hj, api, emulator, *, trouble, stream):
+    """Each outcome of a refresh comes out of a request without a token in any frame."""
     await settle(api.get("/resource"))
     expected, begin = TROUBLE[trouble]
     begin(emulator, await settle(hj.auth.session()))
@@ -154,8 +147,8 @@ async def test_no_error_of_a_request_shows_a_token(kind, hj, api, emulator, *, t
     assert exposed_by(caught.value) == []
 
 
-async def test_a_401_that_cannot_be_healed_shows_no_token(hj, api, emulator):
-    """The error comes out of the middle of the flow, with the refused request in its frames."""
+async def test_error_after_a_401_shows_no_token(hj, api, emulator):
+    """The error of a refused request has that request in its frames, and shows no token."""
     session = await settle(hj.auth.session())
     emulator.reject_access_tokens()
     emulator.revoke(session.id)
@@ -164,17 +157,17 @@ async def test_a_401_that_cannot_be_healed_shows_no_token(hj, api, emulator):
     assert exposed_by(caught.value) == []
 
 
-async def test_the_app_s_own_network_error_has_clean_frames(kind, hj, emulator):
-    """It is the library's error, and our flow is not in it; the library's frames show no token either."""
+async def test_network_error_of_the_app_shows_no_token(kind, hj, emulator):
+    """The HTTP library's own error shows no token in its frames."""
     api = kind.wrapped(hj, base_url=emulator.url, transport=kind.mock(lambda request: 1 / 0))
     with pytest.raises(ZeroDivisionError) as caught:
         await settle(api.get("/resource"))
     assert exposed_by(caught.value) == []
-    await kind.close(api)
+    await close(api)
 
 
-async def test_the_library_s_status_errors_have_clean_frames(kind, api):
-    """``raise_for_status`` keeps the request, and with it the header, which the library masks."""
+async def test_status_error_of_the_library_shows_no_token(kind, api):
+    """raise_for_status() keeps the request with its header, which the library masks."""
     response = await settle(api.get("/resource/x"))
     response.status_code = 401
     with pytest.raises(kind.library.HTTPStatusError) as caught:

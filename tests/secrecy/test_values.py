@@ -1,31 +1,77 @@
-"""Every public name: an object of it, which has been near every secret, shows none.
+"""An object of every public class, created by a client that has seen every secret, shows none.
 
-Objects are found, not listed: whatever a signed-in client leads to, and every error that can be made. A name
-that is added without an object here fails the first test.
+Objects are found, not listed: all that a client leads to, and every error. A new public name that has no
+object here fails the first test.
 """
 
 import copy
 import enum
 import inspect
 import pickle
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 import hellojohn
-from hellojohn import EncryptedStore, FileStore, KeyringStore, RedisStore, SessionOptions
+from hellojohn import (
+    Device,
+    EncryptedStore,
+    FileStore,
+    KeyringStore,
+    MfaFactor,
+    OAuthRequest,
+    PasswordPolicy,
+    PolicyWarning,
+    RedisStore,
+    SessionInfo,
+    SessionOptions,
+    SessionPolicy,
+    TokenClaims,
+    TotpEnrollment,
+    Verification,
+    WebhookEvent,
+)
 from hellojohn._errors import HelloJohnError
 from hellojohn._secret import Secret
+from tests.both_faces import settle
+from tests.secrecy.marked_client import EMAIL, MarkedClient
 from tests.secrecy.markers import ACCESS, CODE, PASSWORD, REFRESH, STORE_KEY
 from tests.secrecy.test_answers import ANSWERS
 from tests.secrecy.tracebacks import exposed_by
 from tests.secrecy.walk import exposed, reachable
-from tests.secrecy.world import EMAIL, World, settle
 
+NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 NAMES = [name for name in hellojohn.__all__ if inspect.isclass(getattr(hellojohn, name))]
 CLASSES = {name: getattr(hellojohn, name) for name in NAMES}
 ABSTRACT = {"LockedValue", "TokenStore"}
 """Protocols, which have no objects."""
+
+
+def values() -> list[Any]:
+    """Return an object of each public value that no call of this module returns."""
+    session, claims = SessionInfo(id="ses_1"), claims_of()
+    return [
+        *(Device(user_agent="app"), PasswordPolicy(), MfaFactor(type="totp"), session, SessionPolicy()),
+        TotpEnrollment(secret="a base32 text", uri="otpauth://totp/x"),
+        OAuthRequest(
+            url="https://x",
+            redirect_uri="https://y",
+            expires_at=NOON,
+            state="s",
+            code_verifier="v",
+            nonce="n",
+        ),
+        *(claims, Verification(valid=True, session=session, claims=claims), PolicyWarning("mind the limit")),
+        WebhookEvent(type="session.revoked", created_at=NOON, session_id="ses_1", user_id=None, data={}),
+    ]
+
+
+def claims_of() -> TokenClaims:
+    """Return the claims of a token."""
+    facts = {"session_id": None, "tenant_id": None, "email": None, "org_id": None, "mfa_verified": False}
+    empty = {"roles": frozenset[str](), "scopes": frozenset[str](), "custom": {}, "raw": {}}
+    return TokenClaims(user_id="usr_1", issued_at=NOON, expires_at=NOON, **facts, **empty)
 
 
 def errors():
@@ -46,7 +92,7 @@ class Client:
 
 
 def stores(folder: Any) -> list[Any]:
-    """Return a store of each kind that is not reached through a client; extend it with every new kind."""
+    """Return a store of each kind that is not reached through a client. Add every new kind."""
     key = EncryptedStore.generate_key()
     phrases = [f"{STORE_KEY} old", f"{STORE_KEY}".encode().ljust(32, b"-")]
     return [
@@ -59,12 +105,13 @@ def stores(folder: Any) -> list[Any]:
 
 
 async def exhibits(owner: type, folder: Any) -> list[Any]:
-    """Return a client that has been through everything, and all that came of it."""
-    world = World(owner)
+    """Return a client that has carried out every kind of call, and all results."""
+    world = MarkedClient(owner)
     await world.sign_in()
     world.now += 7_200
     shown = [world.hj, world.events, world.store, *stores(folder), SessionOptions(duration="8h")]
     shown += [await settle(world.hj.auth.session()), await settle(world.hj.auth.user())]
+    shown += [world.hj.mfa, world.hj.sessions, world.hj.admin, world.hj.revocations, *values()]
     shown += [
         await settle(world.hj.doctor()),
         world.hj.for_account("other"),
@@ -91,19 +138,19 @@ def attempt(call, *arguments):
 
 
 async def test_every_public_class_has_an_object_here(tmp_path):
-    """Otherwise nobody would look at it: let ``exhibits`` make one."""
+    """A public class without an object would not be searched: let ``exhibits`` create one."""
     shown = [await exhibits(owner, tmp_path) for owner in (hellojohn.HelloJohn, hellojohn.AsyncHelloJohn)]
     there = {type(thing) for _, thing in reachable(shown)}
     assert [name for name, kind in CLASSES.items() if kind not in there and name not in ABSTRACT] == []
 
 
 async def test_no_public_object_shows_a_secret(owner, tmp_path):
-    """Neither it, nor anything that can be reached from it, in any way of showing it."""
+    """No object shows a secret in any way, nor does any object that can be reached from it."""
     assert exposed(await exhibits(owner, tmp_path)) == []
 
 
-async def test_what_pickles_is_clean_and_comes_back(owner, tmp_path):
-    """An object that travels to another process takes no secret along; all others refuse."""
+async def test_pickles_hold_no_secret(owner, tmp_path):
+    """What pickles takes no secret along and comes back; all other objects refuse."""
     travelled = set()
     for thing in await exhibits(owner, tmp_path):
         pickled = attempt(pickle.dumps, thing)
@@ -118,8 +165,8 @@ async def test_what_pickles_is_clean_and_comes_back(owner, tmp_path):
 
 
 @pytest.mark.parametrize("kind", list(errors()), ids=lambda kind: kind.__name__)
-def test_an_error_shows_what_it_was_given_and_no_more(kind):
-    """Its fields survive a copy and a pickle; it has no place for a token."""
+def test_error_has_no_place_for_a_token(kind):
+    """The fields of an error survive a copy and a pickle, and none is for a secret."""
     fields = inspect.signature(kind).parameters
     assert not [
         name for name in fields if {"token", "password", "key", "secret", "record"} & set(name.split("_"))
@@ -130,8 +177,8 @@ def test_an_error_shows_what_it_was_given_and_no_more(kind):
 
 
 @pytest.mark.parametrize("text", [ACCESS, REFRESH, PASSWORD, CODE, "", " ", "MARKED-\ud800", "MARKED-\u0000"])
-def test_a_secret_shows_nothing_whatever_it_holds(text):
-    """Not even its length, nor that it is empty, nor in the error that compares or hashes it."""
+def test_secret_shows_nothing(text):
+    """A Secret shows neither its text nor its length, nor does the error of a comparison."""
     secret = Secret(text)
     shown = {repr(secret), str(secret), f"{secret}", f"{secret!s}", f"{secret:>20}".strip(), "%s" % secret}  # noqa: UP031
     assert shown == {"***", "Secret('***')"}
@@ -142,19 +189,11 @@ def test_a_secret_shows_nothing_whatever_it_holds(text):
     assert secret != text
 
 
-async def test_vars_of_the_client_lead_to_no_key(owner):
-    """``print(vars(client))`` is what people do first."""
-    world = World(owner)
+async def test_variables_of_the_client_show_no_key(owner):
+    """print(vars(client)) shows no key and no token."""
+    world = MarkedClient(owner)
     await world.sign_in()
-    for thing in (
-        world.hj,
-        world.hj.auth,
-        world.hj._settings,
-        world.hj._account,
-        world.hj._engine,
-        world.store,
-    ):
-        held = getattr(thing, "__dict__", {}) or {name: getattr(thing, name) for name in thing.__slots__}
-        assert exposed(repr(held)) == []
+    for thing in (world.hj, world.hj.auth, world.store):
+        assert exposed(repr(vars(thing))) == []
     assert EMAIL in repr(await settle(world.hj.auth.session()))
     await world.close()

@@ -1,4 +1,4 @@
-"""What an error shows: itself, whatever it drags along, and the locals of our frames and the library's."""
+"""What an error shows: itself, its causes, and the local variables of our frames and the HTTP library's."""
 
 import traceback
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from tests.secrecy.markers import leaks
 from tests.secrecy.walk import attributes, exposed
 
 JUDGED = [str(Path(module.__file__).parent) for module in (hellojohn, httpx, httpx2)]
-"""A test's own frames hold the secrets by necessity."""
+"""The frames of a test are left out: they hold the secrets."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and every other that it drags along."""
+    """Yield an error, its causes and its contexts."""
     waiting, seen = [error], set()
     while waiting:
         error = waiting.pop()
@@ -46,9 +46,9 @@ def exposed_by(error: BaseException) -> list[str]:
 
 
 def judged(error: BaseException) -> list[traceback.FrameSummary]:
-    """Return the frames of an error that are ours to judge, with their locals as text."""
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return [frame for frame in told.stack if frame.filename.startswith(tuple(JUDGED))]
+    """Return the frames of the package and the HTTP libraries, with their local variables as text."""
+    shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return [frame for frame in shown.stack if frame.filename.startswith(tuple(JUDGED))]
 
 
 def _frames(error: BaseException) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Finds every object of the package that can be reached from an object, and everything that one shows.
+"""Finds every object of the package that can be reached from an object, and all ways it shows itself in.
 
-It knows no class but the two documented holders, so that whatever is added to the package is covered.
+It knows no class but the two holders of plain secrets, so that a new class of the package is covered.
 """
 
 import copy
@@ -15,10 +15,10 @@ from concurrent.futures import Future
 from typing import Any
 
 from hellojohn._secret import Secret
-from hellojohn._view import View
+from hellojohn._session.freshness import TokenSnapshot
 from tests.secrecy.markers import leaks
 
-HOLDERS = {Secret: "_text", View: "header"}
+HOLDERS = {Secret: "_text", TokenSnapshot: "header"}
 """The only attributes that may hold a plain secret."""
 
 _LEAVES = (str, bytes, bytearray)
@@ -39,7 +39,7 @@ def reachable(root: object) -> Iterator[tuple[str, object]]:
 
 
 def is_ours(thing: object) -> bool:
-    """Say whether an object is of a class of the package."""
+    """Return whether the class of an object is the package's."""
     return type(thing).__module__.partition(".")[0] == "hellojohn"
 
 
@@ -76,7 +76,7 @@ def _kept_by(function: types.FunctionType) -> Iterator[tuple[str, object]]:
     yield " defaults", (function.__defaults__, function.__kwdefaults__)
 
 
-def _dragged(error: BaseException) -> Iterator[tuple[str, object]]:
+def _of_error(error: BaseException) -> Iterator[tuple[str, object]]:
     yield from {".args": error.args, ".cause": error.__cause__, ".context": error.__context__}.items()
     yield from _attributes(error)
 
@@ -94,12 +94,12 @@ _UNFOLDED: dict[Any, Callable[[Any], Iterator[tuple[str, object]]]] = {
     types.MethodType: lambda method: _items((method.__self__, method.__func__)),
     functools.partial: lambda partial: _items((partial.func, partial.args, partial.keywords)),
     weakref.ref: lambda reference: _items((reference(),)),
-    BaseException: _dragged,
+    BaseException: _of_error,
 }
 
 
 def shown(thing: Any) -> Iterator[tuple[str, object]]:
-    """Yield everything that an object shows of itself: each way, and the text or bytes."""
+    """Yield each way in which an object shows itself, with the text or the bytes."""
     yield "repr", repr(thing)
     yield "str", str(thing)
     yield "format", f"{thing}"

@@ -15,12 +15,12 @@ from hellojohn._session import calls, operations
 from hellojohn._session.account import Account
 from hellojohn._session.acquire import acquire
 from hellojohn._session.engine import Engine
-from hellojohn._session.flight import run
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.operations import SignInRequest
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
 from hellojohn._session.record_format import dump, parse
 from hellojohn._session.workers import WorkerPool
+from hellojohn._waiting import run
 from hellojohn._wire import Answer, ApiRequest, ApiResponse, Delivery, TransportFailure, make_dialect, single
 from hellojohn.stores import MemoryStore
 

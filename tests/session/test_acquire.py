@@ -9,7 +9,7 @@ import pytest
 from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SessionExpired
 from hellojohn._secret import Secret
 from hellojohn._session.acquire import acquire
-from hellojohn._session.flight import run
+from hellojohn._waiting import run
 from tests.session.bench import (
     EXPIRED,
     EXPIRING,

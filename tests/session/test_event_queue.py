@@ -7,8 +7,8 @@ import pytest
 
 from hellojohn import AuthEvent, AuthEventType
 from hellojohn._session.events import Events
-from hellojohn._session.flight import run
 from hellojohn._session.workers import WorkerPool
+from hellojohn._waiting import run
 from tests.session.bench import Bench, Gate, expired_token, in_thread, response, tokens
 
 

@@ -9,8 +9,9 @@ import pytest
 import trio
 
 from hellojohn._errors import ServiceUnavailable
-from hellojohn._session.flight import Completion, Flight, Flow, Result, WaitFor, run, run_async
+from hellojohn._session.flight import Flight, Result
 from hellojohn._session.workers import Lane, NoThreadError, WorkerPool
+from hellojohn._waiting import Completion, Flow, WaitFor, run, run_async
 
 
 class Operation:

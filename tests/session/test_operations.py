@@ -15,9 +15,9 @@ from hellojohn._errors import (
     StoreUnavailable,
 )
 from hellojohn._session import operations
-from hellojohn._session.flight import run_async
 from hellojohn._session.record import SessionRecord
 from hellojohn._session.workers import NoThreadError
+from hellojohn._waiting import run_async
 from tests.session.bench import (
     EXPIRED,
     KEY,

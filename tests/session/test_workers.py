@@ -83,6 +83,21 @@ def test_full_lane_does_not_stop_another(jobs: Jobs) -> None:
     jobs.end.set()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_job_that_raises_takes_no_place_in_its_lane(jobs: Jobs) -> None:
+    """A plug-in that raises SystemExit ends its thread, and the lane keeps its limit."""
+
+    def fail() -> None:
+        raise SystemExit
+
+    for _ in range(STORE_THREADS + 5):
+        jobs.workers.submit(Job(fail, Lane.STORE, must_finish=False))
+    for _ in range(STORE_THREADS):
+        jobs.submit(Lane.STORE)
+    jobs.wait_for(STORE_THREADS)
+    jobs.end.set()
+
+
 def test_threads_end_when_there_is_no_work(jobs: Jobs) -> None:
     """No thread is left a moment after the work is done."""
     jobs.submit(Lane.STORE)

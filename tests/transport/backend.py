@@ -1,4 +1,4 @@
-"""A real HTTP server on the loopback interface: it remembers what reached it and answers what a test says."""
+"""A real HTTP server on the loopback interface: it keeps what reached it, and answers by a test's script."""
 
 import gzip
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Seen:
-    """One request, as it came off the wire; ``body`` is ``None`` when it broke off."""
+    """One request as it came off the wire. ``body`` is ``None`` when it broke off."""
 
     method: str
     target: str
@@ -27,11 +27,11 @@ class Seen:
 
     @property
     def digest(self) -> str:
-        """A fingerprint of the body, and of what describes it."""
-        told = [
+        """A fingerprint of the body, and of the headers that describe it."""
+        described = [
             self.headers.get(name, "") for name in ("content-type", "content-length", "transfer-encoding")
         ]
-        return hashlib.sha256(repr((self.body, told)).encode()).hexdigest()
+        return hashlib.sha256(repr((self.body, described)).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Backend:
 
 
 class _Server(ThreadingHTTPServer):
-    """Knows whose requests it takes."""
+    """Hands requests to its backend."""
 
     daemon_threads = True
 
@@ -132,14 +132,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.backend.connections += 1
 
     def log_message(self, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def handle(self) -> None:
         with suppress(OSError):
             super().handle()
 
     def __getattr__(self, name: str) -> Any:
-        """Take any method."""
+        """Answer any method."""
         if name.startswith("do_"):
             return self._answer
         raise AttributeError(name)

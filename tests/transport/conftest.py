@@ -1,4 +1,4 @@
-"""What the transport's tests share: the four kinds of client, a service, and a signed-in session."""
+"""What the tests of the auth hook share: the four kinds of client, a service, and servers."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+from tests.both_faces import emulated, settle
 from tests.transport.backend import Backend
-from tests.transport.kinds import KINDS, TLS, Kind, settle
+from tests.transport.kinds import KINDS, TLS, Kind
 
 
 @pytest.fixture(autouse=True)
@@ -19,47 +20,41 @@ def _no_proxies_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=KINDS, ids=str)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """One of the four kinds of client, each in turn."""
+    """Return each of the four kinds of client."""
     return request.param
 
 
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
-    """The service."""
+    """Return the service."""
     with Emulator() as emulator:
         yield emulator
 
 
 @pytest.fixture
 def backend() -> Iterator[Backend]:
-    """An app's API, which answers 200 unless told otherwise."""
+    """Return an app's API, which answers 200 unless a test sets its script."""
     with Backend() as backend:
         yield backend
 
 
 @pytest.fixture
 def stranger() -> Iterator[Backend]:
-    """Somebody else's server."""
+    """Return a server of another origin."""
     with Backend() as stranger:
         yield stranger
 
 
 @pytest.fixture
-async def nobody(kind: Kind, emulator: Emulator) -> AsyncIterator[Any]:
-    """A HelloJohn client of the kind, signed out."""
-    hj = kind.owner(
-        tenant_id=emulator.tenant_id,
-        publishable_key=emulator.publishable_key,
-        api_url=emulator.url,
-        verify=TLS,
-        clock=emulator.clock,
-    )
+async def signed_out(kind: Kind, emulator: Emulator) -> AsyncIterator[Any]:
+    """Return a HelloJohn client of the kind, signed out."""
+    hj = kind.owner(**emulated(emulator, verify=TLS))
     yield hj
     await kind.close(hj)
 
 
 @pytest.fixture
-async def hj(nobody: Any) -> Any:
-    """A HelloJohn client of the kind, signed in."""
-    await settle(nobody.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
-    return nobody
+async def hj(signed_out: Any) -> Any:
+    """Return a HelloJohn client of the kind, signed in."""
+    await settle(signed_out.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
+    return signed_out

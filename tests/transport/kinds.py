@@ -1,6 +1,5 @@
-"""The four kinds of HTTP client behind one face, so that a test is written once and holds for all of them."""
+"""The four kinds of HTTP client behind one interface, so that each test runs on all of them."""
 
-import inspect
 import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -13,12 +12,10 @@ import httpx
 import httpx2
 
 from hellojohn import AsyncHelloJohn, HelloJohn
+from tests.both_faces import PATIENCE, close
 
 TLS = ssl.create_default_context()
-"""Shared: reading the certificates takes longer than most tests."""
-
-PATIENCE = 20.0
-"""Seconds after which something hangs."""
+"""Shared, because reading the certificates takes longer than most tests."""
 
 
 class OneAtATime(httpx.HTTPTransport):
@@ -36,7 +33,7 @@ class OneAtATime(httpx.HTTPTransport):
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Wait for the connection, and keep it until the answer is read or closed."""
         if not self._free.acquire(timeout=self._patience):
-            raise httpx.PoolTimeout("Nobody gave the connection back.", request=request)
+            raise httpx.PoolTimeout("No request gave the connection back.", request=request)
         try:
             response = super().handle_request(request)
         except BaseException:
@@ -59,14 +56,9 @@ class _GivenBack(httpx.SyncByteStream):
         self._free.release()
 
 
-async def settle(value: Any) -> Any:
-    """Await what an asynchronous client returned; take what a blocking one did."""
-    return await value if inspect.isawaitable(value) else value
-
-
 @dataclass(frozen=True)
 class Kind:
-    """One kind of client: which library, and whether it blocks or awaits."""
+    """One kind of client: its library, and whether it awaits."""
 
     library: ModuleType
     is_async: bool
@@ -77,7 +69,7 @@ class Kind:
 
     @property
     def name(self) -> str:
-        """The class's name, the same in both libraries."""
+        """The name of the class, the same in both libraries."""
         return "AsyncClient" if self.is_async else "Client"
 
     @property
@@ -86,26 +78,26 @@ class Kind:
         return AsyncHelloJohn if self.is_async else HelloJohn
 
     def bare(self, **options: Any) -> Any:
-        """Make a client of this kind, with nothing attached."""
+        """Return a client of this kind, with nothing attached."""
         return getattr(self.library, self.name)(**{"verify": TLS, "trust_env": False, **options})
 
     def narrow(self, **timeouts: float) -> Any:
-        """Return the options of a client with a single connection, which whoever needs it waits for."""
+        """Return the options of a client with a single connection, for which requests wait."""
         timeout = self.library.Timeout(PATIENCE, **timeouts)
         if self.is_async or self.library is httpx2:
             return {"timeout": timeout, "limits": self.library.Limits(max_connections=1)}
         return {"timeout": timeout, "transport": OneAtATime(timeout.pool)}
 
     def wrapped(self, hj: Any, *, origins: Any = (), **options: Any) -> Any:
-        """Make a client of this kind whose requests carry the token."""
+        """Return a client of this kind whose requests carry the token."""
         return hj.wrap(self.bare(**options), origins=origins)
 
     def auth(self, hj: Any, **options: Any) -> Any:
-        """Make the auth hook of this kind's library."""
+        """Return the auth hook for this kind's library."""
         return hj.httpx_auth(**options) if self.library is httpx else hj.httpx2_auth(**options)
 
     def mock(self, handler: Any) -> Any:
-        """Make a transport that answers by calling ``handler``, and touches no network."""
+        """Return a transport that answers by calling ``handler``, without a network."""
         return self.library.MockTransport(handler)
 
     async def read(self, response: Any) -> bytes:
@@ -129,8 +121,8 @@ class Kind:
                 yield response
 
     async def close(self, client: Any) -> None:
-        """Close a client of this kind, or a HelloJohn client that goes with it."""
-        await settle(client.aclose() if self.is_async else client.close())
+        """Close a client of this kind, or its HelloJohn client."""
+        await close(client)
 
 
 KINDS = [Kind(library, is_async) for library in (httpx, httpx2) for is_async in (False, True)]

@@ -1,4 +1,4 @@
-"""``client``, ``wrap``, ``httpx_auth`` and ``httpx2_auth``: what they take, return and refuse."""
+"""What ``client``, ``wrap``, ``httpx_auth`` and ``httpx2_auth`` accept, return and refuse."""
 
 import subprocess
 import sys
@@ -6,17 +6,19 @@ import sys
 import httpx
 import httpx2
 import pytest
+import requests
 
 from hellojohn import AsyncHelloJohn, ConfigurationError, HelloJohn
+from tests.both_faces import settle
 from tests.transport.backend import UNAUTHORIZED, Say
-from tests.transport.kinds import KINDS, TLS, settle
+from tests.transport.kinds import KINDS, TLS
 
 SETTINGS = {"tenant_id": "tnt_1", "publishable_key": "pk_1", "verify": TLS}
 API = "https://api.example.com"
 
 
 async def test_wrap_returns_the_same_client(kind):
-    """The app keeps its client, with all its settings."""
+    """wrap() returns the app's client, with all its settings."""
     client = kind.bare(base_url=API, headers={"X-App": "1"})
     hj = kind.owner(**SETTINGS)
     assert hj.wrap(client) is client
@@ -25,8 +27,8 @@ async def test_wrap_returns_the_same_client(kind):
     await kind.close(client)
 
 
-async def test_an_auth_of_the_client_s_own_is_not_replaced(kind):
-    """Two sets of credentials in one client: the app must say which it wants."""
+async def test_auth_of_the_client_is_not_replaced(kind):
+    """A client that has an auth already is refused, and keeps it."""
     client = kind.bare(base_url=API, auth=("user", "password"))
     with pytest.raises(ConfigurationError, match="has an auth already"):
         kind.owner(**SETTINGS).wrap(client)
@@ -34,8 +36,8 @@ async def test_an_auth_of_the_client_s_own_is_not_replaced(kind):
     await kind.close(client)
 
 
-async def test_a_client_is_wrapped_once(kind):
-    """Wrapping twice would be two sessions in one client."""
+async def test_client_is_wrapped_once(kind):
+    """A second wrap() would put two sessions into one client, and is refused."""
     client = kind.bare(base_url=API)
     kind.owner(**SETTINGS).wrap(client)
     with pytest.raises(ConfigurationError, match="has an auth already"):
@@ -43,8 +45,8 @@ async def test_a_client_is_wrapped_once(kind):
     await kind.close(client)
 
 
-async def test_a_refused_client_is_left_as_it_was(kind):
-    """After an error about origins the app can correct itself and wrap the same client."""
+async def test_refused_client_is_unchanged(kind):
+    """After an error about origins the app can wrap the same client again."""
     client = kind.bare()
     hj = kind.owner(**SETTINGS)
     with pytest.raises(ConfigurationError, match="Which origins"):
@@ -55,29 +57,30 @@ async def test_a_refused_client_is_left_as_it_was(kind):
 
 
 @pytest.mark.parametrize("other", [HelloJohn, AsyncHelloJohn])
-async def test_the_other_world_s_client_is_refused_by_name(kind, other):
-    """A blocking refresh on an event loop would stall it: the message names the right class."""
+async def test_client_of_the_other_kind_is_refused(kind, other):
+    """The message for a client of the other kind names the class that goes with it."""
     if other is kind.owner:
         return
     client = kind.bare(base_url=API)
-    with pytest.raises(TypeError, match=rf"{other.__name__} takes the .* not {kind.library.__name__}"):
-        other(**SETTINGS).wrap(client)
-    with pytest.raises(TypeError, match=rf"see {kind.owner.__name__}\."):
+    message = rf"^{other.__name__}\.wrap\(\) takes .* not {kind}\. Use {kind.owner.__name__} for it\.$"
+    with pytest.raises(TypeError, match=message):
         other(**SETTINGS).wrap(client)
     assert client.auth is None
     await kind.close(client)
 
 
 @pytest.mark.parametrize("owner", [HelloJohn, AsyncHelloJohn])
-@pytest.mark.parametrize("thing", [None, object(), "client", httpx, httpx.Client, httpx2.AsyncClient, dict])
-def test_what_is_no_client_is_refused(owner, thing):
-    """A class in place of an instance is a common slip."""
-    with pytest.raises(TypeError, match="of httpx or httpx2, not "):
+@pytest.mark.parametrize(
+    "thing", [None, object(), "client", httpx, httpx.Client, httpx2.AsyncClient, dict, requests.Session()]
+)
+def test_other_objects_are_refused(owner, thing):
+    """A class instead of an instance, and every other object, is a TypeError."""
+    with pytest.raises(TypeError, match=r"of httpx or httpx2, not .*auth\.access_token\(\)"):
         owner(**SETTINGS).wrap(thing)
 
 
-async def test_subclasses_are_clients(kind):
-    """An app's own client class is as good."""
+async def test_subclass_of_a_client_is_wrapped(kind):
+    """An app's own subclass of a client is wrapped like the client."""
     own = type("Own", (getattr(kind.library, kind.name),), {})
     client = own(base_url=API)
     assert kind.owner(**SETTINGS).wrap(client) is client
@@ -85,8 +88,8 @@ async def test_subclasses_are_clients(kind):
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.library is httpx], ids=str)
-async def test_a_ready_client_takes_every_option_of_httpx(kind):
-    """``client`` forwards what it does not know."""
+async def test_client_takes_the_options_of_httpx(kind):
+    """client() forwards the arguments of httpx, and refuses unknown ones and auth."""
     transport = kind.mock(lambda request: httpx.Response(200, json={"agent": request.headers["user-agent"]}))
     hj = kind.owner(**SETTINGS)
     client = hj.client(base_url=API, timeout=3.0, headers={"User-Agent": "app"}, transport=transport)
@@ -102,16 +105,16 @@ async def test_a_ready_client_takes_every_option_of_httpx(kind):
         hj.client(base_url="http://api.example.com")
 
 
-async def test_the_hook_serves_a_client_of_the_app_s_making(kind, hj, backend):
-    """Apps that make their client in one place pass the hook in."""
+async def test_hook_serves_a_client_of_the_app(kind, hj, backend):
+    """The hook can be passed to the app's own client."""
     async_or_not = kind.bare(auth=kind.auth(hj, origins=[backend.url]))
     await settle(async_or_not.get(backend.url))
     await kind.close(async_or_not)
     assert backend.tokens == [f"Bearer {await settle(hj.auth.access_token())}"]
 
 
-async def test_the_hook_serves_one_request(kind, hj, backend):
-    """It may also be passed with a single call."""
+async def test_hook_serves_one_request(kind, hj, backend):
+    """The hook can be passed with one request."""
     client = kind.bare()
     await settle(client.get(backend.url))
     await settle(client.get(backend.url, auth=kind.auth(hj, origins=[backend.url])))
@@ -120,7 +123,7 @@ async def test_the_hook_serves_one_request(kind, hj, backend):
 
 
 async def test_accounts_do_not_mix(kind, hj, emulator, backend):
-    """Each client sends its own account's token, and a refresh of one leaves the other alone."""
+    """Each client sends the token of its account, and a refresh of one leaves the other alone."""
     emulator.add_user("ada@example.com", "correct horse")
     ada = hj.for_account("ada")
     await settle(ada.auth.sign_in("ada@example.com", "correct horse"))
@@ -137,8 +140,8 @@ async def test_accounts_do_not_mix(kind, hj, emulator, backend):
     assert fourth == second
 
 
-async def test_another_account_s_token_is_put_right(kind, hj, emulator, backend, stranger):
-    """A request that went through one account's client goes through another's with that one's token."""
+async def test_token_of_another_account_is_replaced(kind, hj, emulator, backend, stranger):
+    """A request that went through another account's client carries this account's token."""
     emulator.add_user("ada@example.com", "correct horse")
     ada = hj.for_account("ada")
     await settle(ada.auth.sign_in("ada@example.com", "correct horse"))
@@ -155,8 +158,8 @@ async def test_another_account_s_token_is_put_right(kind, hj, emulator, backend,
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.is_async], ids=str)
-async def test_one_hook_serves_both_worlds(kind, hj, backend):
-    """A hook of the blocking client goes into an ``AsyncClient`` as well, whose loop it does not block."""
+async def test_sync_hook_serves_an_async_client(kind, hj, backend):
+    """A hook of HelloJohn works in an AsyncClient, and does not block its loop."""
     backend.script = lambda seen: Say() if len(backend.seen) else UNAUTHORIZED
     async with kind.library.AsyncClient(auth=kind.auth(hj, origins=[backend.url]), verify=TLS) as client:
         assert (await client.get(backend.url)).status_code == 200
@@ -164,8 +167,8 @@ async def test_one_hook_serves_both_worlds(kind, hj, backend):
 
 
 @pytest.mark.parametrize("owner", [HelloJohn, AsyncHelloJohn])
-def test_an_httpx_auth_is_none_of_httpx2_s(owner):
-    """Each library takes its own hook only: that is why there are two."""
+def test_each_library_has_its_hook(owner):
+    """httpx2 refuses a hook of httpx, which is why there are two."""
     hj = owner(**SETTINGS)
     assert isinstance(hj.httpx_auth(origins=[API]), httpx.Auth)
     assert isinstance(hj.httpx2_auth(origins=[API]), httpx2.Auth)
@@ -173,8 +176,8 @@ def test_an_httpx_auth_is_none_of_httpx2_s(owner):
         httpx2.Client(auth=hj.httpx_auth(origins=[API]))
 
 
-def test_without_httpx2_the_message_says_what_to_install():
-    """An extra that is missing is named where it is asked for, and a plain client does not need it."""
+def test_missing_httpx2_is_named_with_its_extra():
+    """Without httpx2 only httpx2_auth() fails, with the line to install."""
     code = """
 import sys
 sys.modules["httpx2"] = None

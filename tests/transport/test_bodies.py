@@ -1,4 +1,4 @@
-"""The replay's body: byte for byte the first one's, or there is no replay. Real sockets; a mock hides it."""
+"""A repeated request has the body of the first, byte for byte, or there is none. Real sockets."""
 
 # ruff: noqa: D102 - the files of this module have a file's methods
 
@@ -10,18 +10,19 @@ from collections import deque
 
 import pytest
 
+from tests.both_faces import settle
 from tests.transport.backend import EARLY, UNAUTHORIZED, Say
-from tests.transport.kinds import KINDS, settle
+from tests.transport.kinds import KINDS
 
 CONTENT = bytes(range(256)) * 600
-"""Longer than one chunk of httpx's."""
+"""Longer than one chunk of httpx."""
 CHUNKED = {"Transfer-Encoding": "chunked"}
-"""For files whose size the library cannot tell, or tells wrongly."""
+"""For files whose size the library cannot find out, or gets wrong."""
 
 
 @pytest.fixture
 async def api(kind, hj, backend):
-    """A client of the app's, for the backend, which refuses the first request."""
+    """Return a client of the app, for the backend, which refuses the first request."""
     client = kind.wrapped(hj, base_url=backend.url)
     backend.script = lambda seen: Say(body=b"fine") if len(backend.seen) else UNAUTHORIZED
     yield client
@@ -33,7 +34,7 @@ class Plain(io.BytesIO):
 
 
 class ClosesItself(io.BytesIO):
-    """A file that is closed as soon as it was read, as downloads do."""
+    """A file that closes itself at its end, as downloads do."""
 
     def read(self, size=-1):
         part = super().read(size)
@@ -93,7 +94,7 @@ class Tells(Bare):
 
 
 class Stays(Tells):
-    """A file that says it went back, and did not."""
+    """A file that reports that it went back, and did not."""
 
     def __init__(self, content):
         self._inner = io.BytesIO(content)
@@ -104,7 +105,7 @@ class Stays(Tells):
 
 
 class AsyncFile:
-    """A file whose every method is to be awaited, as anyio and aiofiles have them."""
+    """A file whose methods are awaited, as those of anyio and aiofiles."""
 
     def __init__(self, content):
         self._inner = io.BytesIO(content)
@@ -124,7 +125,7 @@ class AsyncFile:
 
 
 async def parts():
-    """Yield the content once, to whoever awaits it."""
+    """Yield the content once."""
     yield CONTENT
     yield CONTENT
 
@@ -220,7 +221,7 @@ def files_in(body):
 
 @pytest.fixture
 def body(make):
-    """A body, its files closed afterwards."""
+    """Return a body, whose files are closed afterwards."""
     body = make()
     yield body
     for file in files_in(body):
@@ -229,8 +230,8 @@ def body(make):
 
 
 @each(repeatable)
-async def test_a_body_that_can_be_sent_again_is(api, backend, emulator, body):
-    """The app never learns that its upload was refused first."""
+async def test_body_that_can_be_sent_again_is(api, backend, emulator, body):
+    """A refused upload is repeated byte for byte, and the app sees only the second answer."""
     response = await settle(api.post("/x", **body))
     assert response.text == "fine"
     first, second = backend.seen
@@ -241,8 +242,8 @@ async def test_a_body_that_can_be_sent_again_is(api, backend, emulator, body):
 
 
 @each(one_shot)
-async def test_a_body_that_is_gone_is_not_sent_again(api, backend, emulator, body):
-    """Half an upload, or an empty one, would be worse than the 401; the next request has a new token."""
+async def test_one_shot_body_is_not_sent_again(api, backend, emulator, body):
+    """For a body that was consumed the token is refreshed, and the app gets the 401."""
     response = await settle(api.post("/x", **body))
     assert (response.status_code, response.json()) == (401, {"error": {"code": "invalid_token"}})
     assert emulator.calls("token/refresh") == 1
@@ -254,8 +255,8 @@ async def test_a_body_that_is_gone_is_not_sent_again(api, backend, emulator, bod
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.is_async], ids=str)
-async def test_a_file_is_sent_again_from_where_it_stood(api, backend):
-    """The app had read the file's header already: the upload begins behind it, both times."""
+async def test_file_is_sent_again_from_its_position(api, backend):
+    """A file whose header the app has read is sent from behind it, both times."""
     file = io.BytesIO(b"header" + CONTENT)
     file.seek(6)
     response = api.post("/x", content=file, headers={"Content-Length": str(len(CONTENT))})
@@ -263,8 +264,8 @@ async def test_a_file_is_sent_again_from_where_it_stood(api, backend):
     assert [seen.body == CONTENT for seen in backend.seen] == [True, True]
 
 
-async def test_a_file_on_disk_is_sent_again(api, backend, tmp_path):
-    """The plain case: an open file in a form."""
+async def test_file_on_disk_is_sent_again(api, backend, tmp_path):
+    """An open file in a form is sent again."""
     path = tmp_path / "upload.bin"
     path.write_bytes(CONTENT)
     with path.open("rb") as file:
@@ -276,8 +277,8 @@ async def test_a_file_on_disk_is_sent_again(api, backend, tmp_path):
 
 
 @pytest.mark.parametrize("size", [10, 4_000_000])
-async def test_an_upload_refused_before_it_was_read_is_sent_again(kind, api, backend, size):
-    """A server may answer by the headers alone, and hang up on the rest."""
+async def test_upload_refused_before_it_was_read(kind, api, backend, size):
+    """A server may refuse by the headers alone and close: the upload is repeated."""
     content = b"x" * size
     try:
         response = await settle(api.post("/x", content=content, headers={EARLY: "1"}))
@@ -289,8 +290,8 @@ async def test_an_upload_refused_before_it_was_read_is_sent_again(kind, api, bac
 
 
 @pytest.mark.parametrize("base", ["ByteStream", "SyncByteStream"])
-async def test_a_stream_of_the_app_s_own_is_not_sent_again(kind, api, backend, base):
-    """Nobody knows whether it can be read twice: a list inside it, or its base class, says nothing."""
+async def test_stream_of_the_app_is_not_sent_again(kind, api, backend, base):
+    """A stream class of the app may be readable once only, whatever it derives from."""
     library = kind.library
 
     class Own(getattr(library, base), library.AsyncByteStream):

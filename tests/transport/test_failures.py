@@ -1,15 +1,15 @@
-"""What comes out of ``api.get(...)`` when there is no token to send, and what becomes of the connection."""
+"""The errors that come out of a request for which there is no token, and the connection after them."""
 
 import pytest
 
 from hellojohn import ApiError, ExpiryReason, NotSignedIn, ServiceUnavailable, SessionExpired
+from tests.both_faces import settle
 from tests.transport.backend import UNAUTHORIZED, Say
-from tests.transport.kinds import settle
 
 
 @pytest.fixture
 async def api(kind, hj, backend):
-    """A client of the app's with a single connection and no patience, for the backend."""
+    """Return a client of the app with one connection and a short wait for it, for the backend."""
     client = kind.wrapped(hj, base_url=backend.url, **kind.narrow(pool=0.5))
     yield client
     await kind.close(client)
@@ -31,20 +31,20 @@ async def fails(kind, api, error, *, stream):
 
 @pytest.fixture(params=[False, True], ids=["read", "stream"])
 def stream(request):
-    """Whether the answer would have been streamed."""
+    """Return whether the answer would have been streamed."""
     return request.param
 
 
-async def test_nobody_is_signed_in(kind, nobody, backend, *, stream):
-    """Nothing is sent: the app sends the user to sign-in."""
-    api = kind.wrapped(nobody, base_url=backend.url)
+async def test_request_without_a_session(kind, signed_out, backend, *, stream):
+    """Without a session a request raises NotSignedIn, and nothing is sent."""
+    api = kind.wrapped(signed_out, base_url=backend.url)
     await fails(kind, api, NotSignedIn, stream=stream)
     await kind.close(api)
     assert backend.seen == []
 
 
-async def test_the_session_is_over_before_the_request(kind, hj, api, backend, emulator, *, stream):
-    """The reason comes out of the request, again and again, and nothing was sent."""
+async def test_session_that_ended_before_the_request(kind, hj, api, backend, emulator, *, stream):
+    """The reason of the end comes out of each request, and nothing is sent."""
     emulator.advance("31d")
     for _ in range(3):
         error = await fails(kind, api, SessionExpired, stream=stream)
@@ -54,8 +54,8 @@ async def test_the_session_is_over_before_the_request(kind, hj, api, backend, em
     assert await settle(hj.auth.session()) is None
 
 
-async def test_the_session_is_over_as_a_401_shows(kind, hj, api, backend, emulator, *, stream):
-    """The connection on which the 401 came is free again: the next request needs it."""
+async def test_session_whose_end_a_401_shows(kind, hj, api, backend, emulator, *, stream):
+    """When a 401 shows that the session has ended, the connection is free for the next request."""
     emulator.revoke((await settle(hj.auth.session())).id)
     backend.script = lambda seen: UNAUTHORIZED
     error = await fails(kind, api, SessionExpired, stream=stream)
@@ -66,8 +66,8 @@ async def test_the_session_is_over_as_a_401_shows(kind, hj, api, backend, emulat
     assert backend.connections == 1
 
 
-async def test_a_refresh_that_fails_leaves_everything_as_it_was(kind, hj, api, backend, emulator, *, stream):
-    """A 401 and no service: the app hears that it may try again, and later everything goes on."""
+async def test_401_while_the_service_is_down(kind, hj, api, backend, emulator, *, stream):
+    """A 401 that no refresh can answer is ServiceUnavailable, and later requests work."""
     emulator.fail("token/refresh", status=503, retry_after=60)
     backend.script = lambda seen: UNAUTHORIZED
     error = await fails(kind, api, ServiceUnavailable, stream=stream)
@@ -80,16 +80,16 @@ async def test_a_refresh_that_fails_leaves_everything_as_it_was(kind, hj, api, b
     assert await settle(hj.auth.session()) is not None
 
 
-async def test_a_token_with_life_left_is_used_when_the_service_is_down(api, backend, emulator):
-    """Near its end, but good: an outage of the service is no outage of the API."""
+async def test_working_token_is_sent_in_an_outage(api, backend, emulator):
+    """A token near its end is sent when the service is down: an outage of it stops no API."""
     emulator.fail("token/refresh", status=503, retry_after=60, times=None)
     emulator.advance("3585s")
     assert (await settle(api.get("/x"))).status_code == 200
     assert backend.tokens != [None]
 
 
-async def test_wrong_settings_come_out_as_what_they_are(kind, api, backend, emulator, *, stream):
-    """The service refuses the client, not the session."""
+async def test_wrong_settings_are_an_api_error(kind, api, backend, emulator, *, stream):
+    """A service that refuses the client's settings raises ApiError, and the session is kept."""
     emulator.fail("token/refresh", status=403, code="tenant_mismatch")
     emulator.advance("2h")
     error = await fails(kind, api, ApiError, stream=stream)
@@ -99,8 +99,8 @@ async def test_wrong_settings_come_out_as_what_they_are(kind, api, backend, emul
     assert (await settle(api.get("/x"))).status_code == 200
 
 
-async def test_a_new_sign_in_revives_the_client(kind, hj, api, emulator, backend):
-    """The app's client need not be made anew after the session has ended."""
+async def test_client_works_again_after_a_sign_in(kind, hj, api, emulator, backend):
+    """The app's HTTP client works again when a user has signed in after the end of a session."""
     emulator.advance("31d")
     await fails(kind, api, SessionExpired, stream=False)
     await settle(hj.auth.sign_in("demo@example.com", "correct horse battery staple"))

@@ -1,4 +1,9 @@
-"""Which URLs get the token: the rule by itself, before any client is involved."""
+"""Which URLs get the token. Each rule is judged by the request that the auth hook passes on."""
+
+import asyncio
+import logging
+from functools import cache
+from typing import Any
 
 import httpx
 import httpx2
@@ -7,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hellojohn import ConfigurationError, HelloJohn
-from hellojohn._transport.origins import Origins
+from tests.behaviour.scripted import EMAIL, PASSWORD, ScriptedService
 
 API = "https://api.example.com"
+LIBRARIES = pytest.mark.parametrize("library", [httpx, httpx2])
 
 SAME = [
     "https://api.example.com",
@@ -22,6 +28,7 @@ SAME = [
     "https://evil.example@api.example.com/",
     "https://api.example.com:/",
     "https://api.example.com/\\evil.example",
+    "wss://api.example.com/socket",
 ]
 OTHER = [
     "http://api.example.com/",
@@ -45,7 +52,7 @@ OTHER = [
     "https://\u0430pi.example.com/",
     "https://xn--pi-7kc.example.com/",
     "https://api\u3002example\u3002com.evil.example/",
-    "wss://api.example.com/",
+    "ws://api.example.com/",
     "ftp://api.example.com/",
     "//api.example.com/",
     "/path",
@@ -61,6 +68,7 @@ LOOPBACK = [
     "http://LOCALHOST",
     "http://localhost.:8000",
     "http://api.localhost:8000",
+    "ws://localhost:8000",
 ]
 CLEARTEXT = [
     "http://api.example.com",
@@ -75,6 +83,7 @@ CLEARTEXT = [
     "http://127.0.0.1@evil.example",
     "http://xn--localhost-.example",
     "ftp://localhost",
+    "ws://api.example.com",
 ]
 NO_ORIGIN = [
     "api.example.com",
@@ -103,107 +112,61 @@ NO_ORIGIN = [
 HOSTLESS = ["", "/v1", "api.example.com", "https:", "https:///v1"]
 
 
-@pytest.mark.parametrize("library", [httpx, httpx2])
+@cache
+def signed_in() -> HelloJohn:
+    """Return a client that is signed in, on a service without sockets."""
+    hj: HelloJohn = ScriptedService().client()
+    hj.auth.sign_in(EMAIL, PASSWORD)
+    return hj
+
+
+def hook(origins: Any, library: Any = httpx) -> Any:
+    """Return the auth hook for these origins."""
+    hj = signed_in()
+    return hj.httpx_auth(origins=origins) if library is httpx else hj.httpx2_auth(origins=origins)
+
+
+def allows(auth: Any, url: Any, library: Any = httpx) -> bool:
+    """Return whether the hook puts the token on a request to ``url``."""
+    # Without a Host header, httpx would decode the host, and fail at some that it can send.
+    request = next(auth.sync_auth_flow(library.Request("GET", url, headers={"Host": "x"})))
+    return "Authorization" in request.headers
+
+
+# ---------------------------------------------------------------- one origin in many spellings
+
+
+@LIBRARIES
 @pytest.mark.parametrize("url", SAME)
-def test_an_origin_is_recognised_however_it_is_spelled(library, url):
-    """Upper case, the default port, a user and a path do not make another origin."""
-    assert Origins([API]).allow(library.URL(url))
+def test_origin_is_recognised_in_every_spelling(library, url):
+    """Upper case, the default port, a user, a path and a websocket's scheme make no other origin."""
+    assert allows(hook([API], library), url, library)
 
 
-@pytest.mark.parametrize("library", [httpx, httpx2])
+@LIBRARIES
 @pytest.mark.parametrize("url", OTHER)
-def test_anything_else_is_foreign(library, url):
-    """Another scheme, port or host is another origin, whatever trick makes it look alike."""
-    assert not Origins([API]).allow(library.URL(url))
+def test_everything_else_is_another_origin(library, url):
+    """Another scheme, port or host is another origin, whatever makes it look alike."""
+    assert not allows(hook([API], library), url, library)
 
 
 @pytest.mark.parametrize("url", SAME)
-def test_the_list_may_spell_it_in_many_ways_too(url):
-    """A setting typed in capitals, or with the default port, means what it says."""
+def test_list_may_use_every_spelling(url):
+    """A setting in capitals, with the default port or for a websocket means the same origin."""
     scheme, host = url.split("://")
     origin = f"{scheme}://{host.rpartition('@')[2].partition('/')[0]}"
-    assert Origins([origin]).allow(httpx.URL(API))
-    assert Origins((), base_url=httpx.URL(url)).allow(httpx.URL(API))
+    assert allows(hook([origin]), API)
+    with signed_in().client(base_url=url) as api:
+        assert allows(api.auth, API)
 
 
-@pytest.mark.parametrize("library", [httpx, httpx2])
-def test_an_international_name_is_one_origin_in_both_spellings(library):
+@LIBRARIES
+def test_international_name_is_one_origin(library):
     """A name and its ASCII form lead to the same server."""
-    origins = Origins(["https://b\u00fccher.example"])
-    assert origins.allow(library.URL("https://xn--bcher-kva.example/"))
-    assert origins.allow(library.URL("https://B\u00dcCHER.example/"))
-    assert not origins.allow(library.URL("https://bucher.example/"))
-
-
-@pytest.mark.parametrize("origin", LOOPBACK)
-def test_cleartext_is_taken_for_this_machine(origin):
-    """A development server has no certificate."""
-    assert Origins([origin]).allow(httpx.URL(origin))
-    assert Origins((), base_url=httpx.URL(origin)).allow(httpx.URL(origin))
-    assert Origins("*").allow(httpx.URL(origin))
-
-
-@pytest.mark.parametrize("origin", CLEARTEXT)
-def test_cleartext_to_another_machine_is_refused(origin):
-    """Anybody on the way could read the token."""
-    for make in (lambda: Origins([origin]), lambda: Origins((), base_url=httpx.URL(origin))):
-        with pytest.raises(ConfigurationError, match=r"https|origins"):
-            make()
-    assert not Origins("*").allow(httpx.URL(origin))
-
-
-@pytest.mark.parametrize("origin", NO_ORIGIN)
-def test_what_is_no_origin_is_refused_with_an_example(origin):
-    """A typo must not end as an origin that silently never matches."""
-    with pytest.raises(ConfigurationError, match=r"scheme, host and port.*https://api\.example\.com"):
-        Origins([origin])
-
-
-@pytest.mark.parametrize("origins", [API, "", "**", b"*", None, 7])
-def test_a_single_text_is_no_list_of_origins(origins):
-    """A text is iterable: letter by letter it would name no origin at all."""
-    with pytest.raises(ConfigurationError, match="list"):
-        Origins(origins)
-
-
-@pytest.mark.parametrize("base_url", [None, *map(httpx.URL, HOSTLESS)])
-@pytest.mark.parametrize("origins", [(), [], iter(())])
-def test_no_origin_at_all_is_refused(base_url, origins):
-    """A client that never sends its token is a mistake worth a word."""
-    with pytest.raises(ConfigurationError, match=r"base_url.*origins="):
-        Origins(origins, base_url=base_url)
-
-
-def test_every_origin_must_be_asked_for_by_name():
-    """The opt-out is ``"*"``, and it covers https and this machine, nothing in the clear."""
-    everywhere = Origins("*")
-    assert everywhere.allow(httpx.URL("https://anywhere.example:8443/x"))
-    assert not everywhere.allow(httpx.URL("http://anywhere.example/"))
-    assert not everywhere.allow(httpx.URL("ws://localhost/"))
-    with pytest.raises(ConfigurationError, match="cleartext"):
-        Origins("*", base_url=httpx.URL("http://anywhere.example/"))
-
-
-@pytest.mark.parametrize("base_url", ["api.example.com", "localhost:3000"])
-def test_a_base_url_without_a_scheme_is_told_so(base_url):
-    """It was given; what is missing is a part of it."""
-    with pytest.raises(ConfigurationError, match=f"base_url '{base_url}/?' lacks scheme or host"):
-        Origins((), base_url=httpx.URL(base_url))
-
-
-def test_a_password_in_a_base_url_does_not_show():
-    """The error goes into logs."""
-    with pytest.raises(ConfigurationError, match=r"base_url 'api\.example\.com' lacks") as caught:
-        Origins((), base_url=httpx.URL("ada:marker@api.example.com"))
-    assert "marker" not in str(caught.value)
-
-
-def test_the_base_url_and_the_list_add_up():
-    """An app that speaks to two services names the second."""
-    origins = Origins(["https://files.example.com:8443"], base_url=httpx.URL(f"{API}/v2/"))
-    assert origins.allow(httpx.URL(f"{API}/anything"))
-    assert origins.allow(httpx.URL("https://files.example.com:8443/"))
-    assert not origins.allow(httpx.URL("https://files.example.com/"))
+    auth = hook(["https://b\u00fccher.example"], library)
+    assert allows(auth, "https://xn--bcher-kva.example/", library)
+    assert allows(auth, "https://B\u00dcCHER.example/", library)
+    assert not allows(auth, "https://bucher.example/", library)
 
 
 @pytest.mark.parametrize(
@@ -219,16 +182,144 @@ def test_the_base_url_and_the_list_add_up():
         ("https://localhost", "http://localhost", False),
     ],
 )
-def test_port_80_of_this_machine_has_its_https_twin(origin, twin, belongs):
-    """The libraries keep the header on that one redirect, so the rule must know it; there is no way back."""
-    assert Origins([origin]).allow(httpx.URL(twin)) is belongs
+def test_https_twin_of_port_80(origin, twin, belongs):
+    """The header is kept when httpx follows the redirect from port 80 to 443, so the twin is allowed."""
+    assert allows(hook([origin]), twin) is belongs
 
 
-def test_its_repr_names_the_origins():
-    """Whoever debugs a missing token sees where it would go."""
-    assert repr(Origins([API, "http://localhost:8000"])) == f"Origins(['http://localhost:8000', '{API}'])"
-    assert repr(Origins("*")) == 'Origins("*")'
+# ---------------------------------------------------------------- cleartext
 
+
+@pytest.mark.parametrize("origin", LOOPBACK)
+def test_cleartext_is_allowed_on_this_machine(origin):
+    """A development server has no certificate."""
+    assert allows(hook([origin]), origin)
+    assert allows(hook("*"), origin)
+    with signed_in().client(base_url=origin) as api:
+        assert allows(api.auth, origin)
+
+
+@pytest.mark.parametrize("origin", CLEARTEXT)
+def test_cleartext_to_another_machine_is_refused(origin):
+    """Every machine on the way could read the token."""
+    for create in (lambda: hook([origin]), lambda: signed_in().client(base_url=origin)):
+        with pytest.raises(ConfigurationError, match=r"https|origins"):
+            create()
+    assert not allows(hook("*"), origin)
+
+
+def test_all_origins_must_be_asked_for_by_name():
+    """``origins="*"`` is the opt-out, and does not include cleartext to other machines."""
+    everywhere = hook("*")
+    assert allows(everywhere, "https://anywhere.example:8443/x")
+    assert allows(everywhere, "wss://anywhere.example/x")
+    assert allows(everywhere, "ws://localhost/")
+    assert not allows(everywhere, "http://anywhere.example/")
+    assert not allows(everywhere, "ws://anywhere.example/")
+    with pytest.raises(ConfigurationError, match="cleartext"):
+        signed_in().client(base_url="http://anywhere.example/", origins="*")
+
+
+# ---------------------------------------------------------------- malformed origins
+
+
+@pytest.mark.parametrize("origin", NO_ORIGIN)
+def test_malformed_origin_is_refused_with_an_example(origin):
+    """A typing error must not become an origin that never matches."""
+    with pytest.raises(ConfigurationError, match=r"scheme, host and port.*https://api\.example\.com"):
+        hook([origin])
+
+
+@pytest.mark.parametrize("origins", [API, "", "**", b"*", None, 7])
+def test_text_instead_of_a_list_is_refused(origins):
+    """A text is iterable, and each letter of it would be an origin."""
+    with pytest.raises(ConfigurationError, match="list"):
+        hook(origins)
+
+
+@pytest.mark.parametrize("base_url", HOSTLESS)
+@pytest.mark.parametrize("origins", [(), []])
+def test_client_without_an_origin_is_refused(base_url, origins):
+    """A client that would never send its token is a mistake, and the message shows both fixes."""
+    with pytest.raises(ConfigurationError, match=r"base_url.*origins="):
+        signed_in().client(base_url=base_url, origins=origins)
+
+
+@pytest.mark.parametrize("call", ["client", "wrap", "httpx_auth", "httpx2_auth"])
+def test_every_way_in_asks_for_an_origin(call):
+    """A forgotten origin is reported where the client is created, and not by a 401 later."""
+    arguments = [httpx.Client()] if call == "wrap" else []
+    with pytest.raises(ConfigurationError, match="Which origins may get the token"):
+        getattr(signed_in(), call)(*arguments)
+
+
+@pytest.mark.parametrize("base_url", ["api.example.com", "localhost:3000"])
+def test_base_url_without_a_scheme_is_named(base_url):
+    """The message says which part of the given address is missing."""
+    with pytest.raises(ConfigurationError, match=f"base_url '{base_url}/?' lacks scheme or host"):
+        signed_in().client(base_url=base_url)
+
+
+def test_password_in_a_base_url_is_not_shown():
+    """The error ends up in logs."""
+    with pytest.raises(ConfigurationError, match=r"base_url 'api\.example\.com/?' lacks") as caught:
+        signed_in().client(base_url="ada:marker@api.example.com")
+    assert "marker" not in str(caught.value)
+
+
+def test_base_url_and_list_add_up():
+    """An app that speaks to two services lists the second."""
+    with signed_in().client(base_url=f"{API}/v2/", origins=["https://files.example.com:8443"]) as api:
+        assert allows(api.auth, f"{API}/anything")
+        assert allows(api.auth, "https://files.example.com:8443/")
+        assert not allows(api.auth, "https://files.example.com/")
+
+
+def test_repr_names_the_origins():
+    """The repr of the hook shows where the token would go."""
+    assert f"Origins(['http://localhost:8000', '{API}'])" in repr(hook([API, "http://localhost:8000"]))
+    assert 'Origins("*")' in repr(hook("*"))
+
+
+# ---------------------------------------------------------------- the log
+
+
+def test_origin_that_is_not_allowed_is_logged_once(caplog):
+    """A request that goes without a token logs one line for its origin, however many follow."""
+    auth = hook([API])
+    with caplog.at_level(logging.INFO, "hellojohn"):
+        for path in ("/a", "/b?token=secret", "/c"):
+            allows(auth, f"https://other.example{path}")
+            allows(auth, f"{API}{path}")
+        allows(auth, "https://third.example:8443/")
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split()[2] for line in lines] == ["https://other.example", "https://third.example:8443"]
+    assert all("not an allowed origin" in line for line in lines)
+    assert "secret" not in "".join(lines)
+
+
+def test_log_of_a_crawler_is_limited(caplog):
+    """A client that visits thousands of origins does not fill the log or the memory."""
+    auth = hook([API])
+    with caplog.at_level(logging.INFO, "hellojohn"):
+        for number in range(300):
+            allows(auth, f"https://host-{number}.example/")
+    assert len(caplog.records) == 100
+
+
+def test_async_requests_are_logged_as_well(caplog):
+    """The async hook logs the same line."""
+
+    async def first() -> None:
+        await hook([API]).async_auth_flow(httpx.Request("GET", "https://other.example/")).__anext__()
+
+    with caplog.at_level(logging.INFO, "hellojohn"):
+        asyncio.run(first())
+    (record,) = caplog.records
+    assert "https://other.example" in record.getMessage()
+
+
+# ---------------------------------------------------------------- any URL
 
 HOSTS = st.one_of(
     st.text(max_size=30),
@@ -237,32 +328,24 @@ HOSTS = st.one_of(
 )
 
 
-@pytest.mark.parametrize("library", [httpx, httpx2])
+@LIBRARIES
 @given(scheme=st.sampled_from(["http", "https", "ws", ""]), host=HOSTS)
-def test_no_url_breaks_the_rule(library, scheme, host):
-    """Whatever URL the library takes, the hook gives an answer and not an exception of its own."""
+def test_no_url_breaks_the_hook(library, scheme, host):
+    """For every URL that the library accepts, the hook decides without an exception."""
     try:
-        url = library.URL(f"{scheme}://{host}/")
-    except library.InvalidURL:
+        request = library.Request("GET", f"{scheme}://{host}/", headers={"Host": "x"})
+    except (library.InvalidURL, UnicodeError):
         return
-    assert not Origins([API]).allow(url) or url.raw_host == b"api.example.com"
-    Origins("*").allow(url)
+    signed = "Authorization" in next(hook([API], library).sync_auth_flow(request)).headers
+    assert not signed or request.url.raw_host == b"api.example.com"
+    next(hook("*", library).sync_auth_flow(request))
 
 
 @given(host=HOSTS, scheme=st.sampled_from(["http://", "https://", ""]))
 def test_any_text_is_an_origin_or_a_clear_error(scheme, host):
-    """What a user types into a settings file never raises anything but ``ConfigurationError``."""
+    """A text from a settings file is an origin that matches its own requests, or a ConfigurationError."""
     try:
-        origins = Origins([f"{scheme}{host}"])
+        auth = hook([f"{scheme}{host}"])
     except ConfigurationError:
         return
-    assert origins.allow(httpx.URL(f"{scheme}{host}/path"))
-
-
-@pytest.mark.parametrize("make", ["client", "wrap", "httpx_auth", "httpx2_auth"])
-def test_every_way_in_asks_for_an_origin(make):
-    """Forgetting ``base_url`` is told where the client is made, not by a 401 later."""
-    hj = HelloJohn(tenant_id="tnt_1", publishable_key="pk_1")
-    arguments = [httpx.Client()] if make == "wrap" else []
-    with pytest.raises(ConfigurationError, match="Which origins may get the token"):
-        getattr(hj, make)(*arguments)
+    assert allows(auth, f"{scheme}{host}/path")

@@ -1,43 +1,43 @@
-"""No token leaves for a foreign origin, and nothing a foreign server says starts a refresh. Real servers."""
+"""No token goes to another origin, and no answer from there causes a refresh. Real servers."""
 
 import copy
 
 import pytest
 
+from tests.both_faces import settle
 from tests.transport.backend import UNAUTHORIZED, Say, to
-from tests.transport.kinds import settle
 
 REDIRECTS = [301, 302, 303, 307, 308]
 
 
 @pytest.fixture
 async def api(kind, hj, backend):
-    """A client of the app's that follows redirects; the backend is its one allowed origin."""
+    """Return a client of the app that follows redirects, and whose only allowed origin is the backend."""
     client = kind.wrapped(hj, base_url=backend.url, follow_redirects=True)
     yield client
     await kind.close(client)
 
 
-async def test_the_api_gets_the_token(api, hj, backend):
-    """The hook works at all: without this the other tests prove nothing."""
+async def test_allowed_origin_gets_the_token(api, hj, backend):
+    """The hook works: without this the other tests prove nothing."""
     assert (await settle(api.get("/x"))).status_code == 200
     assert backend.tokens == [f"Bearer {await settle(hj.auth.access_token())}"]
 
 
-async def test_an_absolute_url_elsewhere_gets_none(api, stranger):
-    """A link in an answer may lead anywhere."""
+async def test_absolute_url_elsewhere_gets_no_token(api, stranger):
+    """A link in an answer may lead to any server."""
     assert (await settle(api.get(f"{stranger.url}/x"))).status_code == 200
     assert stranger.tokens == [None]
 
 
-async def test_the_same_host_on_another_port_is_somebody_else(api, backend, stranger):
-    """Another port may be another user's server."""
+async def test_another_port_gets_no_token(api, backend, stranger):
+    """Another port may be the server of another user."""
     await settle(api.get(f"http://127.0.0.1:{stranger.port}/"))
     assert (stranger.tokens, backend.tokens) == ([None], [])
 
 
-async def test_the_same_server_under_another_name_is_somebody_else(api, backend):
-    """Names are compared, not what they resolve to: the answer of a resolver proves nothing."""
+async def test_another_name_of_the_server_gets_no_token(api, backend):
+    """Names are compared, and not the addresses that they resolve to."""
     await settle(api.get(f"http://localhost:{backend.port}/"))
     assert backend.tokens == [None]
 
@@ -54,16 +54,16 @@ async def test_the_same_server_under_another_name_is_somebody_else(api, backend)
         "http://127.0.0.1:0{other}/",
     ],
 )
-async def test_a_url_that_only_looks_like_the_api_gets_none(api, backend, stranger, trick):
-    """Whoever really gets the request is who counts."""
+async def test_url_that_looks_like_the_api_gets_no_token(api, backend, stranger, trick):
+    """The server that really gets the request decides."""
     await settle(api.get(trick.format(api=backend.port, other=stranger.port)))
     assert (stranger.tokens, backend.tokens) == ([None], [])
 
 
 @pytest.mark.parametrize("status", REDIRECTS)
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_no_redirect_takes_the_token_along(api, backend, stranger, status, method):
-    """The API, or who took it over, sends the client elsewhere: the token stays behind."""
+async def test_redirect_takes_no_token_along(api, backend, stranger, status, method):
+    """When the API redirects to another origin, the token stays behind."""
     backend.script = lambda seen: to(f"{stranger.url}/caught", status)
     response = await settle(api.request(method, "/x", content=b"body" if method == "POST" else None))
     assert (response.status_code, len(backend.seen)) == (200, 1)
@@ -72,16 +72,16 @@ async def test_no_redirect_takes_the_token_along(api, backend, stranger, status,
 
 
 @pytest.mark.parametrize("location", ["//127.0.0.1:{port}/x", "http://{api}@127.0.0.1:{port}/x"])
-async def test_no_odd_location_takes_the_token_along(api, backend, stranger, location):
-    """A location without a scheme, or with a user that reads like a host, leads elsewhere all the same."""
+async def test_odd_location_takes_no_token_along(api, backend, stranger, location):
+    """A location without a scheme, or with a user that looks like a host, leads elsewhere."""
     where = location.format(port=stranger.port, api=f"127.0.0.1:{backend.port}")
     backend.script = lambda seen: to(where)
     await settle(api.get("/x"))
     assert stranger.tokens == [None]
 
 
-async def test_a_redirect_within_the_api_keeps_the_token(api, backend):
-    """The same origin is the same origin."""
+async def test_redirect_within_the_api_keeps_the_token(api, backend):
+    """A redirect to the same origin carries the token."""
     backend.script = lambda seen: to("/there") if seen.target == "/here" else Say()
     await settle(api.get("/here"))
     assert len(backend.seen) == 2
@@ -89,8 +89,8 @@ async def test_a_redirect_within_the_api_keeps_the_token(api, backend):
     assert None not in backend.tokens
 
 
-async def test_a_way_back_from_elsewhere_brings_no_token(api, emulator, backend, stranger):
-    """A token dropped on the way is not picked up again, and the 401 this earns is the app's to see."""
+async def test_redirect_back_brings_no_token(api, emulator, backend, stranger):
+    """A token that a redirect dropped is not added again, and the 401 goes to the app."""
     stranger.script = lambda seen: to(f"{backend.url}/back")
     backend.script = lambda seen: UNAUTHORIZED if seen.target == "/back" else to(stranger.url)
     response = await settle(api.get("/x"))
@@ -100,7 +100,7 @@ async def test_a_way_back_from_elsewhere_brings_no_token(api, emulator, backend,
 
 
 @pytest.mark.parametrize("status", REDIRECTS)
-async def test_a_next_request_sent_by_hand_is_judged_by_where_it_leads(kind, hj, backend, stranger, status):
+async def test_next_request_is_judged_by_its_url(kind, hj, backend, stranger, status):
     """An app that follows redirects itself sends each request through the hook."""
     client = kind.wrapped(hj, base_url=backend.url)
     backend.script = lambda seen: to(f"{stranger.url}/caught", status)
@@ -116,8 +116,8 @@ async def test_a_next_request_sent_by_hand_is_judged_by_where_it_leads(kind, hj,
 
 
 @pytest.mark.parametrize("again", [lambda request: request, copy.copy], ids=["itself", "a copy"])
-async def test_a_request_with_another_url_leaves_its_token_behind(kind, api, backend, stranger, again):
-    """A request keeps the header that the hook put on: sent again to elsewhere, it must lose it."""
+async def test_request_with_a_new_url_loses_its_token(kind, api, backend, stranger, again):
+    """A request that was sent with a token and gets another URL is sent without it."""
     request = api.build_request("GET", "/x")
     await settle(api.send(request))
     request = again(request)
@@ -127,8 +127,8 @@ async def test_a_request_with_another_url_leaves_its_token_behind(kind, api, bac
     assert (len(backend.seen), stranger.tokens) == (1, [None])
 
 
-async def test_an_old_token_is_left_behind_as_well(kind, api, hj, backend, stranger):
-    """It was replaced since, and may be good for a while yet."""
+async def test_request_with_a_new_url_loses_its_old_token(kind, api, hj, backend, stranger):
+    """The same for a token that was replaced since."""
     request = api.build_request("GET", "/x")
     await settle(api.send(request))
     await settle(hj.auth.refresh())
@@ -140,8 +140,8 @@ async def test_an_old_token_is_left_behind_as_well(kind, api, hj, backend, stran
 @pytest.mark.parametrize(
     "url", ["https://evil.example/", "http://api.example.com/", "https://api.example.com:1/"]
 )
-async def test_a_401_counts_for_the_url_that_said_it(kind, hj, emulator, url):
-    """Should a library or a transport ever carry the token elsewhere, no refresh goes after it."""
+async def test_401_of_another_origin_causes_no_refresh(kind, hj, emulator, url):
+    """If a library ever carried the token elsewhere, a 401 from there would cause no refresh."""
     flow = kind.auth(hj, origins=["https://api.example.com"])
     request = kind.library.Request("GET", "https://api.example.com/")
     steps = flow.async_auth_flow(request) if kind.is_async else flow.sync_auth_flow(request)
@@ -153,22 +153,22 @@ async def test_a_401_counts_for_the_url_that_said_it(kind, hj, emulator, url):
     assert emulator.calls("token/refresh") == 0
 
 
-async def test_headers_taken_from_a_sent_request_bring_no_token(api, backend, stranger):
-    """An app that follows a page's link with the headers of the page before sends the token by accident."""
+async def test_copied_headers_bring_no_token(api, backend, stranger):
+    """An app that copies the headers of a sent request sends no token elsewhere."""
     response = await settle(api.get("/x"))
     await settle(api.get(stranger.url, headers=response.request.headers))
     assert (len(backend.seen), stranger.tokens) == (1, [None])
 
 
-async def test_an_app_s_own_credentials_for_elsewhere_are_left_alone(api, stranger):
-    """What the app itself says to somebody else is its own business."""
+async def test_credentials_of_the_app_for_elsewhere_are_kept(api, stranger):
+    """The app's own Authorization header for another origin is sent."""
     await settle(api.get(stranger.url, headers={"Authorization": "Basic YTpi"}))
     await settle(api.get(stranger.url, auth=("a", "b")))
     assert stranger.tokens == ["Basic YTpi", "Basic YTpi"]
 
 
-async def test_a_foreign_401_triggers_nothing(api, emulator, stranger):
-    """A stranger that says 401 must not be able to spend the refresh token."""
+async def test_401_from_elsewhere_causes_no_refresh(api, emulator, stranger):
+    """A server of another origin cannot make the client spend its refresh token."""
     stranger.script = lambda seen: UNAUTHORIZED
     response = await settle(api.get(stranger.url))
     assert response.status_code == 401
@@ -176,8 +176,8 @@ async def test_a_foreign_401_triggers_nothing(api, emulator, stranger):
 
 
 @pytest.mark.parametrize("status", REDIRECTS)
-async def test_a_foreign_401_behind_a_redirect_triggers_nothing(api, emulator, backend, stranger, status):
-    """The 401 counts for who said it, not for whom the request was meant."""
+async def test_401_behind_a_redirect_to_elsewhere(api, emulator, backend, stranger, status):
+    """The origin that answered 401 decides, and not the one that the request was meant for."""
     backend.script = lambda seen: to(stranger.url, status)
     stranger.script = lambda seen: UNAUTHORIZED
     response = await settle(api.get("/x"))
@@ -186,15 +186,15 @@ async def test_a_foreign_401_behind_a_redirect_triggers_nothing(api, emulator, b
     assert emulator.calls("token/refresh") == 0
 
 
-async def test_a_signed_out_client_can_still_ask_elsewhere(kind, nobody, backend, stranger):
-    """A request that gets no token needs no session either."""
-    client = kind.wrapped(nobody, base_url=backend.url)
+async def test_request_elsewhere_needs_no_session(kind, signed_out, backend, stranger):
+    """A request that gets no token needs no session."""
+    client = kind.wrapped(signed_out, base_url=backend.url)
     assert (await settle(client.get(stranger.url))).status_code == 200
     await kind.close(client)
 
 
 async def test_cleartext_gets_no_token(kind, hj):
-    """A link with ``http`` to the API's own host would show the token to everybody on the way."""
+    """An http link to the API's own host goes without the token, also behind a redirect."""
     seen = []
 
     def answer(request):
@@ -221,8 +221,8 @@ async def test_cleartext_gets_no_token(kind, hj):
 
 
 @pytest.mark.parametrize("base", ["http://localhost", "http://localhost:80", "http://127.0.0.1"])
-async def test_the_https_twin_of_this_machine_is_the_same_origin(kind, hj, emulator, base):
-    """The one redirect on which the libraries keep the token: its 401 is healed as well."""
+async def test_https_twin_of_this_machine_is_allowed(kind, hj, emulator, base):
+    """The libraries keep the token on this redirect, so its 401 causes a refresh as well."""
     seen = []
 
     def answer(request):
@@ -239,7 +239,7 @@ async def test_the_https_twin_of_this_machine_is_the_same_origin(kind, hj, emula
     assert seen[1][1] != seen[-1][1]
 
 
-async def test_everything_safe_gets_it_when_asked_for(kind, hj, stranger):
+async def test_star_sends_the_token_to_every_safe_origin(kind, hj, stranger):
     """``origins="*"`` is for a client whose URLs are all the app's own."""
     client = kind.wrapped(hj, origins="*")
     await settle(client.get(stranger.url))
@@ -248,8 +248,8 @@ async def test_everything_safe_gets_it_when_asked_for(kind, hj, stranger):
     assert None not in stranger.tokens
 
 
-async def test_a_new_base_url_is_not_trusted_by_itself(api, backend, stranger):
-    """Origins are pinned when the hook is attached."""
+async def test_new_base_url_is_not_allowed(api, backend, stranger):
+    """Origins are fixed when the hook is attached."""
     api.base_url = stranger.url
     await settle(api.get("/x"))
     assert (stranger.tokens, backend.tokens) == ([None], [])

@@ -1,6 +1,6 @@
-"""Over generated URLs and redirect chains: the token reaches allowed origins only, and only they matter.
+"""Generated URLs and redirect chains: the token reaches allowed origins only, and only they cause a refresh.
 
-The model of what is allowed is made here from nothing but what goes over the wire: scheme, host and port.
+The model of what is allowed uses only what goes over the wire: scheme, host and port.
 """
 
 import ipaddress
@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.transport.kinds import KINDS, TLS, settle
+from tests.both_faces import settle
+from tests.transport.kinds import KINDS, TLS
 
 TOKEN, REFRESH = "MARKED-ACCESS-", "MARKED-REFRESH-"
 SIMILAR = "api.example.com"
@@ -74,7 +75,7 @@ class Service:
     numbers: itertools.count = field(default_factory=itertools.count)
 
     def __call__(self, request):
-        """Grant tokens that can be told from everything else."""
+        """Grant tokens that are marked."""
         self.refreshes += request.url.path.endswith("/refresh")
         number = next(self.numbers)
         answer = {
@@ -86,17 +87,17 @@ class Service:
 
 
 class Wire:
-    """Everything that leaves the app's client: each hop answers the next redirect, then comes the end."""
+    """Every request of the app's client, answered with redirects and then with the end."""
 
     def __init__(self, kind, hops, end):
-        """Know the script."""
+        """Take the answers."""
         self.library = kind.library
         self.script = [*hops, (end, None)]
         self.left = 0
         self.sent = []
 
     def __call__(self, request):
-        """Note what would go over the wire, and answer."""
+        """Note what goes over the wire, and answer."""
         url = request.url
         if url.scheme not in DEFAULT_PORTS or not url.raw_host:
             raise self.library.UnsupportedProtocol("No transport takes this.", request=request)
@@ -122,14 +123,14 @@ class Sent:
 
 
 def allowed(origins, sent):
-    """Say from the wire's view alone whether a request may carry the token."""
+    """Return whether a request may carry the token, from what the wire shows alone."""
     host = _one_spelling(sent.host)
     there = (sent.scheme, host, sent.port)
     return there in origins or (sent.scheme == "https" and sent.port == 443 and ("http", host, 80) in origins)
 
 
 def _one_spelling(host):
-    """An address of six numbers can be written in many ways, and httpx2 knows them."""
+    """Return one spelling of an IPv6 address, which has many."""
     try:
         return ipaddress.ip_address(host.decode()).compressed.encode()
     except ValueError:
@@ -158,7 +159,7 @@ async def signed_in(kind, service):
 
 
 async def send(kind, api, scenario):
-    """Send the request; follow by hand what the client does not follow; return the last answer."""
+    """Send the request, follow what the client does not follow, and return the last answer."""
     library = kind.library
     mishaps = (library.HTTPError, library.InvalidURL, UnicodeError, ValueError)
     try:
@@ -175,8 +176,8 @@ async def send(kind, api, scenario):
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @given(scenario=scenarios)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-async def test_the_token_reaches_allowed_origins_only(kind, scenario):
-    """Whatever the app asks for and wherever it is sent, by itself or by redirects."""
+async def test_token_reaches_allowed_origins_only(kind, scenario):
+    """Whatever URL the app requests, and wherever redirects lead, only allowed origins get the token."""
     service = Service()
     hj = await signed_in(kind, service)
     wire = Wire(kind, scenario["hops"], scenario["end"])
@@ -200,8 +201,8 @@ async def test_the_token_reaches_allowed_origins_only(kind, scenario):
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @given(origin=st.sampled_from(ORIGINS), user=st.sampled_from(["", "u@", "u:p@"]), tail=st.sampled_from(TAILS))
 @settings(max_examples=40, deadline=None)
-async def test_the_token_does_reach_the_allowed_ones(kind, origin, user, tail):
-    """A pin that lets nothing through would pass the test above."""
+async def test_token_reaches_allowed_origins(kind, origin, user, tail):
+    """A hook that sends no token at all would pass the test above."""
     hj = await signed_in(kind, Service())
     wire = Wire(kind, [], 200)
     api = kind.wrapped(hj, origins=[origin], transport=kind.mock(wire))
@@ -215,8 +216,8 @@ async def test_the_token_does_reach_the_allowed_ones(kind, origin, user, tail):
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @given(urls=st.lists(urls, min_size=1, max_size=4), end=ends)
 @settings(max_examples=40, deadline=None)
-async def test_one_request_object_for_many_urls(kind, urls, end):
-    """An app that keeps a request and changes its URL never takes the token from one origin to the next."""
+async def test_request_object_with_many_urls(kind, urls, end):
+    """A request whose URL the app changes takes no token from one origin to the next."""
     hj = await signed_in(kind, Service())
     wire = Wire(kind, [], end)
     api = kind.wrapped(hj, origins=ORIGINS[:1], transport=kind.mock(wire))
@@ -237,8 +238,8 @@ async def test_one_request_object_for_many_urls(kind, urls, end):
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @given(scenario=scenarios)
 @settings(max_examples=40, deadline=None)
-async def test_everything_safe_never_means_cleartext(kind, scenario):
-    """``origins="*"``: https anywhere, http on this machine, nothing else."""
+async def test_star_never_means_cleartext(kind, scenario):
+    """``origins="*"`` means https everywhere and http on this machine, and nothing else."""
     hj = await signed_in(kind, Service())
     wire = Wire(kind, scenario["hops"], 200)
     api = kind.wrapped(hj, origins="*", transport=kind.mock(wire))

@@ -1,4 +1,4 @@
-"""Streamed answers, small pools, time limits and hooks of the app's: all goes on as without our hook."""
+"""Streamed answers, small pools, timeouts and the app's own hooks work as without the auth hook."""
 
 import asyncio
 import threading
@@ -8,13 +8,14 @@ import pytest
 
 from hellojohn import HelloJohn
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
+from tests.both_faces import PATIENCE, settle
 from tests.transport.backend import UNAUTHORIZED, Say, zipped
-from tests.transport.kinds import KINDS, PATIENCE, settle
+from tests.transport.kinds import KINDS
 
 
 @pytest.fixture
 async def api(kind, hj, backend):
-    """A client of the app's with a single connection, for the backend."""
+    """Return a client of the app with one connection, for the backend."""
     client = kind.wrapped(hj, base_url=backend.url, **kind.narrow())
     yield client
     await kind.close(client)
@@ -35,7 +36,7 @@ def one_shot(kind):
 
 
 async def each_at_once(kind, count, call):
-    """Make ``count`` calls at once, in threads or in tasks; fail when they hang."""
+    """Make ``count`` calls at once, in threads or tasks, and fail when they hang."""
     if kind.is_async:
         return await asyncio.wait_for(asyncio.gather(*(call() for _ in range(count))), PATIENCE)
     with ThreadPoolExecutor(count) as pool:
@@ -43,8 +44,8 @@ async def each_at_once(kind, count, call):
         return [future.result(PATIENCE) for future in begun]
 
 
-async def test_a_healed_stream_is_still_a_stream(kind, api, backend):
-    """The app reads the second answer as it comes; the first one is out of the way."""
+async def test_repeated_stream_is_still_a_stream(kind, api, backend):
+    """After a 401 the app reads the second answer as it comes, on the same connection."""
     refuse_first(backend)
     async with kind.stream(api, "GET", "/x") as response:
         assert response.status_code == 200
@@ -53,8 +54,8 @@ async def test_a_healed_stream_is_still_a_stream(kind, api, backend):
     assert backend.connections == 1
 
 
-async def test_a_second_401_of_a_stream_is_left_unread(kind, api, backend):
-    """It is returned as it is: the app decides what to do with its body."""
+async def test_second_401_of_a_stream_is_left_unread(kind, api, backend):
+    """A second 401 is returned as a stream that the app may read."""
     backend.script = lambda seen: UNAUTHORIZED
     async with kind.stream(api, "GET", "/x") as response:
         assert not response.is_stream_consumed
@@ -64,8 +65,8 @@ async def test_a_second_401_of_a_stream_is_left_unread(kind, api, backend):
 
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("way", ["read", "raw"])
-async def test_a_401_handed_back_can_be_streamed(kind, api, backend, compressed, way):
-    """A proxy passes the answer on as it came, though it was read once to free the connection."""
+async def test_returned_401_can_be_streamed(kind, api, backend, compressed, way):
+    """A 401 that was read to free its connection can be read again, raw or decoded."""
     say = zipped(UNAUTHORIZED) if compressed else UNAUTHORIZED
     refuse_first(backend, say)
     async with kind.stream(api, "POST", "/x", content=one_shot(kind)) as response:
@@ -81,8 +82,8 @@ async def test_a_401_handed_back_can_be_streamed(kind, api, backend, compressed,
     assert backend.connections == 1
 
 
-async def test_a_stream_in_use_keeps_its_connection_and_no_other(kind, hj, backend):
-    """While one answer is read slowly, another request is healed on a second connection."""
+async def test_open_stream_keeps_one_connection(kind, hj, backend):
+    """While one answer is read slowly, another request is repeated on a second connection."""
     api = kind.wrapped(hj, base_url=backend.url, limits=kind.library.Limits(max_connections=2))
     backend.script = lambda seen: UNAUTHORIZED if len(backend.seen) == 1 else Say(body=b"fine")
     async with kind.stream(api, "GET", "/slow") as slow:
@@ -91,8 +92,8 @@ async def test_a_stream_in_use_keeps_its_connection_and_no_other(kind, hj, backe
     await kind.close(api)
 
 
-async def test_a_401_already_read_by_a_hook_is_healed(kind, hj, backend):
-    """A logging hook reads every answer: there is nothing left to read, and nothing to stumble over."""
+async def test_401_that_a_hook_has_read_is_repeated(kind, hj, backend):
+    """A logging hook that reads every answer does not prevent the repetition."""
 
     async def look_async(response):
         await response.aread()
@@ -110,8 +111,8 @@ async def test_a_401_already_read_by_a_hook_is_healed(kind, hj, backend):
     await kind.close(api)
 
 
-async def test_a_401_half_read_by_a_hook_gives_its_connection_back(kind, hj, backend):
-    """A hook looked at the beginning and kept the rest for later: there is no later."""
+async def test_401_that_a_hook_has_half_read_frees_its_connection(kind, hj, backend):
+    """A hook that has read the beginning of a 401 does not keep its connection."""
     kept = []
 
     async def peek_async(response):
@@ -135,8 +136,8 @@ async def test_a_401_half_read_by_a_hook_gives_its_connection_back(kind, hj, bac
     await kind.close(api)
 
 
-async def test_one_connection_serves_many_callers_through_a_401(kind, hj, api, backend, emulator):
-    """Nobody waits for the new token while holding the connection that somebody else needs."""
+async def test_one_connection_serves_callers_through_a_401(kind, hj, api, backend, emulator):
+    """No request waits for the new token while it holds the only connection."""
     new = []
 
     def script(seen):
@@ -157,8 +158,8 @@ async def test_one_connection_serves_many_callers_through_a_401(kind, hj, api, b
     assert (emulator.rotations, emulator.reuses) == (1, 0)
 
 
-async def test_one_connection_serves_many_callers_through_an_expiry(kind, api, backend, emulator):
-    """Nobody takes the connection before there is a token to send on it."""
+async def test_one_connection_serves_callers_through_an_expiry(kind, api, backend, emulator):
+    """No request takes the connection before there is a token to send on it."""
     emulator.advance("2h")
     answers = await each_at_once(kind, 20, lambda: api.get("/x"))
     assert [answer.status_code for answer in answers] == [200] * 20
@@ -166,8 +167,8 @@ async def test_one_connection_serves_many_callers_through_an_expiry(kind, api, b
     assert (emulator.rotations, emulator.reuses) == (1, 0)
 
 
-async def test_one_connection_serves_many_streams_through_a_401(kind, hj, api, backend, emulator):
-    """The same for streamed answers, each read to its end."""
+async def test_one_connection_serves_streams_through_a_401(kind, hj, api, backend, emulator):
+    """The same for streamed answers that are read to their end."""
     first = f"Bearer {await settle(hj.auth.access_token())}"
     backend.script = lambda seen: UNAUTHORIZED if seen.token == first else Say(body=b"fine")
 
@@ -183,8 +184,8 @@ async def test_one_connection_serves_many_streams_through_a_401(kind, hj, api, b
     assert (emulator.rotations, emulator.reuses) == (1, 0)
 
 
-async def test_the_app_s_time_limits_hold_for_the_replay(kind, api, backend):
-    """A request that an auth flow makes up has no time limit; the replayed one keeps its own."""
+async def test_timeouts_hold_for_the_repeated_request(kind, api, backend):
+    """A repeated request keeps the timeouts of the first."""
 
     def script(seen):
         if len(backend.seen) == 1:
@@ -196,16 +197,16 @@ async def test_the_app_s_time_limits_hold_for_the_replay(kind, api, backend):
         await settle(api.get("/x", timeout=kind.library.Timeout(PATIENCE, read=0.2)))
 
 
-async def test_a_transport_error_stays_what_it_is(kind, hj, backend):
-    """The app's own network trouble is the app's to handle."""
+async def test_network_error_is_passed_on(kind, hj, backend):
+    """A network error of the app's request is the app's to handle."""
     api = kind.wrapped(hj, base_url=backend.url, origins=["http://127.0.0.1:9"])
     with pytest.raises(kind.library.ConnectError):
         await settle(api.get("http://127.0.0.1:9/"))
     await kind.close(api)
 
 
-async def test_a_hook_that_raises_on_401_switches_the_recovery_off(kind, hj, backend, emulator):
-    """It runs before the SDK sees the answer; ``wrap`` says so."""
+async def test_hook_that_raises_on_401_prevents_the_refresh(kind, hj, backend, emulator):
+    """A response hook that raises runs before the SDK sees the 401, as wrap() documents."""
 
     async def check_async(response):
         response.raise_for_status()
@@ -220,30 +221,30 @@ async def test_a_hook_that_raises_on_401_switches_the_recovery_off(kind, hj, bac
         await settle(api.get("/x"))
     await kind.close(api)
     assert (len(backend.seen), emulator.calls("token/refresh")) == (1, 0)
-    assert "switches the recovery off" in " ".join(HelloJohn.wrap.__doc__.split())
+    assert "so prevents the refresh" in " ".join(HelloJohn.wrap.__doc__.split())
 
 
 async def test_hooks_see_both_attempts(kind, hj, backend):
-    """A logging hook shows what went over the wire."""
-    said = []
+    """A logging hook sees each request that is sent."""
+    seen = []
 
     async def note_async(thing):
-        said.append(getattr(thing, "status_code", "request"))
+        seen.append(getattr(thing, "status_code", "request"))
 
     def note(thing):
-        said.append(getattr(thing, "status_code", "request"))
+        seen.append(getattr(thing, "status_code", "request"))
 
     hook = note_async if kind.is_async else note
     api = kind.wrapped(hj, base_url=backend.url, event_hooks={"request": [hook], "response": [hook]})
     refuse_first(backend)
     await settle(api.get("/x"))
     await kind.close(api)
-    assert said == ["request", 401, "request", 200]
+    assert seen == ["request", 401, "request", 200]
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.is_async], ids=str)
-async def test_a_cancelled_caller_leaves_the_connection_and_the_session(api, backend, emulator, hj):
-    """A caller that gives up while the new token is fetched harms neither the pool nor the refresh."""
+async def test_cancelled_request_harms_neither_pool_nor_session(api, backend, emulator, hj):
+    """A request that is cancelled during a refresh leaves the connection and the session usable."""
     first = f"Bearer {await hj.auth.access_token()}"
     backend.script = lambda seen: UNAUTHORIZED if seen.token == first else Say(body=b"fine")
     with emulator.hold("token/refresh") as hold:
@@ -256,10 +257,10 @@ async def test_a_cancelled_caller_leaves_the_connection_and_the_session(api, bac
     assert (emulator.rotations, emulator.reuses, backend.connections) == (1, 0, 1)
 
 
-async def test_the_emulator_and_the_hook_agree(kind, nobody, emulator):
-    """The SDK's own sample resource, end to end, for a streamed upload and download."""
-    await settle(nobody.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
-    api = kind.wrapped(nobody, base_url=emulator.url)
+async def test_emulator_accepts_the_hook(kind, signed_out, emulator):
+    """The emulator's sample resource takes a streamed upload after a refused token."""
+    await settle(signed_out.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
+    api = kind.wrapped(signed_out, base_url=emulator.url)
     emulator.reject_access_tokens()
     async with kind.stream(api, "PUT", "/resource/deep", content=b"x" * 100_000) as response:
         await kind.read(response)

@@ -40,7 +40,7 @@ def tell(error: HelloJohnError) -> str:
 
 def show(session: Session) -> timedelta | None:
     """Read a session."""
-    assert_type(session.user, User | None)
+    assert_type(session.user, User)
     assert_type(session.expires_at, datetime | None)
     assert_type(session.remember_me, bool | None)
     return session.time_left()

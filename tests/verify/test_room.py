@@ -34,8 +34,9 @@ from hellojohn._errors import (
 )
 from hellojohn._http._keys import KeyFetcher
 from hellojohn._secret import Secret
+from hellojohn._waiting import run
 from hellojohn.verify import AsyncRevocations, Revocations, Verifier
-from hellojohn.verify._flight import Flight, on_worker, run
+from hellojohn.verify._flight import Flight, on_worker
 from hellojohn.verify._workers import FETCHERS, Workers
 from tests.loopback import Peer, answer, http
 from tests.verify.conftest import NOW
@@ -234,7 +235,7 @@ def test_an_aborted_flight_does_no_work():
     flight = Flight(lambda: ran.append(1), FETCHERS)
     assert flight.abort()
     assert not flight.abort()
-    assert flight.start()
+    assert flight.begin()
     flight.wait(1)
     assert (flight.done, ran) == (True, [])
 

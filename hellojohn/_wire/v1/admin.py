@@ -9,7 +9,7 @@ from hellojohn._limits import LONGEST_CURSOR, LONGEST_ID
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked, checked_id
 from hellojohn._wire.conversation import Conversation, single
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.failures import read_failure
 from hellojohn._wire.reading import Fields, fields, listed, moment, text
 from hellojohn._wire.tokens import success
@@ -106,9 +106,12 @@ def read_session(value: object) -> SessionInfo | None:
 
 
 def _read_page(answer: Answer) -> SessionPage:
-    content = success(answer)
-    if content is None or not isinstance(content.get("data"), list):
-        raise refusal(answer, CODES)
+    return required(_page(success(answer) or {}), answer, CODES)
+
+
+def _page(content: Fields) -> SessionPage | None:
+    if not isinstance(content.get("data"), list):
+        return None
     sessions = tuple(filter(None, map(read_session, listed(content.get("data")))))
     pagination = fields(content.get("pagination"))
     more = pagination.get("has_more") is not False
@@ -116,24 +119,28 @@ def _read_page(answer: Answer) -> SessionPage:
 
 
 def _read_session(answer: Answer) -> SessionInfo:
-    content = success(answer) or {}
-    session = read_session(fields(content.get("session")) or content)
-    if session is None:
-        raise refusal(answer, CODES)
-    return session
+    return required(_session(success(answer) or {}), answer, CODES)
+
+
+def _session(content: Fields) -> SessionInfo | None:
+    return read_session(fields(content.get("session")) or content)
 
 
 def _read_check(answer: Answer) -> RemoteCheck:
-    content = success(answer) or {}
-    if content.get("valid") is True:
-        return RemoteCheck(
-            valid=True,
-            session=read_session(content.get("session")),
-            claims=fields(content.get("claims")) or None,
-        )
-    if content.get("valid") is False or _is_refused(answer):
+    if _is_refused(answer):
         return RemoteCheck(valid=False)
-    raise refusal(answer, CODES)
+    return required(_check(success(answer) or {}), answer, CODES)
+
+
+def _check(content: Fields) -> RemoteCheck | None:
+    match content.get("valid"):
+        case True:
+            claims = fields(content.get("claims")) or None
+            return RemoteCheck(valid=True, session=read_session(content.get("session")), claims=claims)
+        case False:
+            return RemoteCheck(valid=False)
+        case _:
+            return None
 
 
 def _is_refused(answer: Answer) -> bool:
@@ -143,8 +150,11 @@ def _is_refused(answer: Answer) -> bool:
 
 
 def _read_config(answer: Answer) -> Fields:
-    content = success(answer)
-    if content is None or not any(name in content for name in _SETTINGS):
-        raise refusal(answer, CODES)
+    return required(_config(success(answer) or {}), answer, CODES)
+
+
+def _config(content: Fields) -> Fields | None:
+    if not any(name in content for name in _SETTINGS):
+        return None
     found = {name: content.get(name) for name in _SETTINGS}
     return {name: value if isinstance(value, str | int) else None for name, value in found.items()}

@@ -1,26 +1,25 @@
 """v1, the documented cloud API: the requests and answers of a session."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from hellojohn._details import Device
 from hellojohn._errors import MfaChallenge
-from hellojohn._limits import LONGEST_CAPTCHA, LONGEST_NAME
+from hellojohn._limits import LONGEST_NAME
 from hellojohn._models import User
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import (
     checked,
+    checked_captcha,
     checked_challenge,
     checked_code,
     checked_email,
     checked_metadata,
     checked_password,
-    checked_secret,
 )
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.failures import read_failure
-from hellojohn._wire.outcome import outcome
-from hellojohn._wire.reading import fields
+from hellojohn._wire.outcome import failed_refresh
+from hellojohn._wire.reading import Fields, fields
 from hellojohn._wire.tokens import read_tokens, success, user
 from hellojohn._wire.v1.admin import V1Admin
 from hellojohn._wire.v1.codes import CODES, ENDINGS, TOKEN_REFUSED
@@ -28,9 +27,9 @@ from hellojohn._wire.v1.links import V1Links
 from hellojohn._wire.v1.oauth import V1OAuth
 from hellojohn._wire.v1.paths import UNPUBLISHED
 from hellojohn._wire.v1.requests import Requests
-from hellojohn._wire.v1.second_factors import V1SecondFactors, factor_for
+from hellojohn._wire.v1.second_factors import RECOVERY, V1SecondFactors, as_recovery_code, factor_for
 from hellojohn._wire.v1.tokens import signed_in
-from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, TokenResponse
+from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, OutcomeKind, TokenResponse
 
 
 class V1:
@@ -71,9 +70,7 @@ class V1:
         """Build a sign-in."""
         body = _credentials(email, password, duration)
         if captcha_token is not None:
-            body["captcha_token"] = checked_secret(
-                captcha_token, name="captcha_token", longest=LONGEST_CAPTCHA
-            )
+            body["captcha_token"] = checked_captcha(captcha_token)
         if device_token is not None:
             body["device_token"] = device_token
         return self._requests.public("/v1/auth/sign-in", body, call="auth.sign_in", device=device)
@@ -101,8 +98,10 @@ class V1:
 
     def refresh(self, refresh_token: Secret) -> ApiRequest:
         """Build a refresh. It carries no ``Authorization``: the refresh token is the credential."""
-        request = self._requests.bare("POST", "/v1/auth/token/refresh", {"refresh_token": refresh_token})
-        return replace(request, reads_until_deadline=True)
+        body = {"refresh_token": refresh_token}
+        return ApiRequest(
+            "POST", "/v1/auth/token/refresh", body, headers=self._requests.headers, reads_until_deadline=True
+        )
 
     def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
         """Build a sign-out of this session, or of all sessions of the user."""
@@ -131,8 +130,9 @@ class V1:
     ) -> ApiRequest:
         """Build the answer to a second-factor challenge."""
         code = checked_code(code)
-        body: dict[str, object] = {"challenge_id": checked_challenge(challenge), "code": code}
+        body: dict[str, object] = {"challenge_id": checked_challenge(challenge)}
         chosen = factor_for(challenge, code, factor)
+        body["code"] = as_recovery_code(code) if chosen == RECOVERY else code
         if chosen is not None:
             body["factor_id"] = chosen
         if remember_device:
@@ -159,19 +159,18 @@ class V1:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me``: a user, or an object that holds one."""
-        content = success(answer) or {}
-        found = user(fields(content.get("user")) or content)
-        if found is None:
-            raise refusal(answer, CODES)
-        return found
+        return required(user(_user_fields(success(answer) or {})), answer, CODES)
 
     def read_done(self, answer: Answer) -> None:
         """Read the answer to a sign-out: any success."""
         check_done(answer, CODES, assumed_path=UNPUBLISHED["sign_out"])
 
     def outcome(self, answer: Answer) -> Outcome:
-        """Return what the answer to a refresh means."""
-        return outcome(answer, read_tokens(answer), codes=CODES, endings=ENDINGS)
+        """Return the meaning of an answer to a refresh."""
+        tokens = read_tokens(answer)
+        if tokens is not None:
+            return Outcome(OutcomeKind.SUCCESS, tokens)
+        return failed_refresh(answer, CODES, ENDINGS)
 
     def is_token_refused(self, answer: Answer) -> bool:
         """Return whether an answer to ``me`` means that the token is not good, and a newer one may be."""
@@ -196,3 +195,7 @@ def _credentials(email: str, password: Secret, duration: str | None) -> dict[str
     if duration is not None:
         body["session_options"] = {"duration": duration}
     return body
+
+
+def _user_fields(content: Fields) -> Fields:
+    return fields(content.get("user")) or content

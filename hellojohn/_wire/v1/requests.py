@@ -1,7 +1,6 @@
 """How v1's requests are built: with the tenant's header, and with the key or token that each kind needs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from hellojohn._details import Device
 from hellojohn._secret import Secret
@@ -11,7 +10,6 @@ from hellojohn._wire.values import ApiRequest
 Body = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
 class Requests:
     """Builds requests for one tenant.
 
@@ -20,12 +18,18 @@ class Requests:
         tenant_id: The tenant.
         publishable_key: The key of public requests.
         secret_key: The key of a back end's requests.
+        headers: The headers of every request.
     """
 
-    base_url: str
-    tenant_id: str
-    publishable_key: Secret | None = field(default=None, repr=False)
-    secret_key: Secret | None = field(default=None, repr=False)
+    def __init__(
+        self, base_url: str, tenant_id: str, publishable_key: Secret | None, secret_key: Secret | None
+    ) -> None:
+        """Build requests with these settings."""
+        self.base_url = base_url
+        self.tenant_id = tenant_id
+        self.publishable_key = publishable_key
+        self.secret_key = secret_key
+        self.headers = {"X-Tenant-ID": tenant_id}
 
     def bare(
         self,
@@ -38,7 +42,7 @@ class Requests:
         idempotent: bool = False,
     ) -> ApiRequest:
         """Build a request with this bearer, or with none."""
-        headers = {"X-Tenant-ID": self.tenant_id, **device_headers(device)}
+        headers = {**self.headers, **device_headers(device)}
         return ApiRequest(method, path, body, bearer, headers, idempotent=idempotent)
 
     def public(self, path: str, body: Body, *, call: str, device: Device | None = None) -> ApiRequest:

@@ -1,12 +1,12 @@
 """v1: codes for a second-factor challenge, and the factors of a user, which need the secret key."""
 
 from hellojohn._details import MfaFactor, TotpEnrollment
-from hellojohn._errors import ConfigurationError, Conflict, MfaChallenge, NotSupported, ValidationFailed
+from hellojohn._errors import ConfigurationError, Conflict, MfaChallenge, NotFound, NotSupported
 from hellojohn._limits import LONGEST_NAME
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked, checked_challenge, checked_code, checked_id, checked_password
 from hellojohn._wire.conversation import Conversation, single
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.reading import Fields, fields, listed, moment, text
 from hellojohn._wire.tokens import success
 from hellojohn._wire.topics import SignedIn
@@ -17,6 +17,16 @@ from hellojohn._wire.values import Answer, ApiRequest
 
 RECOVERY = "backup_codes"
 """The factor that takes recovery codes."""
+
+_GROUP = 4
+
+
+def as_recovery_code(code: Secret) -> Secret:
+    """Return a code in the form in which recovery codes are handed out: ``ABCD-EFGH``."""
+    typed = code.reveal().upper()
+    if len(typed) == 2 * _GROUP and typed.isalnum():
+        typed = f"{typed[:_GROUP]}-{typed[_GROUP:]}"
+    return Secret(typed)
 
 
 def factor_for(challenge: MfaChallenge, code: Secret, factor: str | None) -> str | None:
@@ -93,7 +103,7 @@ class V1SecondFactors:
     def _disable(self, listing: ApiRequest, who: SignedIn) -> Conversation[None]:
         factor = _totp(_read_factors((yield listing)))
         if factor is None or factor.id is None:
-            raise ValidationFailed("No authenticator app is enrolled.")
+            raise NotFound("No authenticator app is enrolled.")
         path = checked_id(factor.id, name="factor.id")
         check_done((yield self._factors("DELETE", who, path, call="mfa.disable_totp")), CODES)
 
@@ -125,9 +135,12 @@ def _totp(factors: tuple[MfaFactor, ...]) -> MfaFactor | None:
 
 
 def _read_factors(answer: Answer) -> tuple[MfaFactor, ...]:
-    content = success(answer)
-    if content is None or not isinstance(content.get("data"), list):
-        raise refusal(answer, CODES)
+    return required(_factors(success(answer) or {}), answer, CODES)
+
+
+def _factors(content: Fields) -> tuple[MfaFactor, ...] | None:
+    if not isinstance(content.get("data"), list):
+        return None
     found = (_factor(fields(item)) for item in listed(content.get("data")))
     return tuple(factor for factor in found if factor is not None)
 
@@ -147,11 +160,14 @@ def _factor(content: Fields) -> MfaFactor | None:
 
 
 def _read_enrollment(answer: Answer) -> TotpEnrollment:
-    content = success(answer) or {}
+    return required(_enrollment(success(answer) or {}), answer, CODES)
+
+
+def _enrollment(content: Fields) -> TotpEnrollment | None:
     totp = fields(content.get("totp"))
     secret, uri, factor_id = text(totp.get("secret")), text(totp.get("uri")), text(content.get("factor_id"))
     if secret is None or uri is None or factor_id is None:
-        raise refusal(answer, CODES)
+        return None
     return TotpEnrollment(secret=secret, uri=uri, factor_id=factor_id)
 
 
@@ -161,7 +177,8 @@ def _confirmed(answer: Answer) -> tuple[str, ...]:
 
 
 def _read_recovery_codes(answer: Answer) -> tuple[str, ...]:
-    codes = tuple(filter(None, map(text, listed((success(answer) or {}).get("codes")))))
-    if not codes:
-        raise refusal(answer, CODES)
-    return codes
+    return required(_recovery_codes(success(answer) or {}), answer, CODES)
+
+
+def _recovery_codes(content: Fields) -> tuple[str, ...] | None:
+    return tuple(filter(None, map(text, listed(content.get("codes"))))) or None

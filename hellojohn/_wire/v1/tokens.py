@@ -1,10 +1,8 @@
 """v1: read the answer to anything that signs in."""
 
-from dataclasses import replace
-
 from hellojohn._wire.errors import refusal
 from hellojohn._wire.failures import Meaning
-from hellojohn._wire.tokens import read_tokens, user_of_token
+from hellojohn._wire.tokens import read_tokens, with_identity
 from hellojohn._wire.v1.codes import CODES
 from hellojohn._wire.values import Answer, TokenResponse
 
@@ -20,4 +18,4 @@ def signed_in(
     tokens = read_tokens(answer)
     if tokens is None or tokens.refresh_token is None:
         raise refusal(answer, CODES, assumed_path=assumed_path, otherwise=otherwise)
-    return replace(tokens, user=tokens.user or user_of_token(tokens))
+    return with_identity(tokens)

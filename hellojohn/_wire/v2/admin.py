@@ -6,6 +6,7 @@ The server replaces a client that is written, so it is read, changed and written
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
+from typing import cast
 from urllib.parse import quote
 
 from hellojohn._details import SessionInfo
@@ -15,8 +16,8 @@ from hellojohn._limits import LONGEST_ID
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked
 from hellojohn._wire.conversation import Conversation, single
-from hellojohn._wire.errors import check_done, refusal
-from hellojohn._wire.reading import Fields, fields, json_list, life, number
+from hellojohn._wire.errors import check_done, required
+from hellojohn._wire.reading import Fields, fields, json_value, life, number
 from hellojohn._wire.topics import RemoteCheck, SessionPage
 from hellojohn._wire.v2.codes import CODES
 from hellojohn._wire.v2.requests import Requests
@@ -24,6 +25,8 @@ from hellojohn._wire.values import Answer, ApiRequest, ApiResponse
 
 _LIFETIMES = {"access_token_ttl": "access_token_ttl", "session_duration": "refresh_token_ttl"}
 """The settings, and the fields of a client that hold them."""
+
+_SECRET = "secret_hash"  # noqa: S105 - the name of a field that is read and cannot be written
 
 _NO_LIST = (
     "{}: the open-source server (v2) keeps no list of sessions. To end a user's sessions, use"
@@ -41,15 +44,15 @@ class V2Admin:
     def list_sessions(
         self, *, user_id: str | None, status: str | None, limit: int, cursor: str | None
     ) -> Conversation[SessionPage]:
-        """Refuse: there is no list."""
+        """Refuse: the server keeps no list."""
         raise NotSupported(_NO_LIST.format("sessions.list"))
 
     def get_session(self, session_id: str) -> Conversation[SessionInfo]:
-        """Refuse: there is no list."""
+        """Refuse: the server keeps no list."""
         raise NotSupported(_NO_LIST.format("sessions.get"))
 
     def revoke_session(self, session_id: str) -> Conversation[None]:
-        """Refuse: there is no list."""
+        """Refuse: the server keeps no list."""
         raise NotSupported(_NO_LIST.format("sessions.revoke"))
 
     def revoke_all(self, user_id: str) -> Conversation[None]:
@@ -88,16 +91,16 @@ class V2Admin:
 
     def _update(self, listing: ApiRequest, wanted: Mapping[str, int]) -> Conversation[Fields]:
         before = self._client_in((yield listing))
+        new = {name: value for name, value in {**before, **wanted}.items() if name != _SECRET}
         path = f"clients/{quote(self._requests.client_id, safe='')}"
-        check_done(
-            (yield self._requests.server("PUT", path, {**before, **wanted}, call="admin.config.update")),
-            CODES,
-        )
+        check_done((yield self._requests.server("PUT", path, new, call="admin.config.update")), CODES)
         after = self._client_in((yield listing))
-        lost = sorted(name for name, value in {**before, **wanted}.items() if after.get(name) != value)
+        lost = sorted(name for name, value in new.items() if after.get(name) != value)
+        if before.get(_SECRET) and not after.get(_SECRET):
+            lost.append(_SECRET)
         if lost:
             raise ApiError(
-                f"The server did not keep these fields of the client: {', '.join(lost)}. Check the client."
+                f"The server did not keep these fields of the client: {', '.join(lost)}. Set them again."
             )
         return _settings(after)
 
@@ -105,14 +108,24 @@ class V2Admin:
         return self._requests.server("GET", "clients", call=call, idempotent=True)
 
     def _client_in(self, answer: Answer) -> Fields:
-        is_success = isinstance(answer, ApiResponse) and answer.is_success
-        clients = json_list(answer.body) if isinstance(answer, ApiResponse) and is_success else None
-        if clients is None:
-            raise refusal(answer, CODES)
-        for client in map(fields, clients):
-            if client.get("client_id") == self._requests.client_id:
-                return client
-        raise NotFound("The tenant has no such client: check client_id (HELLOJOHN_CLIENT_ID).")
+        found = required(_client(answer, self._requests.client_id), answer, CODES)
+        if not found:
+            raise NotFound("The tenant has no such client: check client_id (HELLOJOHN_CLIENT_ID).")
+        return found
+
+
+def _client(answer: Answer, client_id: str) -> Fields | None:
+    """Read the client from the list; it is empty when the list has no such client.
+
+    Of its secret, only the presence is kept: that is all that counts, and no error may show more.
+    """
+    listing = json_value(answer.body) if isinstance(answer, ApiResponse) and answer.is_success else None
+    if not isinstance(listing, list):
+        return None
+    clients = map(fields, cast("list[object]", listing))
+    nothing: Fields = {}
+    found = next((client for client in clients if client.get("client_id") == client_id), nothing)
+    return {name: value if name != _SECRET else bool(value) for name, value in found.items()}
 
 
 def _seconds(value: str | int | None, *, name: str) -> int:

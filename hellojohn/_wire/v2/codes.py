@@ -32,7 +32,11 @@ _NO_PASSWORDS = Meaning(
 _BAD_KEY = Meaning(
     ApiError, "The server does not accept the API key: check secret_key (HELLOJOHN_SECRET_KEY)."
 )
-_BAD_TOKEN = Meaning(ApiError, "The access token is not valid.")
+_BAD_TOKEN = Meaning(
+    ApiError,
+    "The server did not accept the access token. A tenant in issuer mode global has routes that refuse its"
+    " own tokens: switch it to path.",
+)
 _WEAK = Meaning(
     ValidationFailed,
     "The password does not meet the tenant's rules. The server does not say which: auth.password_policy()"

@@ -11,10 +11,16 @@ from hellojohn._details import Device
 from hellojohn._errors import ApiError, MfaChallenge, NotSupported
 from hellojohn._models import User
 from hellojohn._secret import Secret
-from hellojohn._wire.arguments import checked_challenge, checked_email, checked_metadata, checked_password
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.arguments import (
+    checked_captcha,
+    checked_challenge,
+    checked_email,
+    checked_metadata,
+    checked_password,
+)
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.failures import read_failure
-from hellojohn._wire.outcome import outcome
+from hellojohn._wire.outcome import failed_refresh
 from hellojohn._wire.reading import claims, json_object, text
 from hellojohn._wire.tokens import read_tokens, success
 from hellojohn._wire.v2.admin import V2Admin
@@ -23,8 +29,16 @@ from hellojohn._wire.v2.links import V2Links
 from hellojohn._wire.v2.oauth import V2OAuth
 from hellojohn._wire.v2.requests import Requests
 from hellojohn._wire.v2.second_factors import V2SecondFactors, code_fields, factor_for
-from hellojohn._wire.v2.tokens import device_cookie, read_user, signed_in
-from hellojohn._wire.values import Answer, ApiRequest, ApiResponse, Outcome, TokenResponse, TransportFailure
+from hellojohn._wire.v2.tokens import device_cookie, is_without_tokens, read_user, signed_in
+from hellojohn._wire.values import (
+    Answer,
+    ApiRequest,
+    ApiResponse,
+    Outcome,
+    OutcomeKind,
+    TokenResponse,
+    TransportFailure,
+)
 
 _NO_USER = "00000000-0000-0000-0000-000000000000"
 
@@ -72,9 +86,9 @@ class V2:
         device_token: Secret | None = None,
     ) -> ApiRequest:
         """Build a sign-in."""
-        if captcha_token is not None:
-            raise NotSupported("captcha_token: the open-source server (v2) has no captcha. Leave it out.")
-        body = {"email": checked_email(email), "password": checked_password(password)}
+        body: dict[str, object] = {"email": checked_email(email), "password": checked_password(password)}
+        if captcha_token is not None:  # the server's only captcha is Turnstile
+            body["turnstile_token"] = checked_captcha(captcha_token)
         request = self._requests.client("/v2/auth/login", body, device=device)
         if device_token is None:
             return request
@@ -105,13 +119,15 @@ class V2:
 
     def refresh(self, refresh_token: Secret) -> ApiRequest:
         """Build a refresh."""
-        request = self._requests.client("/v2/auth/refresh", {"refresh_token": refresh_token})
-        return replace(request, reads_until_deadline=True)
+        body = {**self._requests.names, "refresh_token": refresh_token}
+        return ApiRequest(
+            "POST", "/v2/auth/refresh", body, headers=self._requests.headers, reads_until_deadline=True
+        )
 
     def sign_out(self, refresh_token: Secret, access_token: Secret, *, everywhere: bool) -> ApiRequest:
         """Build a sign-out of this session, or of all sessions of the user.
 
-        The server asks for a CSRF token when there is no bearer. It does not check the bearer.
+        Without a bearer, the server asks for a CSRF token. It accepts any bearer.
         """
         if not everywhere:
             body = {"refresh_token": refresh_token}
@@ -166,8 +182,7 @@ class V2:
 
     def read_sign_up(self, answer: Answer) -> TokenResponse | None:
         """Read the answer to a sign-up; ``None`` when the server leaves the sign-in to the client."""
-        content = success(answer)
-        if content is not None and text(content.get("user_id")) and "access_token" not in content:
+        if is_without_tokens(answer):
             return None
         if isinstance(answer, ApiResponse) and answer.status == 500:  # noqa: PLR2004 - for a taken address, too
             failure = read_failure(answer, CODES)
@@ -182,18 +197,18 @@ class V2:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me`` or ``me_after``."""
-        found = read_user(success(answer) or {})
-        if found is None:
-            raise refusal(answer, CODES)
-        return found
+        return required(read_user(success(answer) or {}), answer, CODES)
 
     def read_done(self, answer: Answer) -> None:
         """Read the answer to a sign-out: any success. The server answers 204 for unknown tokens, too."""
         check_done(answer, CODES)
 
     def outcome(self, answer: Answer) -> Outcome:
-        """Return what the answer to a refresh means."""
-        return outcome(answer, read_tokens(answer), codes=CODES, endings=ENDINGS)
+        """Return the meaning of an answer to a refresh."""
+        tokens = read_tokens(answer)
+        if tokens is not None:
+            return Outcome(OutcomeKind.SUCCESS, tokens)
+        return failed_refresh(answer, CODES, ENDINGS)
 
     def is_token_refused(self, answer: Answer) -> bool:
         """Return whether an answer to ``me`` means that the token is not good, and a newer one may be."""

@@ -9,7 +9,7 @@ from hellojohn._errors import ConfigurationError, NotSupported
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked_address, checked_email, checked_link, checked_password
 from hellojohn._wire.conversation import Conversation, single
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.reading import Fields, number
 from hellojohn._wire.tokens import success
 from hellojohn._wire.topics import SignedIn
@@ -41,7 +41,7 @@ class V2Links:
         raise NotSupported(_MAGIC_LINKS)
 
     def send_password_reset(self, email: str, *, redirect_to: str | None) -> Conversation[None]:
-        """Mail a link that sets a new password. The server answers alike when there is no such user."""
+        """Mail a link that sets a new password. An unknown address gets the same answer."""
         return _done(self._requests.client("/v2/auth/forgot", _mail(email, redirect_to)))
 
     def confirm_password_reset(self, link: Secret, new_password: Secret) -> Conversation[None]:
@@ -93,9 +93,12 @@ def _done(request: ApiRequest) -> Conversation[None]:
 
 
 def _read_policy(answer: Answer) -> PasswordPolicy:
-    content = success(answer)
-    if content is None or "min_length" not in content:
-        raise refusal(answer, CODES)
+    return required(_policy(success(answer) or {}), answer, CODES)
+
+
+def _policy(content: Fields) -> PasswordPolicy | None:
+    if "min_length" not in content:
+        return None
     return PasswordPolicy(
         min_length=_count(content, "min_length"),
         max_length=_count(content, "max_length"),

@@ -12,9 +12,9 @@ from hellojohn._limits import LONGEST_LINK
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked_address, checked_secret
 from hellojohn._wire.conversation import Conversation, single
-from hellojohn._wire.errors import refusal
+from hellojohn._wire.errors import required
 from hellojohn._wire.failures import Failure, read_failure
-from hellojohn._wire.reading import claims, text, token
+from hellojohn._wire.reading import Fields, claims, text, token
 from hellojohn._wire.tokens import read_tokens, success
 from hellojohn._wire.topics import OAuthCode
 from hellojohn._wire.v2.codes import CODES
@@ -72,7 +72,7 @@ class V2OAuth:
             "client_id": self._requests.client_id,
             "code_verifier": code.code_verifier,
         }
-        return single(self._requests.form(_TOKEN, body), partial(_read_code_tokens, nonce=code.nonce))
+        return single(self._requests.form(_TOKEN, body), partial(_read_code_tokens, code=code))
 
     def service_token(self, client_secret: Secret, *, scopes: Sequence[str]) -> Conversation[TokenResponse]:
         """Ask for a token for the client itself."""
@@ -91,7 +91,7 @@ def _refuse_provider(provider: str | None) -> None:
     if provider is not None:
         raise NotSupported(
             "sign-in through a provider: the open-source server (v2) drops the state that protects it. Any"
-            " page could sign the user in to another account. Leave provider out to use the server's own login."
+            " page could sign the user in to another account. Leave provider out for the server's own login."
         )
 
 
@@ -108,7 +108,7 @@ def _failure(answer: Answer) -> Failure | None:
     return read_failure(answer, CODES) if isinstance(answer, ApiResponse) and not answer.is_success else None
 
 
-def _read_code_tokens(answer: Answer, *, nonce: str) -> TokenResponse:
+def _read_code_tokens(answer: Answer, *, code: OAuthCode) -> TokenResponse:
     failure = _failure(answer)
     if failure is not None and failure.code == "invalid_grant":
         raise ChallengeExpired(
@@ -120,12 +120,17 @@ def _read_code_tokens(answer: Answer, *, nonce: str) -> TokenResponse:
             request_id=failure.request_id,
         )
     tokens = signed_in(answer)
-    id_token = token((success(answer) or {}).get("id_token"))
-    if id_token is not None:
-        found = text(claims(id_token).get("nonce")) or ""
-        if not hmac.compare_digest(found.encode(), nonce.encode()):
-            raise ApiError("The ID token belongs to another sign-in (nonce). Start the sign-in again.")
+    if not _is_for(code, success(answer) or {}):
+        raise ApiError("The ID token belongs to another sign-in (nonce). Start the sign-in again.")
     return tokens
+
+
+def _is_for(code: OAuthCode, content: Fields) -> bool:
+    """Return whether the ID token, if there is one, repeats the nonce of this sign-in."""
+    id_token = token(content.get("id_token"))
+    if id_token is None:
+        return "id_token" not in content
+    return hmac.compare_digest((text(claims(id_token).get("nonce")) or "").encode(), code.nonce.encode())
 
 
 def _read_service_token(answer: Answer, *, scopes: tuple[str, ...]) -> TokenResponse:
@@ -147,7 +152,4 @@ def _read_service_token(answer: Answer, *, scopes: tuple[str, ...]) -> TokenResp
                 " client_credentials."
             )
         case _:
-            tokens = read_tokens(answer)
-    if tokens is None:
-        raise refusal(answer, CODES)
-    return replace(tokens, refresh_token=None)
+            return replace(required(read_tokens(answer), answer, CODES), refresh_token=None)

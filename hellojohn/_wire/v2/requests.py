@@ -1,11 +1,10 @@
-"""How v2's requests are built: the tenant and the client in the body, the tenant in a header as well.
+"""How v2's requests are built: with tenant and client in the body, and with the tenant in a header as well.
 
 A login without tenant and client is taken for an administrator's, so both are always sent. The header is sent
 everywhere: without it, some routes read the tenant from the host's name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from hellojohn._details import Device
@@ -16,7 +15,6 @@ from hellojohn._wire.values import ApiRequest
 Body = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
 class Requests:
     """Builds requests for one client of one tenant.
 
@@ -25,12 +23,18 @@ class Requests:
         tenant_id: The tenant's slug.
         client_id: The client's id.
         secret_key: The API key of a back end's requests.
+        headers: The headers of every request.
+        names: The tenant and the client, for a body.
     """
 
-    base_url: str
-    tenant_id: str
-    client_id: str
-    secret_key: Secret | None = field(default=None, repr=False)
+    def __init__(self, base_url: str, tenant_id: str, client_id: str, secret_key: Secret | None) -> None:
+        """Build requests with these settings."""
+        self.base_url = base_url
+        self.tenant_id = tenant_id
+        self.client_id = client_id
+        self.secret_key = secret_key
+        self.headers = {"X-Tenant-ID": tenant_id}
+        self.names = {"tenant_id": tenant_id, "client_id": client_id}
 
     def bare(
         self,
@@ -43,7 +47,7 @@ class Requests:
         idempotent: bool = False,
     ) -> ApiRequest:
         """Build a request with this bearer, or with none."""
-        headers = {"X-Tenant-ID": self.tenant_id, **device_headers(device)}
+        headers = {**self.headers, **device_headers(device)}
         return ApiRequest(method, path, body, bearer, headers, idempotent=idempotent)
 
     def client(
@@ -56,12 +60,12 @@ class Requests:
         idempotent: bool = False,
     ) -> ApiRequest:
         """Build a request that names tenant and client in its body."""
-        content = {"tenant_id": self.tenant_id, "client_id": self.client_id, **body}
+        content = {**self.names, **body}
         return self.bare("POST", path, content, bearer=bearer, device=device, idempotent=idempotent)
 
     def form(self, path: str, body: Body) -> ApiRequest:
         """Build a request of OAuth, which is a form."""
-        return ApiRequest("POST", path, body, headers={"X-Tenant-ID": self.tenant_id}, form=True)
+        return ApiRequest("POST", path, body, headers=self.headers, form=True)
 
     def server(
         self, method: str, path: str, body: Body | None = None, *, call: str, idempotent: bool = False
@@ -73,5 +77,5 @@ class Requests:
         """
         key = required_key(self.secret_key, name="secret_key", call=call)
         target = f"/v2/admin/tenants/{quote(self.tenant_id, safe='')}/{path}"
-        headers: dict[str, str | Secret] = {"X-Tenant-ID": self.tenant_id, "X-API-Key": key}
+        headers: dict[str, str | Secret] = {**self.headers, "X-API-Key": key}
         return ApiRequest(method, target, body, headers=headers, idempotent=idempotent)

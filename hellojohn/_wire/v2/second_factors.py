@@ -9,9 +9,9 @@ from hellojohn._limits import LONGEST_EMAIL, LONGEST_NAME
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked, checked_challenge, checked_code, checked_password
 from hellojohn._wire.conversation import Conversation, single
-from hellojohn._wire.errors import check_done, refusal
+from hellojohn._wire.errors import check_done, required
 from hellojohn._wire.failures import read_failure
-from hellojohn._wire.reading import listed, text
+from hellojohn._wire.reading import Fields, listed, text
 from hellojohn._wire.tokens import success
 from hellojohn._wire.topics import SignedIn
 from hellojohn._wire.v2.codes import CODES
@@ -116,9 +116,12 @@ def _known(factor: str, allowed: tuple[str, ...]) -> str:
 
 
 def _read_factors(answer: Answer) -> tuple[MfaFactor, ...]:
-    content = success(answer)
-    if content is None or not isinstance(content.get("available_factors"), list):
-        raise refusal(answer, CODES)
+    return required(_factors(success(answer) or {}), answer, CODES)
+
+
+def _factors(content: Fields) -> tuple[MfaFactor, ...] | None:
+    if not isinstance(content.get("available_factors"), list):
+        return None
     preferred = content.get("preferred_factor")
     names = filter(None, map(text, listed(content.get("available_factors"))))
     return tuple(MfaFactor(type=name, preferred=name == preferred) for name in names)
@@ -135,17 +138,24 @@ def _read_enrollment(answer: Answer, *, tenant: str, account: str) -> TotpEnroll
             code=failure.code,
             request_id=failure.request_id,
         )
-    secret = text((success(answer) or {}).get("secret_base32"))
+    return required(_enrollment(success(answer) or {}, tenant=tenant, account=account), answer, CODES)
+
+
+def _enrollment(content: Fields, *, tenant: str, account: str) -> TotpEnrollment | None:
+    secret = text(content.get("secret_base32"))
     if secret is None:
-        raise refusal(answer, CODES)
+        return None
     label = quote(f"{tenant}:{account}", safe=":@")
     query = urlencode({"secret": secret, "issuer": tenant, "algorithm": "SHA1", "digits": 6, "period": 30})
     return TotpEnrollment(secret=secret, uri=f"otpauth://totp/{label}?{query}")
 
 
 def _read_recovery_codes(answer: Answer, *, needed: bool) -> tuple[str, ...]:
-    content = success(answer)
-    codes = tuple(filter(None, map(text, listed((content or {}).get("recovery_codes")))))
-    if content is None or (needed and not codes):
-        raise refusal(answer, CODES)
-    return codes
+    return required(_recovery_codes(success(answer), needed=needed), answer, CODES)
+
+
+def _recovery_codes(content: Fields | None, *, needed: bool) -> tuple[str, ...] | None:
+    if content is None:
+        return None
+    codes = tuple(filter(None, map(text, listed(content.get("recovery_codes")))))
+    return codes if codes or not needed else None

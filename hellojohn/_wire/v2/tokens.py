@@ -9,8 +9,8 @@ from hellojohn._models import User
 from hellojohn._secret import Secret
 from hellojohn._wire.errors import refusal
 from hellojohn._wire.failures import Meaning, read_challenge
-from hellojohn._wire.reading import Fields
-from hellojohn._wire.tokens import read_tokens, success, user, user_of_token
+from hellojohn._wire.reading import Fields, text
+from hellojohn._wire.tokens import read_tokens, success, user, with_identity
 from hellojohn._wire.v2.codes import CODES
 from hellojohn._wire.values import Answer, ApiResponse, TokenResponse
 
@@ -36,7 +36,13 @@ def signed_in(answer: Answer, *, otherwise: Meaning | None = None) -> TokenRespo
     tokens = read_tokens(answer)
     if tokens is None or tokens.refresh_token is None:
         raise refusal(answer, CODES, otherwise=otherwise)
-    return replace(tokens, user=user_of_token(tokens), device_token=_device_token(answer))
+    return replace(with_identity(tokens), device_token=_device_token(answer))
+
+
+def is_without_tokens(answer: Answer) -> bool:
+    """Return whether an answer to a sign-up has a new user and no tokens."""
+    content = success(answer) or {}
+    return text(content.get("user_id")) is not None and "access_token" not in content
 
 
 def device_cookie(token: Secret) -> Mapping[str, Secret]:

@@ -1,4 +1,4 @@
-"""Signing in with a browser: cookie sessions, authorisation codes, and the tokens that a code is worth.
+"""Signing in with a browser: cookie sessions, authorization codes, and the tokens that a code is worth.
 
 Pure, with the clock injected. The service holds a lock around every call.
 """
@@ -21,12 +21,12 @@ from hellojohn.emulator.v2.tokens import Issuer
 
 SESSION_LIFE: Final = 86_400
 _CODE_LIFE: Final = 300.0
-_AMR: Final = ("pwd", "mfa", "totp")  # the server says so for everybody
+_AMR: Final = ("pwd", "mfa", "totp")  # the server names these for every user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What an app asks for, checked.
+    """A checked authorization request.
 
     Attributes:
         tenant: The first tenant that has the client.
@@ -97,10 +97,10 @@ class Authorization:
         return tenant.user(session.user_id)
 
     def check(self, query: Mapping[str, str]) -> Asked:
-        """Return what an app asks for.
+        """Check an authorization request.
 
         Raises:
-            V2Problem: It may not. The browser shows this, and the app never hears of it.
+            V2Problem: The request is refused. The browser shows this, and the app does not learn of it.
         """
         given = {name: query.get(name, "") for name in ("client_id", "redirect_uri", "scope")}
         if query.get("response_type") != "code" or not all(given.values()):

@@ -31,7 +31,7 @@ class V2Errors:
         return json_response(body, status=problem.status, headers={**JSON_HEADERS, **problem.headers})
 
     def failed(self, fault: Fault, *, request_id: str, now: float) -> Response:
-        """Return the error of a fault. A 429 comes from the rate limiter, which says when it starts anew."""
+        """Return the error of a fault. A 429 comes from the rate limiter, which says when its window ends."""
         status = fault.status or 500
         response = self.refused(
             V2Problem(fault.code or code_for(status), status=status), request_id=request_id

@@ -69,7 +69,7 @@ class Factors:
         self._clock = clock
         self._users: dict[str, _Mine] = {}
 
-    # What a user has
+    # The factors of a user
 
     def install(self, user: User, *, code: Secret | None, kinds: tuple[str, ...]) -> None:
         """Give a user second factors: an app that always shows ``code``, and kinds whose codes are sent."""
@@ -121,7 +121,7 @@ class Factors:
         """Confirm the app with a code; return recovery codes the first time, and ``None`` later.
 
         Raises:
-            V2Problem: There is no app, or the code is wrong.
+            V2Problem: No app was enrolled, or the code is wrong.
         """
         mine = self._of(user_id)
         app = self._app(user_id)

@@ -1,8 +1,8 @@
 """The refresh tokens of a tenant, and the families that they form.
 
-Every refresh replaces the token by one of the same family. There is no grace: the old token is dead at once.
-A token that is revoked for any reason is refused alike, so that a refusal proves no theft. With reuse
-detection on, such a refusal also ends the whole family.
+Every refresh replaces the token by one of the same family. The old token is dead at once: the server has no
+grace window. A token that is revoked for any reason is refused alike, so that a refusal proves no theft. With
+reuse detection on, such a refusal also ends the whole family.
 
 Pure, with the clock injected. The service holds a lock around every call. Tokens are kept as digests only.
 """
@@ -42,7 +42,7 @@ class Families:
         return self._issue(first)
 
     def find(self, token: Secret) -> RefreshToken | None:
-        """Return what is known of a token, or ``None`` when it was never issued."""
+        """Return the record of a token, or ``None`` when it was never issued."""
         return self._tokens.get(digest(token))
 
     def has_expired(self, token: RefreshToken) -> bool:

@@ -11,11 +11,11 @@ from typing import Final
 from hellojohn._secret import Secret
 from hellojohn.emulator.v2.names import digest, new_token
 
-_LIVES: Final = {"reset": 3_600.0, "verification": 86_400.0}
+_LIVES: Final = {"reset": 3_600.0, "verification": 2 * 86_400.0}
 
 
 class LinkKind(StrEnum):
-    """What a link is for."""
+    """The purpose of a link."""
 
     RESET = "reset"
     VERIFICATION = "verification"

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from hellojohn._secret import Secret
+
+_SHORTEST_PERSONAL: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """What a new password needs.
+    """The rules for new passwords.
 
     Attributes:
         min_length: The fewest characters.
@@ -42,7 +45,7 @@ class PasswordPolicy:
         if any(needed and not any(map(has, text)) for needed, has in classes):
             return False
         recent = used[-self.history :] if self.history else ()
-        return email.casefold() not in text.casefold() and password not in recent
+        return not _is_personal(text, email) and password not in recent
 
     def as_json(self) -> dict[str, object]:
         """Return the rules as the server publishes them."""
@@ -58,6 +61,12 @@ class PasswordPolicy:
             "common_password": True,
             "personal_info": True,
         }
+
+
+def _is_personal(password: str, email: str) -> bool:
+    """Return whether a password has the address in it. A first part of two letters does not count."""
+    local = email.partition("@")[0].casefold()
+    return len(local) >= _SHORTEST_PERSONAL and local in password.casefold()
 
 
 def _is_symbol(character: str) -> bool:

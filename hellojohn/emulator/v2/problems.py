@@ -38,7 +38,6 @@ _PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "user_not_found": (404, "There is no such user."),
     "METHOD_NOT_ALLOWED": (405, "This address does not take this method."),
     "method_not_allowed": (405, "Only GET is allowed."),
-    "CONFLICT": (409, "There is one already."),
     "mfa_factor_not_available": (422, "The user does not have this second factor."),
     "user_disabled": (423, "The user is disabled."),
     "RATE_LIMIT_EXCEEDED": (429, "Too many requests. Wait and try again."),
@@ -73,7 +72,7 @@ class V2Problem(ApiProblem):
         status: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Look up the status and the sentence. ``detail`` is what the server adds for developers."""
+        """Look up the status and the sentence. ``detail`` is the server's hint for developers."""
         usual, sentence = _PROBLEMS.get(code, (400, "The request was refused."))
         details = {} if detail is None else {"detail": detail}
         super().__init__(code, sentence, status=usual if status is None else status, **details)

@@ -16,7 +16,7 @@ _USUAL_GRANTS: Final = ("authorization_code", "refresh_token")
 
 
 class Database(StrEnum):
-    """What the server sees of a tenant's database."""
+    """The state of a tenant's database, as the server sees it."""
 
     READY = "ready"
     AWAY = "away"
@@ -127,7 +127,7 @@ class CookieSession:
     """A browser that is signed in at the server's own address.
 
     Attributes:
-        tenant: The tenant as the sign-in's body named it. Authorisation wants the slug here.
+        tenant: The tenant as the sign-in's body named it. authorization wants the slug here.
         user_id: Who is signed in.
         expires_at: When it ends.
     """

@@ -5,12 +5,13 @@ A value that is missing is an empty text, as in the server. It knows no session 
 
 import json
 from collections.abc import Collection, Mapping
-from typing import Final, cast
-from urllib.parse import parse_qsl
+from typing import Final, NoReturn, cast
+from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 
 from hellojohn._secret import Secret
+from hellojohn.emulator.addresses import is_web_address
 from hellojohn.emulator.requests import body
 from hellojohn.emulator.v2.problems import V2Problem
 from hellojohn.emulator.v2.tenants import Directory, Tenant
@@ -20,6 +21,7 @@ FORM: Final = "application/x-www-form-urlencoded"
 LOGIN_LIMIT: Final = 65_536
 REFRESH_LIMIT: Final = 8_192
 LOGOUT_LIMIT: Final = 4_096
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _TENANT_HEADERS: Final = ("x-tenant-id", "x-tenant-slug")
 _TENANT_QUERY: Final = ("tenant", "tenant_id")
 
@@ -32,17 +34,16 @@ class Values:
         self._values = values
 
     def text(self, name: str) -> str:
-        """Return a text; an absent or null field is an empty one."""
-        value = self._values.get(name)
-        if value is None:
-            return ""
-        if not isinstance(value, str) or not _is_unicode(value):
-            raise V2Problem("INVALID_JSON")
-        return value
+        """Return a text without the space around it; an absent or null field is an empty one."""
+        return self._exactly(name).strip()
+
+    def token(self, name: str) -> Secret:
+        """Return a text without the space around it, masked."""
+        return Secret(self.text(name))
 
     def secret(self, name: str) -> Secret:
-        """Return a text, masked."""
-        return Secret(self.text(name))
+        """Return a text with the space around it, masked."""
+        return Secret(self._exactly(name))
 
     def number(self, name: str) -> int | None:
         """Return a whole number; ``None`` when it is absent, null or 0."""
@@ -75,9 +76,17 @@ class Values:
             raise V2Problem("INVALID_JSON")
         return cast("dict[str, object]", value or {})
 
+    def _exactly(self, name: str) -> str:
+        value = self._values.get(name)
+        if value is None:
+            return ""
+        if not isinstance(value, str):
+            raise V2Problem("INVALID_JSON")
+        return value.encode(errors="replace").decode()  # JSON can spell half of a surrogate pair
+
 
 def read_json(request: Request, *, known: Collection[str] | None = None) -> Values:
-    """Return a JSON body. Anything behind the object is ignored.
+    """Return a JSON body. ``null`` counts as an empty object, and anything behind the object is ignored.
 
     Args:
         request: The request.
@@ -85,15 +94,46 @@ def read_json(request: Request, *, known: Collection[str] | None = None) -> Valu
     """
     text = body(request).decode(errors="replace").lstrip(" \t\r\n")
     try:
-        value, end = json.JSONDecoder().raw_decode(text)
+        value, end = _DECODER.raw_decode(text)
     except (ValueError, RecursionError):
         raise V2Problem("INVALID_JSON") from None
-    if not isinstance(value, dict):
+    if value is not None and not isinstance(value, dict):
         raise V2Problem("INVALID_JSON")
-    values = cast("dict[str, object]", value)
+    values = cast("dict[str, object]", value or {})
     if known is not None and (text[end:].strip() or not set(values) <= set(known)):
         raise V2Problem("INVALID_JSON")
     return Values(values)
+
+
+def read_json_with_tenant(request: Request, directory: Directory) -> tuple[Tenant, Values]:
+    """Return the tenant and the JSON body of a call that may name the tenant in either.
+
+    The tenant is looked for first, and in a body that is nothing but one object.
+
+    Raises:
+        V2Problem: The tenant is unknown, or the body is malformed.
+    """
+    try:
+        whole: object = json.loads(body(request))
+    except (ValueError, RecursionError):
+        whole = None
+    named = Values(cast("dict[str, object]", whole)).text("tenant_id") if isinstance(whole, dict) else ""
+    tenant = need_tenant(request, directory, otherwise=named)
+    return tenant, read_json(request)
+
+
+def check_same_tenant(tenant: Tenant, directory: Directory, named: str) -> None:
+    """Refuse a request that names another tenant beside the one that counts."""
+    if named and directory.find(named) is not tenant:
+        raise V2Problem("BAD_REQUEST", "tenant_id does not match resolved tenant")
+
+
+def is_redirect(uri: str) -> bool:
+    """Return whether a client may register an address, or a mail may lead to it: https, or loopback."""
+    if not is_web_address(uri):
+        return False
+    parts = urlsplit(uri)
+    return parts.scheme == "https" or parts.hostname in _LOOPBACK
 
 
 def read_json_or_form(request: Request) -> Values:
@@ -102,23 +142,29 @@ def read_json_or_form(request: Request) -> Values:
     Raises:
         V2Problem: It says something else.
     """
-    media_type = _media_type(request)
-    if media_type == JSON:
+    if media_type(request) == JSON:
         return read_json(request)
-    if media_type == FORM:
+    if media_type(request) == FORM:
         return read_form(request)
     raise V2Problem("BAD_REQUEST", "unsupported content type")
 
 
 def read_form(request: Request) -> Values:
     """Return a form. A body of another type is an empty one."""
-    if _media_type(request) != FORM:
+    if media_type(request) != FORM:
         return Values({})
     try:
         pairs = parse_qsl(body(request).decode(), keep_blank_values=True, max_num_fields=50)
     except ValueError:
         return Values({})
     return Values(dict(pairs))
+
+
+def need_fields(fields: Values, *names: str) -> None:
+    """Refuse a body that lacks a field."""
+    for name in names:
+        if not fields.secret(name).reveal():
+            raise V2Problem("BAD_REQUEST", f"{name} is required")
 
 
 def limit_body(request: Request, limit: int, detail: str | None = None) -> None:
@@ -163,7 +209,7 @@ def need_tenant(request: Request, directory: Directory, *, otherwise: str = "") 
     A request that names none is taken to name the first part of its host: ``127`` on ``127.0.0.1``.
 
     Raises:
-        V2Problem: There is no such tenant.
+        V2Problem: The tenant is unknown.
     """
     host = (request.url.hostname or "").partition(".")[0]
     named = named_tenant(request) or otherwise or host
@@ -173,14 +219,14 @@ def need_tenant(request: Request, directory: Directory, *, otherwise: str = "") 
     return tenant
 
 
-def _media_type(request: Request) -> str:
+def _refuse_constant(name: str) -> NoReturn:
+    """Refuse ``NaN`` and the infinities, which ``json`` accepts although JSON has none."""
+    raise ValueError(name)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def media_type(request: Request) -> str:
+    """Return the type that ``Content-Type`` names, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def _is_unicode(text: str) -> bool:
-    """Return whether the text can be encoded: JSON can spell half of a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -9,6 +9,7 @@ from hellojohn.emulator.responses import json_response
 from hellojohn.emulator.v2.authorization import SESSION_LIFE
 from hellojohn.emulator.v2.challenges import DEVICE_LIFE
 from hellojohn.emulator.v2.errors import JSON_HEADERS, NO_STORE
+from hellojohn.emulator.v2.names import digest
 from hellojohn.emulator.v2.records import Client
 from hellojohn.emulator.v2.rules import Due, Grant
 
@@ -61,7 +62,7 @@ def tokens(grant: Grant) -> dict[str, object]:
 
 
 def client_json(client: Client) -> dict[str, object]:
-    """Return a client as an administrator sees it, without its secret."""
+    """Return a client as an administrator sees it, with the hash of its secret."""
     shown: dict[str, object] = {
         "id": "",
         "name": client.name or client.id,
@@ -71,10 +72,10 @@ def client_json(client: Client) -> dict[str, object]:
     }
     optional: dict[str, object] = {
         "redirect_uris": list(client.redirect_uris),
-        "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
         "providers": list(client.providers),
         "scopes": list(client.scopes),
         "grant_types": list(client.grants),
+        "secret_hash": None if client.secret is None else digest(client.secret).hex(),
         "require_email_verification": client.verified_only,
         "access_token_ttl": client.access_token_ttl,
         "refresh_token_ttl": client.refresh_token_ttl,

@@ -42,7 +42,7 @@ _SCOPES_WITHOUT_CLIENT = ("openid",)
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A new pair of tokens, and what the answer says of the access token's life."""
+    """A new pair of tokens, and the ``expires_in`` of the answer."""
 
     access_token: Secret
     refresh_token: Secret

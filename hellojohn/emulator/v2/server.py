@@ -39,7 +39,7 @@ class Server:
         rules: How sessions begin, go on and end.
         authorization: The sign-ins of browsers.
         admin_id: The id of the one administrator.
-        api_keys: The keys of back ends, by what they open: ``admin``, ``readonly``, ``tenant:<slug>``.
+        api_keys: The keys of back ends by their scope: ``admin``, ``readonly``, ``tenant:<slug>``.
     """
 
     clock: Callable[[], float]

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hellojohn.emulator.app import Call, Errors, Handler
+from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.records import Access, AccountState, Device, NewUser, SessionInfo
 from hellojohn.emulator.service import Surroundings
 from hellojohn.emulator.v2 import settings as changes
 from hellojohn.emulator.v2.errors import V2Errors
 from hellojohn.emulator.v2.keys import TenantKeys
-from hellojohn.emulator.v2.problems import V2Problem
 from hellojohn.emulator.v2.records import Client, Database, User
 from hellojohn.emulator.v2.routes.account import AccountRoutes
 from hellojohn.emulator.v2.routes.admin import AdminRoutes
@@ -95,13 +95,14 @@ class V2Service:
 
     def add_user(self, user: NewUser) -> str:
         """Add a user, and return the user's id."""
-        kinds = [kind for kind in user.factors if kind not in _FACTORS]
-        if kinds or not user.email.strip():
-            raise V2Problem("invalid_mfa_factor" if kinds else "BAD_REQUEST")
+        if not user.email.strip():
+            raise _mistake("email is empty.")
+        if not set(user.factors) <= set(_FACTORS):
+            raise _mistake(f"A second factor is one of {', '.join(_FACTORS)}.")
         with self._lock:
             added = self._tenant.stored.accounts.add(user)
             if added is None:
-                raise V2Problem("CONFLICT")
+                raise _mistake("There is a user with this email already.")
             sent = tuple(_FACTORS[kind] for kind in user.factors)
             self._tenant.stored.factors.install(added, code=user.mfa_code, kinds=sent)
         return added.id
@@ -109,7 +110,7 @@ class V2Service:
     def set_state(self, email: str, state: AccountState) -> None:
         """Disable or enable an account. Disabling revokes its refresh tokens for good."""
         if state is AccountState.LOCKED:
-            raise V2Problem("user_disabled")
+            raise _mistake("This server cannot lock a user. Use disable_user.")
         with self._lock:
             user = replace(self._named(email), disabled=state is AccountState.DISABLED)
             self._tenant.stored.accounts.keep(user)
@@ -128,7 +129,7 @@ class V2Service:
         with self._lock:
             code = self._tenant.stored.factors.current_code(self._named(email).id)
         if code is None:
-            raise V2Problem("mfa_not_initialized")
+            raise _mistake("The user has no authenticator app.")
         return code
 
     # Sessions and tokens
@@ -145,7 +146,7 @@ class V2Service:
         for session in self.sessions(None):
             if session.id == session_id:
                 return session
-        raise V2Problem("NOT_FOUND")
+        raise _mistake("There is no such session.")
 
     def revoke(self, session_id: str) -> None:
         """End a session."""
@@ -216,5 +217,10 @@ class V2Service:
     def _named(self, email: str) -> User:
         user = self._tenant.stored.accounts.find(email)
         if user is None:
-            raise V2Problem("user_not_found")
+            raise _mistake("There is no such user.")
         return user
+
+
+def _mistake(message: str) -> ApiProblem:
+    """Return the error of a test that names something wrong."""
+    return ApiProblem("BAD_REQUEST", message, status=400)

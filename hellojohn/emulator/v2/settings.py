@@ -38,7 +38,7 @@ class Switches:
         lifetimes_from_sign_in: Whether the lives that a client asks for count from the sign-in on, and not
             from the first refresh on.
         mended: Whether the two values are there that the published server never sets. Without them it can
-            neither enrol authenticator apps nor redeem authorisation codes.
+            neither enrol authenticator apps nor redeem authorization codes.
     """
 
     reuse_detection: bool = False

@@ -105,7 +105,10 @@ def _outside(routes: Routes) -> list[Row]:
 
 
 def _keys(wellknown: WellKnownRoutes) -> list[Call]:
-    rows = (("/.well-known/jwks.json", wellknown.jwks), ("/.well-known/jwks/{tenant}", wellknown.tenant_jwks))
+    rows = (
+        ("/.well-known/jwks.json", wellknown.jwks),
+        ("/.well-known/jwks/{tenant}.json", wellknown.tenant_jwks),
+    )
     keys = [Call(_JWKS, ANY_METHOD, path, _only("GET, HEAD", handler)) for path, handler in rows]
     return [
         *keys,
@@ -116,6 +119,7 @@ def _keys(wellknown: WellKnownRoutes) -> list[Call]:
 def _admin(admin: AdminRoutes) -> list[Call]:
     rows: list[Row] = [
         ("GET", "clients", admin.list_clients),
+        ("GET", "clients/{client_id}", admin.get_client),
         ("PUT", "clients/{client_id}", admin.replace_client),
         ("POST", "tokens/revoke-by-user", admin.revoke_by_user),
     ]

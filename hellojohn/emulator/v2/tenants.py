@@ -39,9 +39,9 @@ class Tenant:
         slug: The name that requests give it.
         keys: The keys that sign its tokens.
         stored: The contents of its database.
-        empty: What the server sees of the database while it is away: nothing.
+        empty: An empty database, which the server sees while the real one is away.
         clients: Its applications.
-        database: What the server sees of its database.
+        database: The state of its database.
         issuer_mode: Whether password tokens name the tenant in ``iss``.
         policy: The rules for new passwords.
         access_token_ttl: The life of access tokens in seconds, for clients that say nothing.
@@ -62,7 +62,7 @@ class Tenant:
 
     @property
     def data(self) -> Data:
-        """What a query finds. While the database is away, the server takes it for an empty one."""
+        """The data that a query sees. While the database is away, the server takes it for an empty one."""
         return self.stored if self.database is Database.READY else self.empty
 
     def need_database(self, problem: str = "INTERNAL_SERVER_ERROR", detail: str | None = None) -> None:

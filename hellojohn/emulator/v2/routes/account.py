@@ -70,7 +70,7 @@ class AccountRoutes:
         """Return the access token that was sent.
 
         Raises:
-            V2Problem: There is none, or it is not good.
+            V2Problem: The token is missing, or it is not good.
         """
         token = bearer(request)
         read = None if token is None else self._server.issuer.read(token)

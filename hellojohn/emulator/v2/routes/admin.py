@@ -1,6 +1,5 @@
-"""What a back end does with an API key: a tenant's clients, and the end of a user's sessions."""
+"""The calls of a back end with an API key: a tenant's clients, and the end of a user's sessions."""
 
-from dataclasses import replace
 from typing import Final
 
 from starlette.requests import Request
@@ -8,9 +7,10 @@ from starlette.responses import JSONResponse, Response
 
 from hellojohn._secret import Secret
 from hellojohn.emulator.v2.errors import JSON_HEADERS
+from hellojohn.emulator.v2.names import is_id
 from hellojohn.emulator.v2.problems import V2Problem
 from hellojohn.emulator.v2.records import Client, Database
-from hellojohn.emulator.v2.requests import Values, bearer, read_json
+from hellojohn.emulator.v2.requests import Values, bearer, is_redirect, read_json
 from hellojohn.emulator.v2.responses import answer, client_json
 from hellojohn.emulator.v2.server import Server
 from hellojohn.emulator.v2.tenants import Tenant
@@ -32,13 +32,21 @@ class AdminRoutes:
         shown = [client_json(client) for client in tenant.clients.values()]
         return JSONResponse(shown, 200, JSON_HEADERS)
 
+    def get_client(self, request: Request) -> Response:
+        """Return a client."""
+        return answer(client_json(self._need_client(request, self._need_tenant(request))))
+
     def replace_client(self, request: Request) -> Response:
-        """Replace a client as a whole: a field that is not there is lost, scopes and providers included."""
+        """Replace a client. What is not there is lost: scopes, providers and lives among it.
+
+        The name, the kinds, the secret and the redirect addresses stay as they are.
+        """
         tenant = self._need_tenant(request)
-        old = tenant.client(request.path_params["client_id"])
-        if old is None:
-            raise V2Problem("NOT_FOUND")
-        new = replace(_read_client(read_json(request), client_id=old.id), secret=old.secret)
+        old = self._need_client(request, tenant)
+        new = _changed_client(old, read_json(request))
+        for uri in new.redirect_uris:
+            if not is_redirect(uri):
+                raise V2Problem("BAD_REQUEST", f"control plane: bad input: invalid redirect uri: {uri}")
         tenant.clients[old.id] = new
         return answer(client_json(new))
 
@@ -48,18 +56,26 @@ class AdminRoutes:
         user_id = read_json(request).text("user_id")
         if not user_id:
             raise V2Problem("MISSING_FIELDS", "user_id is required")
+        if not is_id(user_id):
+            raise V2Problem("INTERNAL_SERVER_ERROR")
         if tenant.database is Database.UNKNOWN:
             raise V2Problem("TENANT_NO_DATABASE", "tenant has no database configured")
         tenant.need_database()
         count = self._server.rules.revoke_user(tenant, user_id)
         return answer({"revoked_count": count, "message": f"{count} tokens revoked for the user"})
 
+    def _need_client(self, request: Request, tenant: Tenant) -> Client:
+        client = tenant.client(request.path_params["client_id"])
+        if client is None:
+            raise V2Problem("NOT_FOUND", "control plane: client not found")
+        return client
+
     def _need_tenant(self, request: Request) -> Tenant:
         """Return the tenant of the address, for a caller that may work on it."""
         named = str(request.path_params["tenant"])
         tenant = self._server.directory.find(named)
         key = request.headers.get("x-api-key")
-        if key is None:
+        if not key:
             self._need_admin(request)
         else:
             self._check_key(request, Secret(key), "" if tenant is None else tenant.slug)
@@ -85,14 +101,14 @@ class AdminRoutes:
             raise V2Problem("FORBIDDEN", "API key scope insufficient for this endpoint")
 
 
-def _read_client(fields: Values, *, client_id: str) -> Client:
+def _changed_client(old: Client, fields: Values) -> Client:
     return Client(
-        id=client_id,
-        name=fields.text("name"),
-        type=fields.text("type") or "public",
-        auth_profile=fields.text("auth_profile") or "spa",
-        redirect_uris=fields.texts("redirect_uris"),
-        post_logout_redirect_uris=fields.texts("post_logout_redirect_uris"),
+        id=old.id,
+        name=fields.text("name") or old.name,
+        type=fields.text("type") or old.type,
+        auth_profile=fields.text("auth_profile") or old.auth_profile,
+        secret=old.secret,
+        redirect_uris=fields.texts("redirect_uris") or old.redirect_uris,
         providers=fields.texts("providers"),
         scopes=fields.texts("scopes"),
         access_token_ttl=fields.number("access_token_ttl"),

@@ -5,13 +5,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from hellojohn._secret import Secret
 from hellojohn.emulator.records import NewUser
 from hellojohn.emulator.requests import body, device
 from hellojohn.emulator.v2.names import is_id, new_token
 from hellojohn.emulator.v2.problems import V2Problem
 from hellojohn.emulator.v2.records import Client
 from hellojohn.emulator.v2.requests import (
+    FORM,
+    JSON,
     LOGIN_LIMIT,
     LOGOUT_LIMIT,
     REFRESH_LIMIT,
@@ -19,11 +20,13 @@ from hellojohn.emulator.v2.requests import (
     check_csrf,
     cookie,
     limit_body,
+    media_type,
     named_tenant,
-    need_tenant,
+    need_fields,
     read_form,
     read_json,
     read_json_or_form,
+    read_json_with_tenant,
 )
 from hellojohn.emulator.v2.responses import (
     DEVICE_COOKIE,
@@ -57,7 +60,7 @@ class AuthRoutes:
         limit_body(request, LOGIN_LIMIT)
         fields = read_json_or_form(request)
         email, password = fields.text("email"), fields.secret("password")
-        if not email.strip() or not password.reveal():
+        if not email or not password.reveal():
             raise V2Problem("BAD_REQUEST", _ALL_NEEDED)
         if not fields.text("tenant_id") or not fields.text("client_id"):
             return self._admin_login(fields)
@@ -73,7 +76,7 @@ class AuthRoutes:
         """Add a user and begin a session, also where sign-in would refuse the new address."""
         limit_body(request, LOGIN_LIMIT)
         fields = read_json(request, known=_REGISTER_FIELDS)
-        email, password = fields.text("email").strip(), fields.secret("password")
+        email, password = fields.text("email"), fields.secret("password")
         named = (fields.text("tenant_id"), fields.text("client_id"))
         if email and password.reveal() and not any(named):
             raise V2Problem("SERVICE_UNAVAILABLE", "FS-admin registration not available in V2 yet")
@@ -102,7 +105,7 @@ class AuthRoutes:
             or request.query_params.get("tenant_id")
             or fields.text("tenant_id")
         )
-        client_id, token = fields.text("client_id"), Secret(fields.text("refresh_token").strip())
+        client_id, token = fields.text("client_id"), fields.token("refresh_token")
         if not client_id or not token.reveal() or not named:
             raise V2Problem("BAD_REQUEST", "client_id and refresh_token are required")
         tenant = self._server.directory.find(named)
@@ -115,9 +118,7 @@ class AuthRoutes:
         """End the session of a refresh token. 204 proves nothing: an unknown token is 204 as well."""
         check_csrf(request)
         limit_body(request, LOGOUT_LIMIT, "invalid request body")
-        is_form = "form-urlencoded" in request.headers.get("content-type", "")
-        fields = read_form(request) if is_form else read_json(request) if body(request) else Values({})
-        response = self._logged_out(request, fields)
+        response = self._logged_out(request, _logout_fields(request))
         browser = cookie(request, SESSION_COOKIE)
         if browser is not None:
             self._server.authorization.close_session(browser)
@@ -143,8 +144,8 @@ class AuthRoutes:
 
     def session_login(self, request: Request) -> Response:
         """Sign a browser in at the server's own address."""
-        fields = read_json_or_form(request)
-        tenant = need_tenant(request, self._server.directory, otherwise=fields.text("tenant_id"))
+        tenant, fields = read_json_with_tenant(request, self._server.directory)
+        need_fields(fields, "email", "password")
         user = self._rules.authenticate(tenant, fields.text("email"), fields.secret("password"))
         response = nothing()
         cookie_value = self._server.authorization.open_session(fields.text("tenant_id"), user)
@@ -171,7 +172,7 @@ class AuthRoutes:
         return answer(tokens(Grant(*self._server.admin_tokens())))
 
     def _logged_out(self, request: Request, fields: Values) -> Response:
-        token = fields.secret("refresh_token")
+        token = fields.token("refresh_token")
         if not token.reveal():
             return nothing()
         client_id = fields.text("client_id")
@@ -188,3 +189,17 @@ class AuthRoutes:
         if client is not None and wanted in client.post_logout_redirect_uris:
             return answer({"post_logout_redirect_uri": wanted})
         return nothing()
+
+
+def _logout_fields(request: Request) -> Values:
+    """Return the fields of a sign-out. A body of an unknown type is read as JSON as far as that goes."""
+    if media_type(request) == FORM:
+        return read_form(request)
+    if not body(request):
+        return Values({})
+    try:
+        return read_json(request)
+    except V2Problem:
+        if media_type(request) == JSON:
+            raise
+        return Values({})

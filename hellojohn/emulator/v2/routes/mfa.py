@@ -1,4 +1,4 @@
-"""Second factors: answering a challenge, and what a signed-in user does with factors.
+"""Second factors: answering a challenge, and changing the factors of a signed-in user.
 
 Every call needs the tenant in a header or in the query; in the body it is not looked for.
 """
@@ -40,7 +40,7 @@ class MfaRoutes:
         def handler(request: Request) -> Response:
             tenant = need_tenant(request, self._server.directory)
             fields = read_json(request)
-            token = fields.secret("mfa_token")
+            token = fields.token("mfa_token")
             code, recovery = _codes(fields)
             if not token.reveal() or (code is None and recovery is None):
                 raise V2Problem("MISSING_FIELDS", _PASSWORD_AND_CODE)
@@ -57,7 +57,10 @@ class MfaRoutes:
 
         def handler(request: Request) -> Response:
             tenant = need_tenant(request, self._server.directory)
-            challenge = self._server.challenges.get(tenant, read_json(request).secret("mfa_token"))
+            token = read_json(request).token("mfa_token")
+            if not token.reveal():
+                raise V2Problem("MISSING_FIELDS", "mfa_token and code are required")
+            challenge = self._server.challenges.get(tenant, token)
             user = tenant.user(challenge.user_id)
             if user is None:
                 raise V2Problem("store_error")
@@ -68,19 +71,22 @@ class MfaRoutes:
 
         return handler
 
-    # What a signed-in user does
+    # The factors of a signed-in user
 
     def factors(self, request: Request) -> Response:
         """Return the factors that the user can give. While the database is away, this says so."""
         tenant, user = self._need_user(request)
         factors = tenant.data.factors
-        available, preferred = factors.available(user), factors.preferred(user)
-        return answer({"available_factors": available, "preferred_factor": preferred})
+        preferred = factors.preferred(user)
+        shown: dict[str, object] = {"available_factors": factors.available(user)}
+        return answer({**shown, "preferred_factor": preferred} if preferred else shown)
 
     def prefer(self, request: Request) -> Response:
         """Change the factor that sign-in asks for first."""
         tenant, user = self._need_user(request)
         kind = read_json(request).text("factor")
+        if not kind:
+            raise V2Problem("MISSING_FIELDS", "factor is required")
         if kind not in KINDS:
             raise V2Problem("invalid_mfa_factor")
         if kind not in tenant.data.factors.available(user):
@@ -90,8 +96,9 @@ class MfaRoutes:
 
     def enroll(self, request: Request) -> Response:
         """Give the user a new authenticator app. An old one stops working at once."""
-        tenant, user = self._need_user(request)
-        if not self._server.rules.switches.mended:
+        mended = self._server.rules.switches.mended
+        tenant, user = self._need_user(request, away="store_error" if mended else "crypto_failed")
+        if not mended:
             raise V2Problem("crypto_failed")
         secret = tenant.data.factors.enroll(user.id).reveal()
         query = f"algorithm=SHA1&digits=6&issuer=HelloJohn&period=30&secret={secret}"
@@ -99,7 +106,7 @@ class MfaRoutes:
 
     def confirm(self, request: Request) -> Response:
         """Confirm the app with a code. The first time, the answer has recovery codes."""
-        tenant, user = self._need_user(request)
+        tenant, user = self._need_user(request, away="mfa_not_initialized")
         code = read_json(request).secret("code")
         if not code.reveal():
             raise V2Problem("MISSING_FIELDS", "code is required")
@@ -117,11 +124,12 @@ class MfaRoutes:
         tenant, user = self._need_proof(request)
         return answer({"rotated": True, **_shown(tenant.data.factors.new_recovery_codes(user.id))})
 
-    def _need_user(self, request: Request) -> tuple[Tenant, User]:
+    def _need_user(self, request: Request, *, away: str = "store_error") -> tuple[Tenant, User]:
+        """Return the user of the access token; ``away`` is the refusal while the database is away."""
         tenant = need_tenant(request, self._server.directory)
         claims = self._account.need_user(request).claims
         if tenant.database is not Database.READY:
-            raise V2Problem("store_error")
+            raise V2Problem(away)
         user = tenant.user(str(claims["sub"]))
         if user is None:
             raise V2Problem("user_not_found")
@@ -129,7 +137,7 @@ class MfaRoutes:
 
     def _need_proof(self, request: Request) -> tuple[Tenant, User]:
         """Return the user after a look at the password and a second factor."""
-        tenant, user = self._need_user(request)
+        tenant, user = self._need_user(request, away="user_not_found")
         fields = read_json(request)
         password, (code, recovery) = fields.secret("password"), _codes(fields)
         if not password.reveal() or (code is None and recovery is None):

@@ -59,7 +59,7 @@ class OAuthRoutes:
         if not set(asked.scope.split()) <= set(asked.client.scopes):
             return _to_app(asked, "invalid_scope", "scope not allowed")
         user = self._authorization.user_of(cookie(request, SESSION_COOKIE), asked.tenant)
-        if user is None and request.query_params.get("prompt") == "none":
+        if user is None and "none" in request.query_params.get("prompt", "").split():
             return _to_app(asked, "login_required", "login required")
         if user is None:
             url = self._server.issuer.url
@@ -94,7 +94,7 @@ class OAuthRoutes:
         """Do the browser's part of a sign-in, and return the address that it ends on.
 
         Raises:
-            V2Problem: The address is not one that the server accepts, or there is no such user.
+            V2Problem: The server refuses the address, or the user is unknown.
         """
         asked = self._asked(url)
         user = asked.tenant.data.accounts.find(email)
@@ -144,7 +144,7 @@ class OAuthRoutes:
     ) -> Response:
         """Replace a refresh token. The new access token has no scopes."""
         try:
-            used = self._server.rules.usable(tenant, client.id, form.secret("refresh_token"))
+            used = self._server.rules.usable(tenant, client.id, form.token("refresh_token"))
         except V2Problem:
             raise invalid_grant() from None
         by_id = named_tenant(request) == tenant.id
@@ -157,7 +157,7 @@ class OAuthRoutes:
         return answer(tokens(Grant(access, refresh, life - 1)))
 
     def _client_credentials(
-        self, _request: Request, tenant: Tenant, client: Client, form: Values, secret: Secret
+        self, request: Request, tenant: Tenant, client: Client, form: Values, secret: Secret
     ) -> Response:
         """Return a token for the client itself. Scopes are granted all or not at all."""
         if client.type != "confidential":
@@ -169,7 +169,14 @@ class OAuthRoutes:
             raise OAuthProblem("invalid_scope", "Requested scope is invalid or not allowed")
         life, text = client.access_token_ttl or FIRST_ACCESS_LIFE, " ".join(scopes)
         access = self._server.issuer.for_oauth(
-            tenant, subject=client.id, client_id=client.id, ttl=life, amr=("client",), scope=text, scp=text
+            tenant,
+            subject=client.id,
+            client_id=client.id,
+            ttl=life,
+            amr=("client",),
+            by_id=named_tenant(request) == tenant.id,
+            scope=text,
+            scp=text,
         )
         return answer(
             {"access_token": access.reveal(), "token_type": "Bearer", "expires_in": life - 1, "scope": text}
@@ -184,7 +191,7 @@ class OAuthRoutes:
         return self._server.directory.with_client(client_id)
 
     def _asked(self, url: str) -> Asked:
-        """Return what an authorisation address asks for."""
+        """Check the authorization request in an address."""
         parts = urlsplit(url)
         here = urlsplit(self._server.issuer.url)
         if (parts.scheme, parts.netloc, parts.path) != (here.scheme, here.netloc, AUTHORIZE):

@@ -12,7 +12,14 @@ from hellojohn.emulator.mail import Mail
 from hellojohn.emulator.v2.links import LinkKind
 from hellojohn.emulator.v2.policy import SERVER_DEFAULT
 from hellojohn.emulator.v2.problems import V2Problem
-from hellojohn.emulator.v2.requests import Values, need_tenant, read_json
+from hellojohn.emulator.v2.requests import (
+    Values,
+    check_same_tenant,
+    is_redirect,
+    need_fields,
+    need_tenant,
+    read_json_with_tenant,
+)
 from hellojohn.emulator.v2.responses import answer, nothing, redirect
 from hellojohn.emulator.v2.server import Server
 from hellojohn.emulator.v2.tenants import Tenant
@@ -31,24 +38,27 @@ class PasswordRoutes:
 
     def policy(self, request: Request) -> Response:
         """Return the rules for new passwords. Only ``tenant_id`` in the query gives a tenant's own."""
-        tenant = self._server.directory.find(request.query_params.get("tenant_id", ""))
-        if tenant is None:
+        named = request.query_params.get("tenant_id", "")
+        if not named:
             return answer({"configured": False, "source": "default", **SERVER_DEFAULT.as_json()})
+        tenant = self._server.directory.find(named)
+        if tenant is None:
+            raise V2Problem("NOT_FOUND", "tenant not found")
         found = {"configured": True, "source": "tenant", "tenant_id": tenant.id}
         return answer({**found, **tenant.policy.as_json()})
 
     def forgot(self, request: Request) -> Response:
         """Mail a link for a new password. The answer is the same without such a user."""
         tenant, fields = self._read(request)
-        _need(fields, "client_id", "email")
+        need_fields(fields, "client_id", "email")
         self._mail(tenant, LinkKind.RESET, fields)
         return answer({"status": "ok"})
 
     def reset(self, request: Request) -> Response:
-        """Set a new password. It signs nobody in, and ends the user's sessions with this client only."""
+        """Set a new password. The user is not signed in, and loses the sessions with this client only."""
         tenant, fields = self._read(request)
-        _need(fields, "client_id", "token", "new_password")
-        token, password = fields.secret("token"), fields.secret("new_password")
+        need_fields(fields, "client_id", "token", "new_password")
+        token, password = fields.token("token"), fields.secret("new_password")
         user_id = tenant.data.links.user_of(LinkKind.RESET, token)
         user = None if user_id is None else tenant.user(user_id)
         if user is None:
@@ -61,16 +71,21 @@ class PasswordRoutes:
         return nothing()
 
     def start_verification(self, request: Request) -> Response:
-        """Mail a link that proves the address, also when it is verified already."""
+        """Mail a link that proves the address, also when it is verified already.
+
+        An address of a page to go on to has to be https or loopback, but it need not be registered.
+        """
         tenant, fields = self._read(request)
-        _need(fields, "email")
+        need_fields(fields, "client_id", "email")
         self._mail(tenant, LinkKind.VERIFICATION, fields)
         return nothing()
 
     def verify(self, request: Request) -> Response:
         """Verify an address: a visit of the link is enough. Then the browser goes where the link says."""
         tenant = need_tenant(request, self._server.directory)
-        token = Values(dict(request.query_params)).secret("token")
+        query = Values(dict(request.query_params))
+        check_same_tenant(tenant, self._server.directory, query.text("tenant_id"))
+        token = query.token("token")
         if not token.reveal():
             raise V2Problem("BAD_REQUEST", "token is required")
         user_id = tenant.data.links.user_of(LinkKind.VERIFICATION, token)
@@ -79,26 +94,26 @@ class PasswordRoutes:
             raise V2Problem("BAD_REQUEST", _NOT_GOOD)
         tenant.data.links.use_up(token)
         tenant.data.accounts.keep(replace(user, verified=True))
-        to = request.query_params.get("redirect_uri")
-        return redirect(with_query(to, status="verified")) if to else answer({"status": "verified"})
+        to = query.text("redirect_uri")
+        return (
+            redirect(with_query(to, status="verified")) if is_redirect(to) else answer({"status": "verified"})
+        )
 
     def _read(self, request: Request) -> tuple[Tenant, Values]:
-        fields = read_json(request)
-        return need_tenant(request, self._server.directory, otherwise=fields.text("tenant_id")), fields
+        tenant, fields = read_json_with_tenant(request, self._server.directory)
+        check_same_tenant(tenant, self._server.directory, fields.text("tenant_id"))
+        return tenant, fields
 
     def _mail(self, tenant: Tenant, kind: LinkKind, fields: Values) -> None:
         user = tenant.data.accounts.find(fields.text("email"))
         if user is None:
             return
+        redirect_uri = fields.text("redirect_uri")
+        if kind is LinkKind.VERIFICATION and redirect_uri and not is_redirect(redirect_uri):
+            raise V2Problem("INTERNAL_SERVER_ERROR")
         query = {name: fields.text(name) for name in ("client_id", "redirect_uri")}
         query |= {"tenant_id": tenant.slug, "token": tenant.data.links.new(kind, user.id).reveal()}
         given = urlencode({name: value for name, value in query.items() if value})
         link = f"{self._server.issuer.url}{_PATHS[kind]}?{given}"
         mail = Mail(to=user.email, subject=_SUBJECTS[kind], link=link, sent_at=self._server.clock())
         self._server.inbox.deliver(mail)
-
-
-def _need(fields: Values, *names: str) -> None:
-    for name in names:
-        if not fields.text(name):
-            raise V2Problem("BAD_REQUEST", f"{name} is required")

@@ -32,8 +32,7 @@ class WellKnownRoutes:
 
     def tenant_jwks(self, request: Request) -> Response:
         """Return a tenant's keys. An unknown tenant is an error of the server."""
-        named = str(request.path_params["tenant"]).removesuffix(".json")
-        tenant = self._server.directory.find(named)
+        tenant = self._server.directory.find(request.path_params["tenant"])
         if tenant is None:
             raise V2Problem("INTERNAL_SERVER_ERROR")
         return answer(tenant.keys.published())

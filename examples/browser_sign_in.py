@@ -1,0 +1,55 @@
+"""Sign in with the browser, from a program in a terminal or on a desktop.
+
+It runs without an account, against an emulator of the service in the same process:
+
+    pip install '.[emulator]'
+    python examples/browser_sign_in.py
+
+A page opens in the browser. Sign in there with the user that is printed. On a machine without a browser, open
+the printed address elsewhere, and paste the address that the other browser ends on.
+
+A real app has no emulator. Its addresses ``http://127.0.0.1:8765/callback``, and those with 8766 and 8767,
+must be registered with the service, which compares them as text.
+"""
+
+import sys
+
+from hellojohn import ChallengeExpired, HelloJohn, ServiceUnavailable
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+
+
+def sign_in(hj: HelloJohn) -> int:
+    """Sign in through a provider; return the exit code."""
+    try:
+        session = hj.auth.sign_in_with_browser(
+            "google",
+            remember_me=True,
+            prompt=lambda line: print(line, file=sys.stderr),
+            paste=input if sys.stdin.isatty() else None,
+        )
+    except ChallengeExpired as error:
+        print(f"You have not signed in: {error}", file=sys.stderr)
+        return 1
+    except ServiceUnavailable as error:
+        print(f"Please try again: {error}", file=sys.stderr)
+        return 75
+    print(f"Signed in as {session.user.email} for {session.duration}")
+    return 0
+
+
+def main() -> int:
+    """Run it against an emulator."""
+    with (
+        Emulator() as emulator,
+        HelloJohn(
+            tenant_id=emulator.tenant_id,
+            publishable_key=emulator.publishable_key,
+            api_url=emulator.url,
+        ) as hj,
+    ):
+        print(f"In the browser, sign in as {DEMO_EMAIL} with {DEMO_PASSWORD!r}.", file=sys.stderr)
+        return sign_in(hj)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""``BrowserSessions`` for Starlette and FastAPI."""
+
+from typing import Any, cast
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.websockets import WebSocket
+
+from hellojohn import AsyncHelloJohn, NotSignedIn, ServiceUnavailable, Session, SignInRequired, StoreError
+from hellojohn._secret import Secret
+from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Rules, Visit
+from hellojohn.integrations._browser_steps import BrowserSteps, drive_async
+from hellojohn.integrations._rules import POLICY_VIOLATION, unavailable
+
+Connection = HTTPConnection[Any]
+
+
+class BrowserSessions:
+    """Signs browsers in: each has a session in the client's store, under a random cookie.
+
+    Call ``install`` once. It answers ``SignInRequired`` with the way to sign-in, and an outage with 503.
+    """
+
+    def __init__(
+        self,
+        client: AsyncHelloJohn,
+        *,
+        sign_in_url: str = "/sign-in",
+        mfa_url: str = "/mfa",
+        home: str = "/",
+        origin: str | None = None,
+        cookie_name: str = "hellojohn",
+    ) -> None:
+        """Keep sessions with a client.
+
+        Args:
+            client: The client. Its store holds the sessions of all browsers: with several workers, one that
+                they share, such as a ``RedisStore``.
+            sign_in_url: The path of the page that signs users in.
+            mfa_url: The path of the page that asks for the code of the second factor.
+            home: The path to go to after sign-in, unless the user was on the way to another page.
+            origin: The site's public origin, such as ``https://example.com``; needed behind a proxy that ends
+                TLS. By default that of the request.
+            cookie_name: The name of the cookie. On https it gets the prefix ``__Host-``.
+
+        Raises:
+            ConfigurationError: An argument is malformed.
+            TypeError: It is another kind of client.
+        """
+        if not isinstance(client, AsyncHelloJohn):
+            raise TypeError(f"BrowserSessions takes an AsyncHelloJohn here, not {type(client).__name__}.")
+        self._rules = Rules(
+            sign_in_url=sign_in_url, mfa_url=mfa_url, home=home, origin=origin, cookie_name=cookie_name
+        )
+        self._steps = BrowserSteps(client, self._rules)
+
+    def install(self, app: Starlette) -> None:
+        """Have the app answer the SDK's errors as the rules say."""
+        handlers: dict[type[Exception], Any] = {
+            SignInRequired: self._on_sign_in_required,
+            ServiceUnavailable: self._on_outage,
+            StoreError: self._on_outage,
+            CrossSiteRequest: self._on_cross_site,
+        }
+        for error, handler in handlers.items():
+            app.add_exception_handler(error, handler)
+
+    async def client(self, connection: HTTPConnection) -> AsyncHelloJohn:
+        """Return the client that is bound to the browser's session: a dependency in FastAPI.
+
+        A visitor who has not signed in gets one without a session. Its calls raise ``NotSignedIn``.
+        """
+        return cast("AsyncHelloJohn", self._steps.client_for(_visit(connection)))
+
+    async def session(self, connection: HTTPConnection) -> Session:
+        """Return the browser's session: a dependency in FastAPI, for pages of signed-in users.
+
+        Raises:
+            SignInRequired: The browser is not signed in. ``install`` has this answered.
+        """
+        session = await (await self.client(connection)).auth.session()
+        if session is None:
+            raise NotSignedIn("This page is for signed-in users.")
+        return session
+
+    async def sign_in(
+        self, request: Request, email: str, password: str, *, remember_me: bool | None = None
+    ) -> Response:
+        """Sign a user in under a new cookie, and end the browser's old session.
+
+        Args:
+            request: The request of the form.
+            email: The user's email address.
+            password: The password.
+            remember_me: The box under the form. Without it, the cookie ends with the browser.
+
+        Returns:
+            The redirect: to ``mfa_url`` if a second factor is needed, else to the page in the query's
+            ``next`` or to ``home``.
+
+        Raises:
+            ApiError: The service refused, such as with ``InvalidCredentials``. Show the form again.
+            ServiceUnavailable: The service is away. ``install`` has this answered with 503.
+            ConfigurationError: The site is on plain http, and not on this machine.
+        """
+        hidden = Secret(password)
+        del password
+        steps = self._steps.sign_in(_visit(request), email, hidden, remember_me=remember_me)
+        return _redirect(await drive_async(steps))
+
+    async def verify_mfa(self, request: Request, code: str) -> Response:
+        """Answer the second factor that ``sign_in`` was asked for.
+
+        Returns:
+            The redirect: to the page in ``next`` or to ``home``; to sign-in if the challenge has ended.
+
+        Raises:
+            ApiError: The service refused, such as with ``InvalidCredentials``. Show the form again.
+            ServiceUnavailable: The service is away. ``install`` has this answered with 503.
+        """
+        hidden = Secret(code)
+        del code
+        return _redirect(await drive_async(self._steps.verify_mfa(_visit(request), hidden)))
+
+    async def sign_out(self, request: Request) -> Response:
+        """End the browser's session, and return the redirect to sign-in."""
+        return _redirect(await drive_async(self._steps.sign_out(_visit(request))))
+
+    async def _on_sign_in_required(self, connection: Connection, error: SignInRequired) -> Response | None:
+        if isinstance(connection, WebSocket):
+            await connection.close(POLICY_VIOLATION)
+            return None
+        answer = self._rules.answer_to(_visit(connection), error)
+        return JSONResponse(dict(answer.document), answer.status, answer.headers)
+
+    async def _on_outage(
+        self, connection: Connection, error: ServiceUnavailable | StoreError
+    ) -> Response | None:
+        refusal = unavailable(error)
+        if isinstance(connection, WebSocket):
+            await connection.close(refusal.close_code)
+            return None
+        return _trouble(connection, refusal.description, refusal.status, refusal.headers)
+
+    async def _on_cross_site(self, connection: Connection, error: CrossSiteRequest) -> Response | None:
+        if isinstance(connection, WebSocket):
+            await connection.close(POLICY_VIOLATION)
+            return None
+        return _trouble(connection, str(error), 403, {})
+
+
+def _trouble(connection: Connection, detail: str, status: int, headers: dict[str, str]) -> Response:
+    headers = {**headers, "Cache-Control": "no-store"}
+    if _visit(connection).is_page:
+        return HTMLResponse(f"<!doctype html><title>{detail}</title><p>{detail}", status, headers)
+    return JSONResponse({"detail": detail}, status, headers)
+
+
+def _visit(connection: Connection) -> Visit:
+    url = connection.url
+    return Visit(
+        method=connection.scope.get("method", "WEBSOCKET"),
+        scheme={"ws": "http", "wss": "https"}.get(url.scheme, url.scheme),
+        host=url.netloc,
+        target=quote(url.path) + (f"?{url.query}" if url.query else ""),  # the server has decoded the path
+        next=connection.query_params.get("next"),
+        headers=connection.headers,
+        cookies=connection.cookies,
+        address=None if connection.client is None else connection.client.host,
+    )
+
+
+def _redirect(landing: Landing) -> Response:
+    response = RedirectResponse(landing.location, 303, {"Cache-Control": "no-store"})
+    cookie = landing.cookie
+    if cookie is not None:
+        response.set_cookie(
+            cookie.name,
+            cookie.value,
+            max_age=cookie.max_age,
+            secure=cookie.secure,
+            httponly=True,
+            samesite="lax",
+        )
+    return response

@@ -1,0 +1,139 @@
+"""The part of ``BrowserSessions`` that Flask and Django share."""
+
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar, cast
+
+from hellojohn import (
+    HelloJohn,
+    NotSignedIn,
+    ServiceUnavailable,
+    Session,
+    SignInRequired,
+    StoreError,
+)
+from hellojohn._secret import Secret
+from hellojohn.integrations._browser_rules import Answer, CrossSiteRequest, Landing, Rules, Visit
+from hellojohn.integrations._browser_steps import BrowserSteps, drive
+from hellojohn.integrations._rules import unavailable
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+
+class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
+    """Signs browsers in: each has a session in the client's store, under a random cookie."""
+
+    def __init__(
+        self,
+        client: HelloJohn,
+        *,
+        sign_in_url: str = "/sign-in",
+        mfa_url: str = "/mfa",
+        home: str = "/",
+        origin: str | None = None,
+        cookie_name: str = "hellojohn",
+    ) -> None:
+        """Keep sessions with a client.
+
+        Args:
+            client: The client. Its store holds the sessions of all browsers: with several workers, one that
+                they share, such as a ``RedisStore``.
+            sign_in_url: The path of the page that signs users in.
+            mfa_url: The path of the page that asks for the code of the second factor.
+            home: The path to go to after sign-in, unless the user was on the way to another page.
+            origin: The site's public origin, such as ``https://example.com``; needed behind a proxy that ends
+                TLS. By default that of the request.
+            cookie_name: The name of the cookie. On https it gets the prefix ``__Host-``.
+
+        Raises:
+            ConfigurationError: An argument is malformed.
+            TypeError: It is another kind of client.
+        """
+        if not isinstance(client, HelloJohn):
+            raise TypeError(f"BrowserSessions takes a HelloJohn here, not {type(client).__name__}.")
+        self._rules = Rules(
+            sign_in_url=sign_in_url, mfa_url=mfa_url, home=home, origin=origin, cookie_name=cookie_name
+        )
+        self._steps = BrowserSteps(client, self._rules)
+
+    def client(self, request: RequestT) -> HelloJohn:
+        """Return the client that is bound to the browser's session.
+
+        A visitor who has not signed in gets one without a session. Its calls raise ``NotSignedIn``.
+        """
+        return cast("HelloJohn", self._steps.client_for(self._visit(request)))
+
+    def session(self, request: RequestT) -> Session:
+        """Return the browser's session, for pages of signed-in users.
+
+        Raises:
+            SignInRequired: The browser is not signed in. The answer leads to sign-in.
+        """
+        session = self.client(request).auth.session()
+        if session is None:
+            raise NotSignedIn("This page is for signed-in users.")
+        return session
+
+    def sign_in(
+        self, request: RequestT, email: str, password: str, *, remember_me: bool | None = None
+    ) -> ResponseT:
+        """Sign a user in under a new cookie, and end the browser's old session.
+
+        Args:
+            request: The request of the form.
+            email: The user's email address.
+            password: The password.
+            remember_me: The box under the form. Without it, the cookie ends with the browser.
+
+        Returns:
+            The redirect: to ``mfa_url`` if a second factor is needed, else to the page in the query's
+            ``next`` or to ``home``.
+
+        Raises:
+            ApiError: The service refused, such as with ``InvalidCredentials``. Show the form again.
+            ServiceUnavailable: The service is away. The browser gets 503.
+            ConfigurationError: The site is on plain http, and not on this machine.
+        """
+        hidden = Secret(password)
+        del password
+        steps = self._steps.sign_in(self._visit(request), email, hidden, remember_me=remember_me)
+        return self._redirect(drive(steps))
+
+    def verify_mfa(self, request: RequestT, code: str) -> ResponseT:
+        """Answer the second factor that ``sign_in`` was asked for.
+
+        Returns:
+            The redirect: to the page in ``next`` or to ``home``; to sign-in if the challenge has ended.
+
+        Raises:
+            ApiError: The service refused, such as with ``InvalidCredentials``. Show the form again.
+            ServiceUnavailable: The service is away. The browser gets 503.
+        """
+        hidden = Secret(code)
+        del code
+        return self._redirect(drive(self._steps.verify_mfa(self._visit(request), hidden)))
+
+    def sign_out(self, request: RequestT) -> ResponseT:
+        """End the browser's session, and return the redirect to sign-in."""
+        return self._redirect(drive(self._steps.sign_out(self._visit(request))))
+
+    def _answer_to(self, request: RequestT, error: Exception) -> Answer | None:
+        visit = self._visit(request)
+        match error:
+            case SignInRequired():
+                return self._rules.answer_to(visit, error)
+            case ServiceUnavailable() | StoreError():
+                refusal = unavailable(error)
+                return Answer(refusal.status, refusal.headers, refusal.body)
+            case CrossSiteRequest():
+                return Answer(403, {}, {"detail": str(error)})
+            case _:
+                return None
+
+    @abstractmethod
+    def _visit(self, request: RequestT) -> Visit:
+        """Read a request."""
+
+    @abstractmethod
+    def _redirect(self, landing: Landing) -> ResponseT:
+        """Make the response of a redirect."""

@@ -1,0 +1,259 @@
+"""The rules of browser sessions, for every framework. This module imports none of them.
+
+The browser holds a random cookie and nothing else. The name of its account in the store is a hash of the
+cookie, because the names of accounts are logged. Each sign-in sets a new cookie, so that a cookie that was
+planted in a browser is worth nothing.
+
+    a page needs a session that is over or missing   answer
+    -----------------------------------------------  --------------------------------------------
+    the browser opens a page                         303 to sign-in, with ``next``
+    HTMX asks for a part of a page                   401 with ``HX-Redirect``
+    a script or another program asks                 401 with JSON
+    the service or the store is away                 503 with ``Retry-After``; the cookie stays
+    another site has sent the request                403
+"""
+
+import ipaddress
+import math
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from urllib.parse import urlencode, urlsplit
+
+from hellojohn import ConfigurationError, Device, Session, SessionExpired, SignInRequired
+from hellojohn.integrations._redirects import safe_path
+
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
+_SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
+_COOKIE_LENGTH = 43
+_LONGEST_COOKIE_LIFE = 400 * 86_400
+"""Browsers keep no cookie for longer."""
+
+
+class CrossSiteRequest(Exception):
+    """Another site has sent the request. It is answered with 403."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of a browser, as the rules read it.
+
+    Attributes:
+        method: The HTTP method; ``WEBSOCKET`` for one.
+        scheme: ``http`` or ``https``.
+        host: The ``Host`` header.
+        target: The path and the query.
+        next: The parameter ``next`` of the query.
+        headers: The headers. Their names may be in any case.
+        cookies: The cookies.
+        address: Where it came from.
+    """
+
+    method: str
+    scheme: str
+    host: str
+    target: str
+    next: str | None
+    headers: Mapping[str, str] = field(repr=False)
+    cookies: Mapping[str, str] = field(repr=False)
+    address: str | None = None
+
+    @property
+    def device(self) -> Device:
+        """The browser, as the list of sessions shows it."""
+        return Device(user_agent=self.headers.get("User-Agent"), ip_address=self.address)
+
+    @property
+    def is_page(self) -> bool:
+        """Whether a browser opens a page, so that a redirect leads its user somewhere."""
+        mode = self.headers.get("Sec-Fetch-Mode")
+        return mode == "navigate" if mode else "text/html" in self.headers.get("Accept", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """The cookie to set. ``value`` is empty where the browser should forget it.
+
+    Attributes:
+        name: Its name.
+        value: Its value.
+        max_age: The seconds to keep it; ``None`` until the browser ends.
+        secure: Whether it goes over https only.
+    """
+
+    name: str
+    value: str = field(repr=False)
+    max_age: int | None
+    secure: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """A redirect, with the cookie to set."""
+
+    location: str
+    cookie: Cookie | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer in place of a page."""
+
+    status: int
+    headers: Mapping[str, str]
+    document: Mapping[str, str]
+
+
+class Rules:
+    """The rules of one site."""
+
+    def __init__(
+        self, *, sign_in_url: str, mfa_url: str, home: str, origin: str | None, cookie_name: str
+    ) -> None:
+        """Check the settings.
+
+        Raises:
+            ConfigurationError: A setting is malformed.
+        """
+        self.sign_in_url = _checked_path(sign_in_url, "sign_in_url")
+        self.mfa_url = _checked_path(mfa_url, "mfa_url")
+        self.home = _checked_path(home, "home")
+        self._origin = None if origin is None else _checked_origin(origin)
+        if not cookie_name.isascii() or not cookie_name.replace("-", "").replace("_", "").isalnum():
+            raise ConfigurationError("cookie_name takes letters, digits, - and _, such as 'hellojohn'.")
+        self._cookie_name = cookie_name
+
+    def origin_of(self, visit: Visit) -> str:
+        """Return the site's own origin."""
+        return self._origin or f"{visit.scheme}://{visit.host}".lower()
+
+    def check_sender(self, visit: Visit) -> None:
+        """Refuse what another site's page has sent. A request that no browser has sent passes.
+
+        Raises:
+            CrossSiteRequest: It comes from another site.
+        """
+        if visit.method in _SAFE_METHODS:
+            return
+        site, sender = visit.headers.get("Sec-Fetch-Site"), visit.headers.get("Origin")
+        if site:
+            allowed = site in ("same-origin", "none")
+        else:
+            allowed = sender is None or sender.lower() == self.origin_of(visit)
+        if not allowed:
+            raise CrossSiteRequest("Another site has sent this request.")
+
+    # ---------------------------------------------------------------- the cookie
+
+    def cookie_of(self, visit: Visit) -> str | None:
+        """Return the value of the browser's cookie, if it has one that this site may have set."""
+        value = visit.cookies.get(self._name_for(visit), "")
+        usable = len(value) == _COOKIE_LENGTH and value.isascii()
+        return value if usable else None
+
+    def cookie_for(self, visit: Visit, value: str, session: Session | None) -> Cookie:
+        """Return the cookie of a sign-in. It ends with the browser, unless the user is to be remembered.
+
+        Raises:
+            ConfigurationError: The site is on plain http, and not on this machine.
+        """
+        secure = self._is_secure(visit)
+        if not secure and not _is_loopback(visit.host):
+            raise ConfigurationError(
+                f"{self.origin_of(visit)} is not https. Behind a proxy that ends TLS, pass BrowserSessions("
+                "origin='https://...')."
+            )
+        left = session.time_left() if session is not None and session.remember_me else None
+        life = None if left is None else min(math.ceil(left.total_seconds()), _LONGEST_COOKIE_LIFE)
+        return Cookie(self._name_for(visit), value, life, secure)
+
+    def no_cookie(self, visit: Visit) -> Cookie:
+        """Return the cookie that has the browser forget the other one."""
+        return Cookie(self._name_for(visit), "", 0, self._is_secure(visit))
+
+    def _is_secure(self, visit: Visit) -> bool:
+        return self.origin_of(visit).startswith("https:")
+
+    def _name_for(self, visit: Visit) -> str:
+        # With the prefix, browsers insist on https, on this very host, and on all of its paths.
+        return f"__Host-{self._cookie_name}" if self._is_secure(visit) else self._cookie_name
+
+    # ---------------------------------------------------------------- where to go
+
+    def page_after(self, visit: Visit) -> str:
+        """Return where a signed-in user goes: the page in ``next``, if it is on this site."""
+        return self._page(visit, visit.next)
+
+    def mfa_page(self, visit: Visit) -> str:
+        """Return the page that asks for the second factor, with the ``next`` of sign-in."""
+        return self._with_query(self.mfa_url, next=self._unless_home(self.page_after(visit)))
+
+    def sign_in_again(self, visit: Visit) -> str:
+        """Return the sign-in page for a user whose second factor came too late."""
+        following = self._unless_home(self.page_after(visit))
+        return self._with_query(self.sign_in_url, reason="expired", next=following)
+
+    def answer_to(self, visit: Visit, error: SignInRequired) -> Answer:
+        """Return the answer to a request that needs a session."""
+        reason = str(error.reason) if isinstance(error, SessionExpired) else None
+        following = self._unless_home(self._page(visit, self._page_before(visit)))
+        location = self._with_query(self.sign_in_url, reason=reason, next=following)
+        document = {"detail": "Sign in first.", "sign_in_url": location}
+        headers = {"Cache-Control": "no-store"}
+        if visit.headers.get("HX-Request") == "true":
+            return Answer(401, {**headers, "HX-Redirect": location}, document)
+        if visit.is_page:
+            return Answer(303, {**headers, "Location": location}, document)
+        return Answer(401, headers, document)
+
+    def _page_before(self, visit: Visit) -> str | None:
+        """Return the page that the user was on. The target of a form or a script is not a page."""
+        if visit.is_page and visit.method in _SAFE_METHODS and "HX-Request" not in visit.headers:
+            return visit.target
+        return visit.headers.get("HX-Current-URL") or visit.headers.get("Referer")
+
+    def _page(self, visit: Visit, address: str | None) -> str:
+        page = safe_path(address, origin=self.origin_of(visit), default=self.home)
+        path = page.partition("?")[0]
+        return self.home if path in (self.sign_in_url, self.mfa_url) else page
+
+    def _unless_home(self, page: str) -> str | None:
+        return None if page == self.home else page
+
+    def _with_query(self, path: str, **parameters: str | None) -> str:
+        query = urlencode({name: value for name, value in parameters.items() if value is not None})
+        return f"{path}?{query}" if query else path
+
+
+def new_cookie() -> str:
+    """Return the value of a new cookie."""
+    return secrets.token_urlsafe(32)
+
+
+def account_of(cookie: str) -> str:
+    """Return the name of a browser's account, which does not give the cookie away."""
+    return f"browser-{sha256(cookie.encode()).hexdigest()}"
+
+
+def _checked_path(path: str, name: str) -> str:
+    if not path or safe_path(path, origin="https://example.com", default="") != path:
+        raise ConfigurationError(f"{name} takes a path of this site, such as '/sign-in', not {path!r}.")
+    return path
+
+
+def _checked_origin(origin: object) -> str:
+    if isinstance(origin, str) and _ORIGIN.fullmatch(origin):
+        return origin.lower()
+    raise ConfigurationError(
+        f"origin takes a scheme and a host, as in 'https://example.com', not {origin!r}."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or name.endswith(".localhost") or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,53 @@
+"""Closes a Starlette WebSocket when its token ends. It needs asyncio."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from starlette.types import Message
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+
+from hellojohn.integrations._rules import POLICY_VIOLATION
+
+_LONGEST_WAIT = 0.5
+"""Seconds between two looks at the clock, which may jump: a socket ends within a second of its token."""
+
+_watchers: set["asyncio.Task[None]"] = set()
+"""The running watchers: an event loop keeps no strong reference to a task."""
+
+
+def close_in_time(websocket: WebSocket, ends_at: float, now: Callable[[], float]) -> None:
+    """Close a WebSocket with 1008 at ``ends_at``, and let its endpoint see a disconnect.
+
+    Args:
+        websocket: The WebSocket. The current task handles it.
+        ends_at: When its token ends, in seconds since the epoch.
+        now: The clock.
+    """
+    watcher = asyncio.ensure_future(_watch(websocket, asyncio.current_task(), ends_at, now))
+    _watchers.add(watcher)
+    watcher.add_done_callback(_watchers.discard)
+
+
+async def _watch(
+    websocket: WebSocket, handler: "asyncio.Task[Any] | None", ends_at: float, now: Callable[[], float]
+) -> None:
+    while (left := ends_at - now()) > 0:
+        await asyncio.wait({handler} if handler else (), timeout=min(left, _LONGEST_WAIT))
+        if handler is None or handler.done() or _is_over(websocket):
+            return
+    # An endpoint that sends must see the end too, from the moment that the closing starts.
+    send, websocket.send = websocket.send, _refuse_to_send  # type: ignore[method-assign]
+    with suppress(RuntimeError, WebSocketDisconnect):  # the other end may close at the same moment
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "The token has expired."})
+
+
+def _is_over(websocket: WebSocket) -> bool:
+    over = WebSocketState.DISCONNECTED
+    return websocket.client_state is over or websocket.application_state is over
+
+
+async def _refuse_to_send(message: Message) -> None:
+    del message
+    raise WebSocketDisconnect(POLICY_VIOLATION)

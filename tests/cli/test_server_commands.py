@@ -1,0 +1,76 @@
+"""``hellojohn sessions``, ``config`` and ``verify``."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from typer.testing import Result
+
+from hellojohn.emulator import DEMO_EMAIL, Emulator
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """A service that the environment names, with its secret key."""
+    with Emulator() as emulator:
+        values = {"API_URL": emulator.url, "TENANT_ID": emulator.tenant_id, "SECRET_KEY": emulator.secret_key}
+        for name, value in values.items():
+            monkeypatch.setenv(f"HELLOJOHN_{name}", value)
+        yield emulator
+
+
+def test_sessions_are_listed_and_ended(run: Run, service: Emulator) -> None:
+    """An operator lists sessions, ends one, and ends all of a user."""
+    for _ in range(3):
+        service.token(DEMO_EMAIL)
+    lines = [json.loads(line) for line in run("sessions", "list", "--json").output.splitlines()]
+    assert len(lines) == 3
+    assert run("sessions", "revoke", lines[0]["id"]).output == "Revoked.\n"
+    table = run("sessions", "list", "--status", "active").output
+    assert lines[0]["id"][:8] not in table.replace(lines[1]["id"][:8], "").replace(lines[2]["id"][:8], "")
+    assert run("sessions", "revoke", "--all-of", lines[0]["user_id"]).exit_code == 0
+    assert run("sessions", "list", "--status", "active", "--json").output == ""
+
+
+def test_revoke_needs_one_target(run: Run) -> None:
+    """Neither a session nor a user, or both, is a mistake."""
+    assert run("sessions", "revoke").exit_code == 1
+    assert run("sessions", "revoke", "ses_1", "--all-of", "usr_1").exit_code == 1
+
+
+def test_policy_is_read_and_changed(run: Run) -> None:
+    """A policy is printed as JSON, changed by name, and replaced by a preset."""
+    assert json.loads(run("config", "get").output)["session_duration"] == "30d"
+    done = run("config", "set", "--idle-timeout", "7d", "--max-sessions-per-user", "5")
+    assert json.loads(done.output)["max_sessions_per_user"] == 5
+    done = run("config", "set", "--idle-timeout", "none", "--max-sessions-per-user", "none")
+    assert json.loads(done.output)["idle_timeout"] is None
+    assert json.loads(run("config", "set", "--preset", "compliance").output)["session_duration"] == "8h"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--preset", "strict"], ["--max-sessions-per-user", "many"], ["--session-duration", "soon"], []],
+)
+def test_malformed_policies(run: Run, arguments: list[str]) -> None:
+    """A value that is not a setting is one line and exit code 1."""
+    done = run("config", "set", *arguments)
+    assert done.exit_code == 1
+    assert "hellojohn: " in done.output
+
+
+def test_token_on_standard_input_is_verified(run: Run, service: Emulator) -> None:
+    """A valid token shows its claims, as a table or as JSON; a bad one exits with 1."""
+    token = service.token(DEMO_EMAIL)
+    claims = json.loads(run("verify", "--json", input=token).output)
+    assert claims["email"] == DEMO_EMAIL
+    assert "session_id" in run("verify", input=f"{token}\n").output
+    assert run("verify", "--remote", input=token).exit_code == 0
+    for text in ("junk", "", f"{token}x"):
+        done = run("verify", input=text)
+        assert done.exit_code == 1
+        assert "Traceback" not in done.output
+    service.revoke(claims["session_id"])
+    assert run("verify", "--remote", input=token).exit_code == 1

@@ -1,0 +1,54 @@
+"""Apps of the four frameworks with the same guarded routes, behind one way to call them."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn.emulator import Emulator
+from hellojohn.testing._settings import settings_for
+from tests.integrations.apps import FRAMEWORKS, Caller
+
+START = 1_800_000_000.0
+
+
+class App(NamedTuple):
+    """A guarded app in some framework.
+
+    Attributes:
+        call: Sends a request to one of the routes.
+        make: Builds the app again with another client.
+    """
+
+    call: Caller
+    make: Callable[[Any], Caller]
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """An emulator whose clock moves by ``advance`` only."""
+    with Emulator(clock=lambda: START) as running:
+        yield running
+
+
+@pytest.fixture(params=[HelloJohn, AsyncHelloJohn], ids=["sync-client", "async-client"])
+def hj(request: pytest.FixtureRequest, emulator: Emulator) -> Any:
+    """A client of each face in turn. It has no connection to close: each test ends with its emulator."""
+    return request.param(**settings_for(emulator))
+
+
+@pytest.fixture(params=["sync-routes", "async-routes"])
+def style(request: pytest.FixtureRequest) -> str:
+    """How the routes are written, each in turn."""
+    return request.param
+
+
+@pytest.fixture(params=FRAMEWORKS)
+def app(request: pytest.FixtureRequest, hj: Any, style: str) -> App:
+    """A guarded app of each framework in turn."""
+
+    def make(client: Any) -> Caller:
+        return FRAMEWORKS[request.param](client, is_async=style == "async-routes")
+
+    return App(make(hj), make)

@@ -1,0 +1,294 @@
+"""Sign-in with a browser on this machine, and OAuth for web back ends."""
+
+import asyncio
+import copy
+import pickle
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from hellojohn import (
+    AsyncHelloJohn,
+    ChallengeExpired,
+    ConfigurationError,
+    HelloJohn,
+    NotSupported,
+    OAuthRequest,
+    ServiceUnavailable,
+    ValidationFailed,
+)
+from hellojohn.emulator import Emulator
+from tests.ways_in.conftest import EMAIL, done, settings
+
+BACK = "https://app.example.com/callback"
+
+pytestmark = pytest.mark.parametrize("api", ["v1"])
+
+
+@pytest.fixture
+def port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number: int = server.getsockname()[1]
+        return number
+
+
+@pytest.fixture
+def client(emulator: Emulator) -> Iterator[HelloJohn]:
+    """A client that blocks."""
+    with HelloJohn(**settings(emulator)) as client:
+        yield client
+
+
+class Browser:
+    """A browser that signs a user in, after it has done what a test wants first.
+
+    Attributes:
+        pages: The answers that it got.
+    """
+
+    def __init__(self, emulator: Emulator, *first: Any) -> None:
+        self._emulator = emulator
+        self._first = first
+        self.pages: list[httpx.Response] = []
+        self.callback = ""
+
+    def __call__(self, url: str) -> None:
+        """Open an address."""
+        self.callback = self._emulator.authorize(url, EMAIL)
+        threading.Thread(target=self._go, args=(url,), daemon=True).start()
+
+    def _go(self, url: str) -> None:
+        for step in self._first:
+            step(parse_qs(urlsplit(url).query)["redirect_uri"][0])
+        self.pages.append(httpx.get(self.callback, trust_env=False))
+
+
+def signed_in(client: HelloJohn, port: int, browser: Any, **more: Any) -> Any:
+    """Sign in with a browser on a port."""
+    return client.auth.sign_in_with_browser(
+        "google", ports=(port,), open_browser=browser, prompt=more.pop("prompt", lambda line: None), **more
+    )
+
+
+def test_browser_signs_in(client: HelloJohn, emulator: Emulator, port: int) -> None:
+    """A browser that comes back with a code signs in, with the duration asked for."""
+    lines: list[str] = []
+    browser = Browser(emulator)
+    session = signed_in(client, port, browser, remember_me=True, prompt=lines.append)
+    assert session.user.email == EMAIL
+    assert session.duration.days == 30
+    assert client.auth.session() == session
+    assert lines[0].startswith("Sign in with your browser: http")
+
+
+def test_page_keeps_no_code(client: HelloJohn, emulator: Emulator, port: int) -> None:
+    """The page removes the code from the address bar, loads nothing and sends no referrer."""
+    browser = Browser(emulator)
+    signed_in(client, port, browser)
+    (page,) = browser.pages
+    code = parse_qs(urlsplit(browser.callback).query)["code"][0]
+    assert code not in page.text
+    assert "replaceState" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert page.headers["referrer-policy"] == "no-referrer"
+
+
+async def test_async_browser(emulator: Emulator, port: int) -> None:
+    """An async client signs in with a browser while the event loop runs."""
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            beats += 1
+            await asyncio.sleep(0)
+
+    async with AsyncHelloJohn(**settings(emulator)) as hj:
+        heart = asyncio.ensure_future(beat())
+        session = await hj.auth.sign_in_with_browser(
+            "google", ports=(port,), open_browser=Browser(emulator), prompt=lambda line: None
+        )
+        heart.cancel()
+    assert session.user.email == EMAIL
+    assert beats > 1
+
+
+async def test_cancelled_browser_frees_the_port(emulator: Emulator, port: int) -> None:
+    """A sign-in that is cancelled ends its listener, and the port is free again."""
+    async with AsyncHelloJohn(**settings(emulator)) as hj:
+        begun = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        task = asyncio.ensure_future(
+            hj.auth.sign_in_with_browser(
+                "google",
+                ports=(port,),
+                open_browser=lambda url: loop.call_soon_threadsafe(begun.set),
+                prompt=lambda line: None,
+            )
+        )
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        for _ in range(200):
+            with socket.socket() as other:
+                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    other.bind(("127.0.0.1", port))
+                except OSError:
+                    await asyncio.sleep(0.02)
+                    continue
+                return
+    pytest.fail("the port is still in use")
+
+
+def test_strangers_change_nothing(client: HelloJohn, emulator: Emulator, port: int) -> None:
+    """A favicon, a probe, a forged state, a wrong Host and idle connections leave the sign-in alone."""
+    statuses: list[int] = []
+    idle: list[socket.socket] = []
+
+    def disturb(redirect: str) -> None:
+        base = redirect.removesuffix("/callback")
+        idle.extend(socket.create_connection(("127.0.0.1", port)) for _ in range(20))
+        with httpx.Client(base_url=base, trust_env=False) as stranger:
+            statuses.append(stranger.get("/favicon.ico").status_code)
+            statuses.append(stranger.get("/callback?code=x&state=forged").status_code)
+            statuses.append(stranger.get("/callback?code=x").status_code)
+            statuses.append(stranger.get("/callback", headers={"Host": "evil.example.com"}).status_code)
+            statuses.append(stranger.post("/callback?code=x&state=y").status_code)
+
+    assert signed_in(client, port, Browser(emulator, disturb)).user.email == EMAIL
+    assert statuses == [404, 400, 400, 400, 405]
+    for connection in idle:
+        connection.close()
+
+
+def test_pasted_address(client: HelloJohn, emulator: Emulator, port: int) -> None:
+    """A person without a browser on this machine pastes the address that another browser ended on."""
+    opened: list[str] = []
+    asked = iter(range(3))
+
+    def paste() -> str:
+        return "rubbish" if next(asked) == 0 else emulator.authorize(opened[0], EMAIL)
+
+    assert signed_in(client, port, opened.append, paste=paste).user.email == EMAIL
+
+
+def test_refused_in_the_browser(client: HelloJohn, emulator: Emulator, port: int) -> None:
+    """A person who declines in the browser gets ChallengeExpired at once."""
+
+    def decline(url: str) -> None:
+        query = parse_qs(urlsplit(url).query)
+        address = f"{query['redirect_uri'][0]}?error=access_denied&state={query['state'][0]}"
+        threading.Thread(target=lambda: httpx.get(address, trust_env=False), daemon=True).start()
+
+    with pytest.raises(ChallengeExpired, match="access_denied"):
+        signed_in(client, port, decline)
+
+
+def test_error_without_a_state_ends_after_a_grace(client: HelloJohn, port: int) -> None:
+    """An error that names no sign-in, as the open-source server sends it, ends the wait after a moment."""
+
+    def fail(url: str) -> None:
+        address = f"{parse_qs(urlsplit(url).query)['redirect_uri'][0]}?error=login_required"
+        threading.Thread(target=lambda: httpx.get(address, trust_env=False), daemon=True).start()
+
+    with pytest.raises(ChallengeExpired):
+        signed_in(client, port, fail, timeout=20)
+
+
+def test_no_browser_comes_back(client: HelloJohn, port: int) -> None:
+    """A wait that is over lists what the browser may be showing."""
+    with pytest.raises(ServiceUnavailable, match="not registered"):
+        signed_in(client, port, lambda url: None, timeout=0.2)
+
+
+def test_all_ports_in_use(client: HelloJohn) -> None:
+    """When every port is taken, the error names the addresses to register."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken = server.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"http://127.0.0.1:{taken}/callback"):
+            signed_in(client, taken, lambda url: None)
+
+
+@pytest.mark.parametrize("ports", [(), (0,), (70_000,), ("8765",)])
+def test_malformed_ports(client: HelloJohn, ports: Any) -> None:
+    """Ports are whole numbers that are registered with the client."""
+    with pytest.raises(ConfigurationError, match="ports"):
+        client.auth.sign_in_with_browser("google", ports=ports, open_browser=lambda url: None)
+
+
+def test_server_without_a_login_page(client: HelloJohn, port: int) -> None:
+    """The cloud API needs a provider, and says so before a browser opens."""
+    opened: list[str] = []
+    with pytest.raises(NotSupported, match="provider"):
+        client.auth.sign_in_with_browser(ports=(port,), open_browser=opened.append)
+    assert opened == []
+
+
+# ------------------------------------------------------------------ web back ends
+
+
+async def test_back_end_completes_a_sign_in(hj: Any, emulator: Emulator) -> None:
+    """A web back end redirects the browser, keeps the request, and completes it once."""
+    request = await done(hj.auth.sign_in_with_oauth("google", BACK, remember_me=True))
+    callback = emulator.authorize(request.url, EMAIL)
+    session = await done(hj.auth.complete_oauth(request, callback))
+    assert (session.user.email, session.duration.days) == (EMAIL, 30)
+    with pytest.raises(ChallengeExpired):
+        await done(hj.auth.complete_oauth(request, callback))
+    assert await done(hj.auth.session()) == session
+
+
+async def test_request_is_kept_on_the_server(hj: Any) -> None:
+    """A request pickles and copies for the browser session, and its repr hides the secrets."""
+    request = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    assert pickle.loads(pickle.dumps(request)) == copy.deepcopy(request) == request
+    for secret in (request.state, request.code_verifier, request.nonce, request.url):
+        assert secret not in repr(request)
+
+
+async def test_callback_of_another_browser(hj: Any, emulator: Emulator) -> None:
+    """A callback with the state of another request is refused, and nothing is sent."""
+    mine = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    other = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    callback = emulator.authorize(other.url, EMAIL)
+    with pytest.raises(ValidationFailed):
+        await done(hj.auth.complete_oauth(mine, callback))
+    assert await done(hj.auth.session()) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "junk", BACK, f"{BACK}?state=x", f"{BACK}?state=a&state=b&code=c", "?" + "a=1&" * 9_999, "http://["],
+)
+async def test_hostile_callbacks(hj: Any, address: str) -> None:
+    """An address that is not the callback is ValidationFailed, whatever it looks like."""
+    request = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    with pytest.raises(ValidationFailed):
+        await done(hj.auth.complete_oauth(request, address))
+
+
+async def test_request_that_is_over(hj: Any, emulator: Emulator) -> None:
+    """A browser that takes more than ten minutes starts over."""
+    request = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    callback = emulator.authorize(request.url, EMAIL)
+    emulator.advance("11m")
+    with pytest.raises(ChallengeExpired):
+        await done(hj.auth.complete_oauth(request, callback))
+
+
+async def test_wrong_arguments(hj: Any) -> None:
+    """Arguments of the wrong type are the developer's mistake."""
+    with pytest.raises(ConfigurationError):
+        await done(hj.auth.complete_oauth("request", BACK))
+    request = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    assert isinstance(request, OAuthRequest)
+    with pytest.raises(ConfigurationError):
+        await done(hj.auth.complete_oauth(request, 3))

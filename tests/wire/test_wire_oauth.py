@@ -1,0 +1,267 @@
+"""Sign-in with a browser and tokens for services, on both dialects."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from hellojohn._errors import (
+    ApiError,
+    ChallengeExpired,
+    ConfigurationError,
+    MfaRequired,
+    NotSupported,
+    RateLimited,
+    ServiceUnavailable,
+    ValidationFailed,
+)
+from hellojohn._secret import Secret
+from hellojohn._wire import OAuthCode
+from tests.wire.samples import FLAT, KEY, problem, reply, sent, shown_by, talk, token, v1
+from tests.wire.v2_samples import MFA_REQUIRED, SIGNED_IN, oauth_refused, refused, v2
+
+CALLBACK = "http://127.0.0.1:8765/callback"
+BROWSER = {
+    "redirect_uri": CALLBACK,
+    "state": "st&1",
+    "nonce": "nn",
+    "code_challenge": "challenge",
+    "scopes": ("openid",),
+}
+
+
+def code(provider: str | None = None) -> OAuthCode:
+    """Return the code that a browser brought back."""
+    return OAuthCode(
+        code=Secret("cod_1"),
+        code_verifier=Secret("verifier"),
+        redirect_uri=CALLBACK,
+        nonce="nn",
+        provider=provider,
+    )
+
+
+def form(request) -> dict[str, str]:
+    """Return the form as the server sees it."""
+    assert request.header_values()["Content-Type"] == "application/x-www-form-urlencoded"
+    return dict(parse_qsl((request.encode() or b"").decode()))
+
+
+# ---------------------------------------------------------------- v1
+
+
+def test_v1_browser_begins_at_the_provider():
+    """A browser sends no headers of an SDK: tenant and key are in the address."""
+    url = urlsplit(v1.oauth.authorize_url(provider="google", **BROWSER))
+    assert (url.scheme, url.netloc, url.path) == (
+        "https",
+        "api.example.com",
+        "/v1/auth/oauth/google/authorize",
+    )
+    assert dict(parse_qsl(url.query)) == {
+        "redirect_uri": CALLBACK,
+        "state": "st&1",
+        "code_challenge": "challenge",
+        "code_challenge_method": "S256",
+        "tenant_id": "tnt_1",
+        "publishable_key": KEY.reveal(),
+    }
+
+
+def test_v1_exchanges_a_code():
+    """The verifier and the address go with it."""
+    conversation = v1.oauth.exchange_code(code("google"), duration="30d", device=None)
+    (request,), tokens = talk(conversation, reply(200, FLAT))
+    assert (request.path, request.bearer) == ("/v1/auth/oauth/google/callback", KEY)
+    assert sent(request) == {
+        "code": "cod_1",
+        "code_verifier": "verifier",
+        "redirect_uri": CALLBACK,
+        "session_options": {"duration": "30d"},
+    }
+    assert (tokens.refresh_token, request.idempotent) == (Secret("rt_1"), False)
+
+
+def test_v1_second_factor_after_a_provider():
+    """The challenge is the same as after a password."""
+    with pytest.raises(MfaRequired):
+        talk(
+            v1.oauth.exchange_code(code("google"), duration=None, device=None),
+            problem(403, "mfa_required", challenge_id="ch_1"),
+        )
+
+
+@pytest.mark.parametrize("status", [400, 401, 410])
+def test_v1_burnt_code_means_to_start_over(status):
+    """The documents name no code for it."""
+    with pytest.raises(ChallengeExpired, match="Start over"):
+        talk(
+            v1.oauth.exchange_code(code("google"), duration=None, device=None),
+            problem(status, "oauth_code_invalid"),
+        )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: v1.oauth.authorize_url(provider=None, **BROWSER),
+        lambda: v1.oauth.exchange_code(code(), duration=None, device=None),
+    ],
+)
+def test_v1_needs_a_provider(call):
+    """The cloud API publishes no login page."""
+    with pytest.raises(NotSupported, match="Name a provider"):
+        call()
+
+
+@pytest.mark.parametrize("provider", ["..", "a b", "x" * 999, ""])
+def test_v1_refuses_a_hostile_provider(provider):
+    """A provider may come from the address of a page, and becomes a part of the path."""
+    with pytest.raises(ValidationFailed, match="provider"):
+        v1.oauth.authorize_url(provider=provider, **BROWSER)
+
+
+def test_v1_publishes_no_service_tokens():
+    """The message names the back end's own key."""
+    with pytest.raises(NotSupported, match=r"service tokens: .*secret_key"):
+        v1.oauth.service_token(Secret("s"), scopes=())
+
+
+# ---------------------------------------------------------------- v2
+
+
+def test_v2_browser_begins_at_the_server():
+    """The redirect address is compared as an exact text, so it is passed as it is."""
+    url = urlsplit(v2.oauth.authorize_url(provider=None, **{**BROWSER, "scopes": ("openid", "email")}))
+    assert (url.scheme, url.netloc, url.path) == ("https", "auth.example.com", "/oauth2/authorize")
+    assert dict(parse_qsl(url.query)) == {
+        "response_type": "code",
+        "client_id": "web",
+        "redirect_uri": CALLBACK,
+        "scope": "openid email",
+        "state": "st&1",
+        "nonce": "nn",
+        "code_challenge": "challenge",
+        "code_challenge_method": "S256",
+    }
+
+
+def test_v2_exchanges_a_code():
+    """OAuth takes a form. The code is sent once, because it works once."""
+    answer = reply(200, {**SIGNED_IN, "id_token": token(nonce="nn"), "scope": "openid"})
+    conversation = v2.oauth.exchange_code(code(), duration="30d", device=None)
+    (request,), tokens = talk(conversation, answer)
+    assert (request.method, request.path, request.idempotent) == ("POST", "/oauth2/token", False)
+    assert form(request) == {
+        "grant_type": "authorization_code",
+        "code": "cod_1",
+        "redirect_uri": CALLBACK,
+        "client_id": "web",
+        "code_verifier": "verifier",
+    }
+    assert tokens.refresh_token == Secret("rt_1")
+
+
+@pytest.mark.parametrize("nonce", ["other", "", None, 7, "\ud800"])
+def test_v2_id_token_of_another_sign_in_is_refused(nonce):
+    """An attacker may have put in the code of another account."""
+    answer = reply(200, {**SIGNED_IN, "id_token": token(nonce=nonce)})
+    with pytest.raises(ApiError, match="another sign-in") as caught:
+        talk(v2.oauth.exchange_code(code(), duration=None, device=None), answer)
+    assert "rt_1" not in shown_by(caught.value)
+
+
+def test_v2_answer_without_an_id_token_is_accepted():
+    """PKCE and state protect the sign-in as well."""
+    _, tokens = talk(v2.oauth.exchange_code(code(), duration=None, device=None), reply(200, SIGNED_IN))
+    assert tokens.ttl == 899.0
+
+
+def test_v2_refused_code_names_the_published_server():
+    """That server refuses every code. The error carries neither code nor verifier."""
+    answer = oauth_refused("invalid_grant", "Invalid or expired grant")
+    with pytest.raises(ChallengeExpired, match=r"refuses every code.*auth.sign_in with a password") as caught:
+        talk(v2.oauth.exchange_code(code(), duration=None, device=None), answer)
+    shown = shown_by(caught.value)
+    assert (caught.value.status, caught.value.code) == (400, "invalid_grant")
+    assert ("cod_1" in shown, "verifier" in shown) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (oauth_refused("invalid_client", "Client authentication failed", status=401), ApiError),
+        (oauth_refused("invalid_request", "Missing or invalid parameters"), ApiError),
+        (refused("RATE_LIMIT_EXCEEDED", status=429), RateLimited),
+        (reply(200, MFA_REQUIRED), MfaRequired),
+        (reply(200, {"access_token": "at"}), ServiceUnavailable),
+        (reply(502, raw=b""), ServiceUnavailable),
+    ],
+)
+def test_v2_other_answers_to_a_code(answer, kind):
+    """Each has its usual error."""
+    with pytest.raises(kind):
+        talk(v2.oauth.exchange_code(code(), duration=None, device=None), answer)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: v2.oauth.authorize_url(provider="google", **BROWSER),
+        lambda: v2.oauth.exchange_code(code("google"), duration=None, device=None),
+    ],
+)
+def test_v2_refuses_providers_by_name(call):
+    """The server drops the state, so that any page could sign the user in."""
+    with pytest.raises(NotSupported, match="drops the state"):
+        call()
+
+
+@pytest.mark.parametrize("scopes", ["openid", ["a b"], [""], [7], [" a"]])
+def test_v2_scopes_are_a_list_of_names(scopes):
+    """A text would be sent letter by letter."""
+    with pytest.raises(ConfigurationError, match="scopes must be a list"):
+        v2.oauth.authorize_url(provider=None, **{**BROWSER, "scopes": scopes})
+
+
+@pytest.mark.parametrize(("scopes", "more"), [((), {}), (("a:read", "b"), {"scope": "a:read b"})])
+def test_v2_service_token(scopes, more):
+    """It comes without a refresh token, and the secret is masked."""
+    answer = {"access_token": "at_s", "token_type": "Bearer", "expires_in": 899, "scope": "a:read b"}
+    (request,), tokens = talk(v2.oauth.service_token(Secret("s3cret"), scopes=scopes), reply(200, answer))
+    assert form(request) == {
+        "grant_type": "client_credentials",
+        "client_id": "web",
+        "client_secret": "s3cret",
+        **more,
+    }
+    assert (tokens.access_token, tokens.refresh_token, tokens.ttl) == (Secret("at_s"), None, 899.0)
+    assert "s3cret" not in f"{request} {request.body}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (oauth_refused("invalid_client", "Client authentication failed", status=401), "HELLOJOHN_CLIENT_ID"),
+        (oauth_refused("invalid_scope", "Requested scope is invalid or not allowed"), "scopes: a:read, b"),
+        (oauth_refused("unsupported_grant_type", "Grant type not supported"), "confidential"),
+    ],
+)
+def test_v2_service_settings_that_are_wrong(answer, named):
+    """They are final: a service does not ask again with the same settings."""
+    with pytest.raises(ConfigurationError, match=named):
+        talk(v2.oauth.service_token(Secret("s3cret"), scopes=["a:read", "b"]), answer)
+
+
+@pytest.mark.parametrize(
+    "answer", [reply(503, raw=b""), reply(200, raw=b"<html>"), reply(403, raw=b"<html>")]
+)
+def test_v2_service_outage_is_not_a_wrong_setting(answer):
+    """A service tries again later."""
+    with pytest.raises(ServiceUnavailable):
+        talk(v2.oauth.service_token(Secret("s3cret"), scopes=[]), answer)
+
+
+def test_empty_client_secret_is_refused():
+    """The message names the argument."""
+    with pytest.raises(ValidationFailed, match="client_secret is empty"):
+        v2.oauth.service_token(Secret(""), scopes=[])

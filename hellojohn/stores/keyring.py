@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -18,13 +18,10 @@ from hellojohn.stores._checks import check_app, uncopyable
 from hellojohn.stores._encoding import name_of, refuse_unfit
 from hellojohn.stores._file_lock import file_lock
 from hellojohn.stores._keyring_entries import Entries, secure_backend
-from hellojohn.stores._lock_registry import ProcessLock
 from hellojohn.stores._private_files import PrivateFolder, explained, keeps_modes
+from hellojohn.stores._turns import Turns
 
-_LONGEST_TURN = 5.0  # a keyring may be asking its user for a password
 _INSECURE = "This keyring keeps its entries in plain text: install a secure one."
-
-_threads = ProcessLock()
 
 
 class KeyringStore:
@@ -154,26 +151,8 @@ class KeyringStore:
     def _entries(self) -> Entries:
         if self._opened is None:
             backend = secure_backend(allow_insecure=self._allow_insecure)
-            self._opened = Entries(backend, self._app, self._turn)
+            self._opened = Entries(backend, self._app, Turns(self._locks).take)
         return self._opened
-
-    @contextmanager
-    def _turn(self) -> Generator[None]:
-        """Exclude the user's other threads and processes from the keyring, unless that takes too long."""
-        with ExitStack() as stack:
-            threads = _threads.current()
-            if threads.acquire(timeout=_LONGEST_TURN):  # the next thread is woken, where a file is polled
-                stack.callback(threads.release)
-            with suppress(OSError):
-                self._locks.make()
-                # The one next in turn holds the queue. Otherwise a process that uses the keyring again and
-                # again could always be faster than those that poll for the file.
-                with self._file_lock("queue"):
-                    stack.enter_context(self._file_lock("turn"))
-            yield
-
-    def _file_lock(self, name: str) -> AbstractContextManager[object]:
-        return file_lock(self._locks, self._locks.path / f"keyring-{name}.lock", _LONGEST_TURN)
 
 
 def _lock_folder(*, allow_insecure: bool) -> PrivateFolder:

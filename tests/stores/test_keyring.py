@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import itertools
 import os
 import pwd
 import subprocess
@@ -17,9 +18,9 @@ import secretstorage
 from keyring.backends import SecretService, chainer, fail, null
 
 from hellojohn._errors import ConfigurationError, StoreCorrupt, StoreLocked, StoreUnavailable
-from hellojohn.stores import FileStore, KeyringStore, default_store
-from hellojohn.stores import keyring as keyring_store
+from hellojohn.stores import FileStore, KeyringStore, _turns, default_store
 from hellojohn.stores._encoding import name_of
+from hellojohn.stores._turns import Turns
 from hellojohn.testing import TokenStoreContract
 from tests.stores.backends import PLAIN, failing, vault
 from tests.stores.forking import in_forked_child
@@ -198,34 +199,46 @@ def test_a_secret_service_is_asked_one_thing_at_a_time(use, base):
     assert set(met) == {1}
 
 
+def test_a_secret_service_has_a_pause_after_each_call(use):
+    """GNOME Keyring aborts if a connection comes while it cleans up behind the one before."""
+    moments = []
+    use(vault(_count=lambda self, call: moments.append(time.monotonic())))
+    store = KeyringStore("app")
+    for _ in range(5):
+        store.load("k")
+    gaps = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert min(gaps) >= _turns._PAUSE
+
+
 def test_a_turn_that_takes_too_long_is_skipped(use, monkeypatch):
     """Another process shows its user a prompt: asking as well is better than failing."""
     use(vault())
-    monkeypatch.setattr("hellojohn.stores.keyring._LONGEST_TURN", 0.01)
+    monkeypatch.setattr(_turns, "LONGEST", 0.01)
     store = KeyringStore("app")
     store.save("key", "text")
-    with KeyringStore("other")._turn():
+    with Turns(KeyringStore("other")._locks).take():
         assert store.load("key") == "text"
 
 
 def test_a_child_takes_its_turn_although_its_parent_had_it(use, monkeypatch):
     """The thread that had the turn does not exist in the child."""
     use(vault())
-    monkeypatch.setattr("hellojohn.stores.keyring._LONGEST_TURN", 60.0)
+    monkeypatch.setattr(_turns, "LONGEST", 60.0)
     store = KeyringStore("app")
     store.save("key", "text")
-    with keyring_store._threads.current():
+    with _turns._thread_queue.current(), _turns._thread_turn.current():
         assert in_forked_child(lambda: store.load("key") or "nothing") == "text"
 
 
 _BUSY = """
 import sys, time
 from tests.stores.recipes import with_keyring
-store = with_keyring("app", sys.argv[1])
-with store._turn():
+from hellojohn.stores._turns import Turns
+turns = Turns(with_keyring("app", sys.argv[1])._locks)
+with turns.take():
     print("busy", flush=True)
 while True:
-    with store._turn():
+    with turns.take():
         time.sleep(0.05)
 """
 
@@ -236,13 +249,36 @@ def test_a_busy_process_does_not_keep_others_from_their_turn(home):
     command = [sys.executable, "-c", _BUSY, home]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) as busy:
         assert busy.stdout.readline() == b"busy\n"
-        store, waits = KeyringStore("app"), []
+        turns, waits = Turns(KeyringStore("app")._locks), []
         for _ in range(10):
             began = time.monotonic()
-            with store._turn():
+            with turns.take():
                 waits.append(time.monotonic() - began)
         busy.kill()
-    assert max(waits) < keyring_store._LONGEST_TURN
+    assert max(waits) < _turns.LONGEST
+
+
+def test_a_busy_thread_does_not_keep_others_from_their_turn():
+    """It takes its next turn at once, and the others have to wake up first."""
+    turns, taken, done = Turns(KeyringStore("app")._locks), [], threading.Event()
+
+    def be_busy() -> None:
+        while not done.is_set():
+            with turns.take():
+                taken.append("busy")
+                time.sleep(0.002)
+
+    busy = threading.Thread(target=be_busy)
+    busy.start()
+    try:
+        for _ in range(20):
+            with turns.take():
+                taken.append("other")
+    finally:
+        done.set()
+        busy.join()
+    between = "".join(kind[0] for kind in taken).split("o")[1:-1]
+    assert max(map(len, between)) <= 2
 
 
 # Locks and arguments

@@ -15,7 +15,7 @@ from hellojohn._errors import (
 from hellojohn._limits import FALLBACK_WAIT
 from hellojohn._session.account import CLOSED, Account
 from hellojohn._session.endings import try_later
-from hellojohn._session.flight import Flight
+from hellojohn._session.flight import Flight, OperationInterrupted
 from hellojohn._session.freshness import Freshness, TokenSnapshot
 from hellojohn._session.refresh import cooldown_left
 from hellojohn._session.state import Phase
@@ -69,6 +69,8 @@ def acquire(
         flight, fallback = step.flight, step.fallback
         left = min(ends_at - monotonic(), math.inf if fallback is None else FALLBACK_WAIT)
         yield WaitFor(flight, None if math.isinf(left) else max(left, 0.0))
+        if _another_was_interrupted(flight):
+            continue
         error = _why_no_token(flight)
         if fallback is not None and error is not None and not isinstance(error, SignInRequired):
             return fallback
@@ -103,6 +105,8 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
             flight = account.join("load", lambda: read_store(account))
         yield WaitFor(flight)
         assert flight.result is not None  # noqa: S101 - the wait has no limit
+        if _another_was_interrupted(flight):
+            continue
         if isinstance(flight.result.error, SignInRequired):
             break
         flight.result.get()
@@ -188,6 +192,15 @@ def _join_refresh(
 def _is_newer(snapshot: TokenSnapshot, refused: TokenSnapshot | None) -> bool:
     """Return whether a token will do in place of the refused one. Texts are not compared: they can repeat."""
     return refused is None or snapshot.record.is_newer_than(refused.record)
+
+
+def _another_was_interrupted(flight: Flight[None]) -> bool:
+    """Return whether the caller who read the store for all was interrupted. The others read it again."""
+    return (
+        flight.kind == "load"
+        and flight.result is not None
+        and isinstance(flight.result.error, OperationInterrupted)
+    )
 
 
 def _why_no_token(flight: Flight[None]) -> Exception | None:

@@ -24,6 +24,13 @@ _LANES: dict[Kind, Lane] = {
 _NO_THREAD = "No thread can be started, or the program is exiting. The session is kept. Try again later."
 
 
+class OperationInterrupted(ServiceUnavailable):
+    """The thread that ran the operation was interrupted, by Ctrl-C for example."""
+
+    def __init__(self) -> None:
+        super().__init__("The operation was interrupted. Try again.")
+
+
 class Result(Generic[T]):
     """How an operation ended: with a value or an error."""
 

@@ -60,7 +60,9 @@ def test_advice_exits_with_1(run):
     """So does a session that is not there."""
     result = run("doctor", "--store", "file")
     assert result.exit_code == 1
-    assert result.output.splitlines()[-1].startswith("advice         No user is signed in as 'default' (tenant ")
+    assert result.output.splitlines()[-1].startswith(
+        "advice         No user is signed in as 'default' (tenant "
+    )
 
 
 def test_it_finds_another_account(run, sign_in, tmp_path):

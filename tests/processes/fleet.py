@@ -16,7 +16,12 @@ CHILDREN = multiprocessing.get_context("forkserver")
 CHILDREN.set_forkserver_preload(
     [
         "pytest",  # every child imports the main module, which here is pytest's
-        *("hellojohn._public", "hellojohn._session.retry", "hellojohn.stores.file", "hellojohn.stores.keyring"),
+        *(
+            "hellojohn._public",
+            "hellojohn._session.retry",
+            "hellojohn.stores.file",
+            "hellojohn.stores.keyring",
+        ),
         *("httpcore", "keyring.backends.SecretService", "secretstorage", "tests.processes.dying", "valkey"),
     ]
 )

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hellojohn._limits import LONGEST_STORM
 from tests.counts import count
 from tests.processes.fleet import fleet
 
@@ -14,7 +15,12 @@ TWO_HOURS = 7_200.0
 @pytest.mark.parametrize("cause", ["expiry", "refusal"])
 def test_an_expiry_costs_one_refresh_however_many_processes_share_the_session(world, emulator, cause, report):
     """At most one request with a given refresh token is in flight, across processes that share a store."""
-    age = {"expiry": lambda: world.clock.advance(TWO_HOURS), "refusal": emulator.reject_access_tokens}[cause]
+
+    def refuse():
+        world.clock.advance(LONGEST_STORM + 1)
+        emulator.reject_access_tokens()
+
+    age = {"expiry": lambda: world.clock.advance(TWO_HOURS), "refusal": refuse}[cause]
     with fleet(world, PROCESSES) as ships:
         assert ships.send_all() == [200] * PROCESSES
         for done in range(1, ROUNDS + 1):

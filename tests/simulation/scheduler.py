@@ -256,7 +256,7 @@ class Scheduler:
 
         return wake
 
-    def _leave(self, task: Task, stoppable: bool) -> None:  # noqa: FBT001 - on the hot path
+    def _leave(self, task: Task, stoppable: bool) -> None:
         task.stoppable = stoppable
         parent = task._greenlet.parent
         assert parent is not None

@@ -122,7 +122,7 @@ class StoreRules:
 
     # ------------------------------------------------------------------ removing
 
-    def removes(self, key: str, late: bool) -> None:  # noqa: FBT001 - the store's answer
+    def removes(self, key: str, late: bool) -> None:
         """Judge a removal, and note it."""
         home, record = self._home, self._facts.records[key]
         reason = self._reason_to_remove(key, record)

@@ -4,13 +4,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import pytest
+from hellojohn._flight import Wait, drive
+from hellojohn._sign import sign_out
+from tests.engine.rig import DEAD, KEY, Bench, FlakyStore, a_record, dead, granted, problem
 
 from hellojohn._errors import ApiError, StoreCorrupt, StoreLocked, StoreUnavailable
-from hellojohn._flight import Wait, drive
 from hellojohn._secret import Secret
-from hellojohn._sign import sign_out
 from hellojohn.stores import MemoryStore
-from tests.engine.rig import DEAD, KEY, Bench, FlakyStore, a_record, dead, granted, problem
 
 
 class Releasing(MemoryStore):

@@ -16,7 +16,7 @@ from hellojohn._models import AuthEvent, AuthEventType, Session
 from hellojohn._session.context import EngineContext
 from hellojohn._session.flight import Flight, Kind, OperationInterrupted, Result
 from hellojohn._session.freshness import TokenSnapshot
-from hellojohn._session.order import Turn
+from hellojohn._session.order import Turn, Writes
 from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
 from hellojohn._session.storage import LockedSession, fresh_copy
@@ -48,7 +48,7 @@ class Account:
         "__weakref__",
         "_asked",
         "_holding",
-        "_mutex",
+        "_writes",
         "clock",
         "context",
         "flight",
@@ -76,7 +76,7 @@ class Account:
         """Forget running operations, in a forked child: they run in the parent."""
         self.lock = threading.Lock()
         self.flight: Flight[None] | None = None
-        self._mutex = threading.Lock()
+        self._writes = Writes()
         self._holding = 0
         if self.state.phase is Phase.SIGNING_OUT:
             self.state = self.state.after(Change.SIGNED_OUT)
@@ -88,7 +88,7 @@ class Account:
         with self.lock:
             self._asked += 1
             order = self._asked
-        return Turn(order, self._mutex, lambda: self._asked == order)
+        return Turn(order, self._writes, lambda: self._asked == order)
 
     def ask_to_sign_out(self) -> tuple[Turn, SessionRecord | None, bool]:
         """Note that a sign-out was asked for now, and show no session any more.
@@ -108,12 +108,12 @@ class Account:
                 self.emit(AuthEventType.SIGNED_OUT, record)
                 # Only now: a Ctrl-C in between must not suppress the event of the next sign-out.
                 self.state = state = state._replace(announced=True)
-        return Turn(order, self._mutex, lambda: self.state.order == order), record, state.announced
+        return Turn(order, self._writes, lambda: self.state.order == order), record, state.announced
 
     def turn(self) -> Turn:
         """Return the turn of a refresh or a save. A sign-out, or a sign-in that succeeds, ends it."""
         order = self.state.order
-        return Turn(order, self._mutex, lambda: self.state.order == order)
+        return Turn(order, self._writes, lambda: self.state.order == order)
 
     def apply(
         self,

@@ -183,8 +183,10 @@ def _in_background(
 def _join_refresh(
     account: Account, snapshot: TokenSnapshot, *, forced: bool = False, after_refusal: bool = False
 ) -> Flight[None]:
+    turn = account.turn()  # now, because a sign-out may come before a worker is free
+
     def operation() -> None:
-        refresh_now(account, snapshot.record, forced=forced, after_refusal=after_refusal)
+        refresh_now(account, turn, snapshot.record, forced=forced, after_refusal=after_refusal)
 
     return account.join("refresh", operation, forced=forced)
 

@@ -68,8 +68,10 @@ class Exchange:
         self._ends_at = storage.timing.monotonic() + storage.refresh_time
         self.attempts = Attempts(self._attempt, left=self.left, wanted=self.wanted)
 
-    def begin(self) -> bool:
+    def begin(self, writes: int) -> bool:
         """Note in the store that a refresh begins; return whether there is time for it.
+
+        ``writes`` is how many writes there were when the record was read.
 
         Under a lease, the note keeps others from sending the token as long as this process may be sending it,
         even if the lock is lost.
@@ -80,7 +82,7 @@ class Exchange:
             refresh_started_at=now if record.refresh_started_at is None else record.refresh_started_at,
             refresh_not_before=within_time(now + self.locked.time_left()) if storage.leased else None,
         )
-        with self.turn.writing():
+        with self.turn.writing(if_still=writes):
             self.locked.save(self._started)
         return self.left() >= storage.refresh_time * REFRESH_START_SHARE
 

@@ -46,7 +46,7 @@ class Refreshed(NamedTuple):
     """How a refresh ended. Without a record and without a reason, a later operation has overtaken it.
 
     Attributes:
-        record: The session as it is now.
+        record: The session as it is now, or as it was when it ended.
         expired: Why the session has ended.
         error: Why there is no new token, although the session is kept.
         rotated: Whether the service issued a new pair.
@@ -95,6 +95,7 @@ class Refresher(NamedTuple):
             StoreError: The store failed before anything was sent.
             Overtaken: A later operation came first, and nothing was sent.
         """
+        writes = turn.writes_so_far()
         stored = locked.load()
         if stored is None and locked.damaged:
             stored = known  # the copy in memory is the only one now
@@ -114,7 +115,7 @@ class Refresher(NamedTuple):
         if wait is not None:
             return Refreshed(stored, error=try_later(wait))
         exchange = Exchange(self.service, self.storage, locked, stored, turn)
-        if not exchange.begin():
+        if not exchange.begin(writes):
             return self._keep(exchange, NOT_ENOUGH_TIME)
         return self._conclude(exchange, exchange.run(), after_refusal=after_refusal)
 
@@ -152,7 +153,7 @@ class Refresher(NamedTuple):
         reason = ExpiryReason.DURATION_ELAPSED if over else ExpiryReason.IDLE
         with turn.writing():
             _leave_reason(locked, record, reason, None)
-        return Refreshed(expired=expired(record, reason, None), to_revoke=record)
+        return Refreshed(record, expired=expired(record, reason, None), to_revoke=record)
 
     def _save(self, exchange: Exchange, new: SessionRecord) -> Refreshed:
         """Save the new pair, the only copy of the session, as often as the lock allows."""
@@ -189,7 +190,7 @@ class Refresher(NamedTuple):
             return Refreshed()
         except StoreError as error:
             logger.warning("An ended session was not removed from the store: %s", str(error))
-        return Refreshed(expired=expired(record, reason, outcome.code))
+        return Refreshed(record, expired=expired(record, reason, outcome.code))
 
     def _reason(self, record: SessionRecord, outcome: Outcome, *, in_doubt: bool) -> ExpiryReason:
         reason = outcome.reason or ExpiryReason.REJECTED

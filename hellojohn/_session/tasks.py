@@ -58,8 +58,11 @@ def _no_session(account: Account, stored: Stored | None) -> SignInRequired:
     return account.state.ended or NotSignedIn(account.context.not_signed_in(account.name))
 
 
-def refresh_now(account: Account, known: SessionRecord, *, forced: bool, after_refusal: bool) -> None:
-    context, turn = account.context, account.turn()
+def refresh_now(
+    account: Account, turn: Turn, known: SessionRecord, *, forced: bool, after_refusal: bool
+) -> None:
+    """Refresh a session that was known when the turn was made."""
+    context = account.context
     context.service.prepare()
     try:
         with account.locked(math.inf) as locked:
@@ -99,6 +102,8 @@ def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:
     """Let requests use what a refresh has brought. Call it while the store's lock is held."""
     event: AuthEventType | None = AuthEventType.SESSION_EXPIRED
     if refreshed.expired is not None:
+        if refreshed.record is not None and refreshed.record.sign_in_id != account.state.shown:
+            account.apply(Change.UPDATED, turn, refreshed.record)  # the end is another session's
         account.apply(Change.ENDED, turn, expired=refreshed.expired, event=event)
     elif refreshed.record is not None:
         change = Change.UPDATED if refreshed.saved else Change.NOT_SAVED

@@ -270,7 +270,7 @@ def _a_503_ends_the_session() -> None:
     _ends(lambda answer, _: isinstance(answer, ApiResponse) and answer.status == 503, ExpiryReason.EXPIRED)
 
 
-@_breaks("3:")
+@_breaks("3:|14:")
 def _a_proxy_ends_the_session() -> None:
     """Take a proxy's 401 for the service's."""
     _ends(lambda _, found: found.kind is OutcomeKind.FOREIGN_RESPONSE, ExpiryReason.REVOKED)

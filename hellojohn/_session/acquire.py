@@ -102,7 +102,7 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
                 raise ConfigurationError(CLOSED)
             if state.snapshot is not None or state.phase is Phase.SIGNING_OUT:
                 break
-            flight = account.join("load", lambda: read_store(account))
+            flight = _join_load(account)
         yield WaitFor(flight)
         assert flight.result is not None  # noqa: S101 - the wait has no limit
         if _another_was_interrupted(flight):
@@ -163,7 +163,7 @@ def _without_session(account: Account) -> _Step:
         case Phase.SIGNING_OUT:
             raise NotSignedIn(account.context.not_signed_in(account.name))
         case _:
-            return _Step(account.join("load", lambda: read_store(account)))
+            return _Step(_join_load(account))
 
 
 def _in_background(
@@ -178,6 +178,11 @@ def _in_background(
     if state is Freshness.STALE and account.context.background_refresh:
         return _join_refresh(account, snapshot)
     return None
+
+
+def _join_load(account: Account) -> Flight[None]:
+    turn = account.turn()  # now, because a sign-out may come before the store is read
+    return account.join("load", lambda: read_store(account, turn))
 
 
 def _join_refresh(

@@ -44,8 +44,8 @@ def save_unsaved(account: Account, wait: float = math.inf) -> None:
         raise
 
 
-def read_store(account: Account) -> None:
-    turn = account.turn()
+def read_store(account: Account, turn: Turn) -> None:
+    """Read the session from the store, for callers who wanted it when the turn was made."""
     stored = account.context.storage.load(account.key)
     if not isinstance(stored, SessionRecord):
         raise _no_session(account, stored)
@@ -76,7 +76,7 @@ def refresh_now(
                 if locked.damaged:  # memory has the only copy now
                     account.apply(Change.NOT_SAVED, turn, copy or known, damaged=True)
                 raise
-            _show(account, turn, refreshed)
+            _show(account, turn, refreshed, damaged=locked.damaged)
     except Overtaken:
         return
     except HelloJohnError as error:
@@ -98,7 +98,7 @@ def _with_use(account: Account, record: SessionRecord) -> SessionRecord:
     return record
 
 
-def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:
+def _show(account: Account, turn: Turn, refreshed: Refreshed, *, damaged: bool) -> None:
     """Let requests use what a refresh has brought. Call it while the store's lock is held."""
     event: AuthEventType | None = AuthEventType.SESSION_EXPIRED
     if refreshed.expired is not None:
@@ -108,7 +108,7 @@ def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:
     elif refreshed.record is not None:
         change = Change.UPDATED if refreshed.saved else Change.NOT_SAVED
         event = AuthEventType.TOKEN_REFRESHED if refreshed.rotated else None
-        account.apply(change, turn, refreshed.record, event=event)
+        account.apply(change, turn, refreshed.record, damaged=damaged and not refreshed.saved, event=event)
 
 
 def _save_copy(account: Account, locked: LockedSession, turn: Turn) -> SessionRecord | None:
@@ -146,6 +146,8 @@ def announce_end(account: Account) -> None:
                 record, first = stored.changed(end_announced=True), not stored.end_announced
                 if first:
                     locked.save(record, last=True)
+                if known.is_newer_than(stored):
+                    record = known.changed(end_announced=True)  # the store did not take it
     except Overtaken:
         return
     except StoreError as error:

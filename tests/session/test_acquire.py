@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SessionExpired
+from hellojohn._limits import SAVE_ATTEMPTS
 from hellojohn._secret import Secret
 from hellojohn._session.acquire import acquire
 from hellojohn._waiting import run
+from hellojohn._wire import Answer
 from tests.session.bench import (
     EXPIRED,
     EXPIRING,
@@ -321,6 +323,26 @@ def test_end_is_announced_although_the_store_fails() -> None:
     bench.time.at(730)
     assert bench.token() == "at_1"
     assert bench.seen() == ["SESSION_EXPIRING"]
+
+
+def test_announcing_the_end_keeps_a_copy_that_the_store_did_not_take() -> None:
+    """The newest refresh token may be in memory only: the older record in the store does not replace it."""
+    bench = Bench(store=FailingStore())
+
+    def refuse_saves() -> Answer:
+        bench.store.fail("save", times=SAVE_ATTEMPTS)
+        return tokens(2)
+
+    bench.service.steps.append(refuse_saves)
+    bench.put(a_record(server_ends_at=START + 10 * TTL))
+    bench.token()
+    bench.time.at(9.5 * TTL)
+    assert bench.token() == "at_2"
+    assert bench.seen() == ["TOKEN_REFRESHED", "SESSION_EXPIRING"]
+    assert bench.session_record().end_announced
+    snapshot = bench.account.state.snapshot
+    assert snapshot is not None
+    assert snapshot.record.refresh_token.reveal() == "rt_2"
 
 
 def test_end_of_a_replaced_session_is_not_announced() -> None:

@@ -115,7 +115,7 @@ def _sign_in(account: Account, turn: Turn, wanted: SignInRequest) -> Session:
 
 def _keep(account: Account, turn: Turn, record: SessionRecord) -> None:
     """Save a new session and show it. A session that is not saved is signed out at the service again."""
-    context = account.context
+    context, replaced = account.context, None
     try:
         with account.locked_or_shared(context.storage.lock_wait) as locked:
             with turn.writing():
@@ -126,15 +126,15 @@ def _keep(account: Account, turn: Turn, record: SessionRecord) -> None:
     except StoreError:
         context.revoke(record)
         raise
+    # A service that answers a second sign-in with the same session must not be asked to end it.
+    if replaced is not None and (replaced.session_id is None or replaced.session_id != record.session_id):
+        context.revoke(replaced)
     if not shown:
         context.revoke(record)
         raise SignInSuperseded(
             "A later sign-in or sign-out was asked for before this sign-in was complete. Its session was"
             " signed out again."
         )
-    # A service that answers a second sign-in with the same session must not be asked to end it.
-    if replaced is not None and (replaced.session_id is None or replaced.session_id != record.session_id):
-        context.revoke(replaced)
 
 
 def _replace(locked: LockedSession, record: SessionRecord) -> SessionRecord | None:

@@ -328,7 +328,7 @@ class TokenInvalid(HelloJohnError):
     def __init__(self, message: str = "", *, reason: TokenRefusal | None = None) -> None:
         """Keep why the token was refused. Without a reason, the class decides."""
         super().__init__(message)
-        self.reason = self._default if reason is None else reason
+        self.reason: TokenRefusal = self._default if reason is None else reason
 
 
 class TokenExpired(TokenInvalid):

@@ -311,7 +311,7 @@ class Admin:
 
     def __init__(self, account: Account) -> None:
         """Made by ``HelloJohn``."""
-        self.config = Config(account)
+        self.config: Config = Config(account)
 
 
 class AsyncAdmin:
@@ -323,7 +323,7 @@ class AsyncAdmin:
 
     def __init__(self, account: Account) -> None:
         """Made by ``AsyncHelloJohn``."""
-        self.config = AsyncConfig(account)
+        self.config: AsyncConfig = AsyncConfig(account)
 
 
 class _Pages:
@@ -364,7 +364,9 @@ class _Pages:
 def _given(
     session_duration: object, access_token_ttl: object, idle_timeout: object, max_sessions: object
 ) -> dict[str, Any]:
-    values = dict(zip(_DURATIONS, (session_duration, access_token_ttl, idle_timeout), strict=True))
+    values: dict[str, Any] = dict(
+        zip(_DURATIONS, (session_duration, access_token_ttl, idle_timeout), strict=True)
+    )
     values["max_sessions_per_user"] = max_sessions
     return {name: value for name, value in values.items() if value is not _KEPT}
 

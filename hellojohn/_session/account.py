@@ -74,7 +74,7 @@ class Account:
 
     def reset(self) -> None:
         """Forget running operations, in a forked child: they run in the parent."""
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.flight: Flight[None] | None = None
         self._writes = Writes()
         self._holding = 0

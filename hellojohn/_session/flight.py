@@ -37,8 +37,8 @@ class Result(Generic[T]):
     __slots__ = ("error", "value")
 
     def __init__(self, value: T | None = None, error: Exception | None = None) -> None:
-        self.value = value
-        self.error = error
+        self.value: T | None = value
+        self.error: Exception | None = error
 
     def get(self) -> T:
         """Return the value, or raise the error: a fresh copy for each of many callers."""

@@ -33,9 +33,9 @@ class Turn:
 
     def __init__(self, order: int, writes: Writes, is_current: Callable[[], bool]) -> None:
         """Take the number of the operation, the writes of the account, and the check of the order."""
-        self.order = order
+        self.order: int = order
         self._writes = writes
-        self.is_current = is_current
+        self.is_current: Callable[[], bool] = is_current
 
     def writes_so_far(self) -> int:
         """Return how many writes of the account there were in this process."""

@@ -96,7 +96,7 @@ def parse(text: object) -> Stored:
         raise StoreCorrupt(msg, readable_elsewhere=True)
     ending = parsed.get("ended")
     if isinstance(ending, dict):
-        found = _checked(ending, _ENDED)
+        found = _checked(cast("dict[str, Any]", ending), _ENDED)
         return EndedRecord(**{**found, "reason": _reason(found["reason"])})
     found = _checked(parsed, _SESSION)
     for name in ("access_token", "refresh_token"):
@@ -117,7 +117,7 @@ def _json_object(text: object) -> dict[str, Any]:
             parsed = None
     if not isinstance(parsed, dict):
         raise _corrupt("it is not a JSON object")
-    return parsed
+    return cast("dict[str, Any]", parsed)
 
 
 def _checked(parsed: Mapping[str, Any], kinds: Mapping[str, _Kind]) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def _plain(value: object) -> object:
         case datetime():
             return value.isoformat()
         case Mapping():
-            return dict(value)
+            return dict(cast("Mapping[str, object]", value))
         case _:
             raise TypeError(f"A {type(value).__name__} cannot be stored.")
 

@@ -41,8 +41,8 @@ class Attempts:
         """
         self._attempt = attempt
         self._unknown = 0
-        self.left = left
-        self.wanted = wanted
+        self.left: Callable[[], float] = left
+        self.wanted: Callable[[], bool] = wanted
         self.ambiguous: bool = False
 
     def once(self) -> Outcome:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import httpx
 
@@ -72,8 +72,9 @@ def library_of(client: object, kind: str, *, caller: str) -> str:
 
 def stays_in_process(client: Any) -> bool:  # noqa: ANN401 - a client of either library
     """Return whether all requests of a client are answered inside this process: cleartext is safe there."""
-    parts = vars(client)
-    transports = [parts.get("_transport"), *(parts.get("_mounts") or {}).values()]
+    parts = cast("dict[str, Any]", vars(client))
+    mounts = cast("dict[str, object]", parts.get("_mounts") or {})
+    transports = [parts.get("_transport"), *mounts.values()]
     return all(map(_is_in_process, transports))
 
 

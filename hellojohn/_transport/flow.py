@@ -138,7 +138,7 @@ class TokenFlow:
 
 def _patience(request: Request) -> float | None:
     """Return how long a request may wait for a token: its time to connect and to be answered."""
-    limits = request.extensions.get("timeout") or {}
+    limits: dict[str, float | None] = request.extensions.get("timeout") or {}
     connect, read = limits.get("connect"), limits.get("read")
     return None if connect is None or read is None else connect + read
 

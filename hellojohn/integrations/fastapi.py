@@ -87,9 +87,9 @@ class Guard:
             TypeError: It is not a client.
         """
         self._checker = checker = Checker(client)
-        self.require_session = RequiredToken(checker, Demand())
-        self.require_session_remote = RequiredToken(checker, Demand(remote=True))
-        self.optional = OptionalToken(checker, Demand(optional=True))
+        self.require_session: RequiredToken = RequiredToken(checker, Demand())
+        self.require_session_remote: RequiredToken = RequiredToken(checker, Demand(remote=True))
+        self.optional: OptionalToken = OptionalToken(checker, Demand(optional=True))
 
     def require_scope(self, *scopes: str) -> RequiredToken:
         """Return a dependency that demands all of these scopes."""

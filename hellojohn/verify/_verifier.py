@@ -113,8 +113,8 @@ class Verifier:
             webhook_secret=webhook_secret,
             timing=timing._replace(clock=clock),
         )
-        self.revocations = Revocations(self._feed)
-        self.async_revocations = AsyncRevocations(self._feed)
+        self.revocations: Revocations = Revocations(self._feed)
+        self.async_revocations: AsyncRevocations = AsyncRevocations(self._feed)
 
     def verify_token(
         self, token: str | Secret, *, audience: str | Iterable[str] | None = None, leeway: float = 0.0

@@ -57,7 +57,9 @@ class Callers:
             "come_back": self._come_back,
         }
 
-    def start(self, what: str, home: Process, name: str, *, user: str | None = None, wrong: bool = False) -> Task:
+    def start(
+        self, what: str, home: Process, name: str, *, user: str | None = None, wrong: bool = False
+    ) -> Task:
         """Make a call in a process, on the account of that name; a sign-in is of a user, with a password."""
 
         def carry_out() -> None:
@@ -171,7 +173,10 @@ class Callers:
             self._facts.wrong("18: user works after close()")
 
     def _come_back(self, call: Call) -> None:
-        """Use the session after all trouble is over: what the service honours must be there, a cooldown later."""
+        """Use the session after all trouble is over.
+
+        What the service honours must be there, a cooldown later.
+        """
         call.copy = self._rules.only_copy(call)
         client, _ = call.home.account(call.name)
         try:

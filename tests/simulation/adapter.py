@@ -1,4 +1,6 @@
-"""The one module that knows the engine's private parts: it puts a client on virtual threads, clocks and sockets.
+"""The one module that knows the engine's private parts.
+
+It puts a client on virtual threads, clocks and sockets.
 
 Every waiting point of the engine becomes a scheduling point of the simulation. What is judged comes from the
 public API, from the texts in the store and from the wire; ``shown`` and ``read`` say what they mean.

@@ -614,5 +614,3 @@ def _close_raises() -> None:
         raise RuntimeError("not saved")
 
     Engine.close = raising
-
-

@@ -59,7 +59,10 @@ class Call:
     error: Exception | None = None
 
     def asks_as(self, session: "Session", facts: "Facts") -> None:
-        """Note that the service is asked about the user of a session; nobody becomes another user on the way."""
+        """Note that the service is asked about the user of a session.
+
+        Nobody becomes another user on the way.
+        """
         before, self.asked_as = self.asked_as, session
         if before is not None and before.user != session.user:
             facts.wrong(f"8: {self.what} asked as {before.user} is asked again as {session.user}")

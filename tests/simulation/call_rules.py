@@ -134,7 +134,9 @@ class CallRules:
             self._facts.wrong(f"3: a sign-in returns {session}, which another sign-in asked for")
         later = overtaken_by(self._facts, session)
         if later is not None:
-            self._facts.wrong(f"3: a sign-in returns {session}, though a {later} was asked for before it came")
+            self._facts.wrong(
+                f"3: a sign-in returns {session}, though a {later} was asked for before it came"
+            )
         if session.saved_at is None:
             self._facts.wrong(f"2: a sign-in returns {session}, which is not stored")
 
@@ -183,7 +185,10 @@ class CallRules:
         return live is pair or (live is not None and live.parent is pair and home in pair.known_to)
 
     def only_copy(self, call: Call) -> Pair | None:
-        """Return what memory alone has of a session, whose place has junk, or had when that was quarantined."""
+        """Return what memory alone has of a session.
+
+        The session's place has junk, or had when that was quarantined.
+        """
         token, place = call.home.shown().get(call.key), self._store.texts.get(call.key)
         if token is None or is_readable_elsewhere(place):
             return None

@@ -1,4 +1,6 @@
-"""Schedules that lead straight to one rule. Only the order of the turns is drawn, so each is played several times.
+"""Schedules that lead straight to one rule.
+
+Only the order of the turns is drawn, so each is played several times.
 
 Each says what happens to whom; the rules that judge all schedules judge these as well.
 """
@@ -181,7 +183,10 @@ def _torn_answer(stage: Stage) -> None:
 
 @_directed(grace="30s")
 def _lost_answer(stage: Stage) -> None:
-    """A connection is lost twice: the same token is presented once more, after a second, and then not again."""
+    """A connection is lost twice.
+
+    The same token is presented once more after a second, and then not again.
+    """
     stage.sign_in()
     stage.pass_time(DEAD)
     stage.next(REFRESH, Fate.CUT)
@@ -191,7 +196,10 @@ def _lost_answer(stage: Stage) -> None:
 
 @_directed()
 def _not_saved_and_let_go(stage: Stage) -> None:
-    """The store does not take a new pair, and the application lets go of the account: memory keeps the pair."""
+    """The store does not take a new pair.
+
+    The application lets go of the account, and memory keeps the pair.
+    """
     stage.sign_in()
     stage.pass_time(DEAD)
     stage.world.store.mood = Mood.LATE
@@ -284,7 +292,10 @@ def _sign_out_during_a_refresh(stage: Stage) -> None:
 
 @_directed(processes=2)
 def _signed_out_elsewhere_during_a_refresh(stage: Stage) -> None:
-    """Another process signs out while a refresh is in flight, and neither gets the lock nor reaches the service."""
+    """Another process signs out while a refresh is in flight.
+
+    It neither gets the lock nor reaches the service.
+    """
     stage.sign_in()
     stage.do("use", stage.second)
     stage.pass_time(DEAD)

@@ -50,7 +50,8 @@ class Pair:
         failed: Whether the store failed while its successor was on the way.
         returned: Whether it came back from memory after junk had taken its place.
         known_to: The processes that have learnt its successor.
-        causes: Whether its access token was refused when it was presented, and whether there was no other cause.
+        causes: Whether its access token was refused when it was presented, and whether there was no
+            other cause.
         after_refusal: Whether a refusal by the API was among the causes of the refresh that brought it.
         only_refusal: Whether it was the only cause.
     """
@@ -96,12 +97,14 @@ class Session:
         deadline: When the client must end it, by its own clock.
         ends_at: When it ends, as far as a client that has its record knows.
         created_at: When it began, by the same clock.
-        left: Who took its record out of the store: processes, ``JUNK``, or ``ANYBODY`` for what cannot be told
+        left: Who took its record out of the store: processes, ``JUNK``, or ``ANYBODY`` for what cannot
+            be told
             apart from a sign-out.
         ended_at: In which turn a sign-out took it out of the store for good.
         came_back: The last turn in which it came back from behind junk that may have hidden its sign-out.
         torn: Whether a lock was lost or done without while another process held it: no order is promised.
-        excused: Whether a crash, a failing store or junk touched it, so that a note or a request may be missing.
+        excused: Whether a crash, a failing store or junk touched it, so that a note or a request may be
+            missing.
         goodbyes: How many requests to sign it out were made.
         announced: How often its near end was announced.
     """
@@ -283,7 +286,10 @@ class Facts:
         self.open.pop(self.scheduler.current, None)
 
     def blinded(self, key: str) -> None:
-        """Note that a process found junk, and has the only copy of its session: what was there, it cannot know."""
+        """Note that a process found junk.
+
+        The process has the only copy of its session, and cannot know what was there.
+        """
         task = self.scheduler.current
         home = None if task is None or self.operation_of(task) is not None else task.home
         if home is not None and home.shown().get(key) is not None:  # type: ignore[attr-defined]

@@ -1,4 +1,7 @@
-"""Carries requests to the service and answers back, or loses them on the way. Both take turns like any task."""
+"""Carries requests to the service and answers back, or loses them.
+
+Both take turns like any task.
+"""
 
 from collections import defaultdict, deque
 from email.utils import formatdate
@@ -136,9 +139,7 @@ class Network:
             return None
         return self._rules.presents(home, _refresh_token(request), deadline)
 
-    def _hear(
-        self, home: object, path: str, request: ApiRequest, letter: _Letter, sent: Sent | None
-    ) -> None:
+    def _hear(self, home: object, path: str, request: ApiRequest, letter: _Letter, sent: Sent | None) -> None:
         operation = self._facts.operation_of(self._scheduler.current)
         if sent is not None:
             self._rules.heard(home, sent, letter.heard, letter.wait)

@@ -31,7 +31,9 @@ class Clocks(NamedTuple):
 
 
 class Heard(NamedTuple):
-    """What an application heard: an event, or that it uses a session (``USED``), has let go of the account
+    """What an application heard.
+
+    It is an event, or that the application uses a session (``USED``), has let go of the account
     (``DROPPED``), or was told that there is no session (``NONE``). ``since`` is when the call began.
     """
 
@@ -173,9 +175,7 @@ class Process:
     def _hear(self, event: AuthEvent) -> None:
         session = None if event.session is None else self.facts.sessions.get(event.session.id or "")
         self.scheduler.note("event", (event.type.value, event.account, session))
-        self.heard.append(
-            Heard(self.scheduler.turns, event.account, event.type.value, session, event.reason)
-        )
+        self.heard.append(Heard(self.scheduler.turns, event.account, event.type.value, session, event.reason))
         if event.type.value == "SESSION_EXPIRING" and session is not None:
             session.announced += 1
         self.scheduler.pause()

@@ -1,7 +1,7 @@
 """Tasks that take turns, and the time that passes between them. It knows nothing of sessions.
 
-Each task is a greenlet. It runs until it reaches a scheduling point (``pause``, ``park``, ``sleep``). The user of
-the scheduler chooses which task goes on. Time is a number: it moves when ``advance_to`` is called.
+Each task is a greenlet. It runs until it reaches a scheduling point (``pause``, ``park``, ``sleep``). The
+user of the scheduler chooses which task goes on. Time is a number: it moves when ``advance_to`` is called.
 """
 
 from collections.abc import Callable

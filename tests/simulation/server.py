@@ -1,7 +1,7 @@
 """The service: one tenant, two users, and v1's bytes, with neither sockets nor signatures.
 
-It is written from the description of the protocol and shares nothing with the emulator, so that a misreading in
-one of them shows.
+It is written from the description of the protocol and shares nothing with the emulator, so that a misreading
+in one of them shows.
 """
 
 import json
@@ -136,9 +136,7 @@ class Server:
 
     # ------------------------------------------------------------------ routes
 
-    def _sign_in(
-        self, fields: dict[str, Any], bearer: str | None
-    ) -> tuple[int, Mapping[str, object] | None]:
+    def _sign_in(self, fields: dict[str, Any], bearer: str | None) -> tuple[int, Mapping[str, object] | None]:
         assert bearer == KEY
         user = fields["email"]
         if fields["password"] != PASSWORD:

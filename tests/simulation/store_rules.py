@@ -118,7 +118,9 @@ class StoreRules:
 
     def _was_there(self, record: Stored, until: float | None) -> bool:
         """Return whether the wait was in the store before: another host's clock may have put it there."""
-        return any(until in (old.cooldown_until, old.refresh_not_before) for old in self._facts.records.values())
+        return any(
+            until in (old.cooldown_until, old.refresh_not_before) for old in self._facts.records.values()
+        )
 
     # ------------------------------------------------------------------ removing
 

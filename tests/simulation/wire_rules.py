@@ -157,7 +157,10 @@ class WireRules:
             wrong(f"1: {home} knows the successor of {pair}, and presents it again")
 
     def _judge_repeat(self, history: _History, pair: Pair) -> None:
-        """A slow answer is waited for, a lost one for a moment; within one refresh a token is repeated once."""
+        """A slow answer is waited for, a lost one for a moment.
+
+        Within one refresh a token is repeated once.
+        """
         now, task = self._scheduler.now, self._scheduler.current
         mine = [sent for sent in history.sent if sent.task is task]
         for sent in history.sent:
@@ -181,30 +184,33 @@ class WireRules:
             return
         elapsed = home.elapsed_since(task.locked_at)
         if elapsed >= lease:
-            self._facts.wrong(f"6: {home} sends {pair} {elapsed:.0f} s after it took a lease of {lease:.0f} s")
+            self._facts.wrong(
+                f"6: {home} sends {pair} {elapsed:.0f} s after it took a lease of {lease:.0f} s"
+            )
 
     def _judge_cause(self, home: object, pair: Pair) -> None:
         """A refused token that a refusal has just brought is no cause for another refresh (row 10)."""
         facts = self._facts
         record = next((kept for kept in facts.records.values() if facts.pair_of(kept) is pair), None)
         cause = any(
-            other.access in facts.demanded
-            for other in facts.pairs.values()
-            if other.session is pair.session
+            other.access in facts.demanded for other in facts.pairs.values() if other.session is pair.session
         )
         fresh = record is not None and isinstance(home, Process) and home.is_fresh(record)
         only = cause and fresh and not self.is_forced(pair)
         age, limit = self._scheduler.now - pair.issued_at, min(_ttl(record) / 10, LONGEST_STORM)
-        if only and pair.only_refusal and age < limit - _SLACK and not (self._plan.setback or self._plan.skew):
+        if (
+            only
+            and pair.only_refusal
+            and age < limit - _SLACK
+            and not (self._plan.setback or self._plan.skew)
+        ):
             facts.wrong(f"10: {pair} came from a refusal {age:.1f} s ago and is refreshed because of another")
         pair.causes = (cause, only)
 
     def is_forced(self, pair: Pair) -> bool:
         """Return whether an explicit refresh may have asked for another token than the pair's."""
         facts = self._facts
-        forcing = any(
-            task.call is not None and task.call.what == "refresh" for task in self._scheduler.tasks
-        )
+        forcing = any(task.call is not None and task.call.what == "refresh" for task in self._scheduler.tasks)
         return forcing or facts.forced.get(pair.session.key or "", -1) >= (pair.saved_at or 0)
 
     def _judge_cooldown(self, history: _History, pair: Pair) -> None:

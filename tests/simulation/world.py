@@ -1,4 +1,7 @@
-"""Everything there is in one schedule, and what happens to it: time, crashes, junk in the store, revocations."""
+"""Everything there is in one schedule.
+
+And what happens to it: time, crashes, junk in the store, revocations.
+"""
 
 import gc
 import json
@@ -47,9 +50,7 @@ class World:
         self.rules = CallRules(self.facts, self.server, self.store, self.wire, plan)
         if plan.calm:
             self.wire.on_present.append(self.rules.asked)
-        self.callers = Callers(
-            self.scheduler, chance, self.facts, self.server, self.rules, self.wire, plan
-        )
+        self.callers = Callers(self.scheduler, chance, self.facts, self.server, self.rules, self.wire, plan)
         self.events = EventRules(self.facts, plan)
         self.ends = EndRules(self.facts, self.server)
         self.names = ["ada", "bob"][: plan.accounts]

@@ -14,7 +14,7 @@ from hellojohn._errors import ConfigurationError, SessionExpired, StoreLocked
 from hellojohn._limits import EVENT_WAIT
 from hellojohn._models import AuthEvent, AuthEventType, Session
 from hellojohn._session.context import EngineContext
-from hellojohn._session.flight import Flight, Kind, OperationInterrupted, Result
+from hellojohn._session.flight import INTERRUPTED, Flight, Kind, Result
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.order import Turn, Writes
 from hellojohn._session.record import SessionRecord, to_session
@@ -204,7 +204,7 @@ class Account:
         yield WaitFor(flight)
         yield from self.events_delivered()
         if flight.result is None:
-            raise OperationInterrupted
+            raise fresh_copy(INTERRUPTED)
         return flight.result.get()
 
     def events_delivered(self) -> Flow[None]:
@@ -230,7 +230,7 @@ class Account:
 
     def _run(self, flight: Flight[T], operation: Callable[[], T]) -> None:
         """Run an operation and land its flight, whatever it raises."""
-        result: Result[T] = Result(error=OperationInterrupted())
+        result: Result[T] = Result(error=INTERRUPTED)
         try:
             try:
                 result = Result(operation())

@@ -27,8 +27,8 @@ _NO_THREAD = "No thread can be started, or the program is exiting. The session i
 class OperationInterrupted(ServiceUnavailable):
     """The thread that ran the operation was interrupted, by Ctrl-C for example."""
 
-    def __init__(self) -> None:
-        super().__init__("The operation was interrupted. Try again.")
+
+INTERRUPTED = OperationInterrupted("The operation was interrupted. Try again.")
 
 
 class Result(Generic[T]):

@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.counts import FULL
 from tests.simulation.running import simulate
 
-SCHEDULES = 100_000 if FULL else 10_000
+SCHEDULES = 2_000
 
 
 @pytest.mark.timeout(1_800)

@@ -69,7 +69,7 @@ class Aftermath:
     def _let_the_service_finish(self) -> None:
         """Requests that arrived before the kill are carried out; these come after them."""
         for _ in range(3):
-            httpx.get(f"{self._world.url}/resource")
+            httpx.get(f"{self._world.url}/resource", timeout=60)
 
 
 @pytest.fixture

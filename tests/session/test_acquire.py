@@ -325,7 +325,7 @@ def test_end_is_announced_although_the_store_fails() -> None:
     assert bench.seen() == ["SESSION_EXPIRING"]
 
 
-def test_announcing_the_end_keeps_a_copy_that_the_store_did_not_take() -> None:
+def test_announcing_the_end_keeps_an_unsaved_copy() -> None:
     """The newest refresh token may be in memory only: the older record in the store does not replace it."""
     bench = Bench(store=FailingStore())
 

@@ -1,8 +1,8 @@
 """Wrong arguments of a call: a typed error that names the argument, nothing sent, the session untouched.
 
 A text that a person may have typed wrongly is ``ValidationFailed``, as if the service had refused it. A
-mistake that only a developer can make is ``ConfigurationError``. The room ``secrecy`` tests that no such error
-shows a secret.
+mistake that only a developer can make is ``ConfigurationError``. The room ``secrecy`` tests that no such
+error shows a secret.
 """
 
 import re

@@ -1,11 +1,21 @@
 """Whatever is not the refusal of the service keeps the session: outages, proxies, nonsense. Real sockets."""
 
+import asyncio
 import threading
+import time
 
 import httpx
 import pytest
 
-from hellojohn import ApiError, ExpiryReason, HelloJohn, MemoryStore, ServiceUnavailable, SessionExpired
+from hellojohn import (
+    ApiError,
+    AsyncHelloJohn,
+    ExpiryReason,
+    HelloJohn,
+    MemoryStore,
+    ServiceUnavailable,
+    SessionExpired,
+)
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from tests.behaviour.scripted import EMAIL, PASSWORD, START, problem
 from tests.both_faces import close_now, emulated, in_thread, settle
@@ -187,6 +197,21 @@ async def test_working_token_is_used_in_an_outage(emulator, hj, trouble):
     assert emulator.calls(REFRESH) == 1
 
 
+async def test_working_token_is_waited_for_five_seconds(new_client, emulator):
+    """In a token's last seconds a caller without a timeout waits five seconds, and gets the token it has."""
+    hj = new_client(AsyncHelloJohn)
+    await hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
+    first = await hj.auth.access_token()
+    emulator.advance("3585s")
+    with emulator.hold(REFRESH):
+        begun = time.monotonic()
+        assert await asyncio.gather(*(hj.auth.access_token() for _ in range(5))) == [first] * 5
+        assert 4.9 < time.monotonic() - begun < 8
+    emulator.advance("1m")
+    assert await hj.auth.access_token() != first
+    assert (emulator.rotations, emulator.reuses) == (1, 0)
+
+
 # ---------------------------------------------------------------- cooldowns
 
 
@@ -203,6 +228,20 @@ async def test_requests_in_an_outage_fail_at_once(service, owner):
     assert len(service.presented()) == 1
     service.now += 6
     assert await settle(hj.for_account("ada").auth.access_token()) == "at_2"
+
+
+async def test_network_failure_cools_down(service, owner):
+    """After a refresh that could not be sent, later callers fail at once for a few seconds."""
+    hj = service.client(owner)
+    await settle(hj.auth.sign_in(EMAIL, PASSWORD))
+    service.at(hours=2)
+    service.is_down = True
+    for _ in range(10):
+        await fails(hj)
+    assert len(service.presented()) == 4
+    service.is_down = False
+    service.now += 6
+    assert await settle(hj.auth.access_token()) == "at_2"
 
 
 async def test_long_wait_is_a_short_cooldown(service, owner):

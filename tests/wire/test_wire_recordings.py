@@ -17,6 +17,7 @@ from hellojohn._wire import ApiResponse, OutcomeKind
 from tests.wire.v2_samples import ACCESS_TOKEN, v2
 
 FOLDER = os.environ.get("HELLOJOHN_RECORDINGS")
+pytestmark = pytest.mark.skipif(not FOLDER, reason="only on machines with HELLOJOHN_RECORDINGS set")
 READERS: dict[tuple[str, str], Callable[[ApiResponse], Any]] = {
     ("POST", "/v2/auth/login"): v2.read_tokens,
     ("POST", "/v2/auth/register"): v2.read_sign_up,
@@ -73,7 +74,6 @@ def _key(exchange: dict[str, Any]) -> tuple[str, str]:
     return exchange["request"]["method"], exchange["request"]["path"].partition("?")[0]
 
 
-@pytest.mark.skipif(not FOLDER, reason="HELLOJOHN_RECORDINGS is not set")
 def test_every_recorded_refresh_has_its_outcome():
     """The refusals of the page on this server, and nothing ends a session beside them."""
     seen = 0
@@ -91,7 +91,6 @@ def test_every_recorded_refresh_has_its_outcome():
     assert seen > 0
 
 
-@pytest.mark.skipif(not FOLDER, reason="HELLOJOHN_RECORDINGS is not set")
 def test_every_recorded_answer_is_understood():
     """A success is read, and a refusal in the server's own words is an ``ApiError`` with its code."""
     seen = 0

@@ -26,22 +26,28 @@ from hellojohn import ApiError, AsyncHelloJohn, RedisStore, Session
 from hellojohn.integrations.fastapi import BrowserSessions
 
 WORDS = {"expired": "Your time is up.", "revoked": "Your session was ended elsewhere."}
-FORM = """<h1>Sign in</h1>{}<form method="post"><input name="email"><input name="password" type="password">
-<label><input name="remember" type="checkbox">Remember me</label><button>Sign in</button></form>"""
-CODE = """<h1>Second factor</h1>{}<form method="post"><input name="code" autocomplete="one-time-code">
-<button>Go on</button></form>"""
-HOME = """<h1>Hello {}</h1>Status {}<form method="post" action="/sign-out"><button>Sign out</button></form>"""
-
+LAYOUT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title>
+<main><h1>{0}</h1><p role="alert">{1}</p>{2}</main>"""
+FORM = """<form method="post">
+<p><label>Email <input name="email" type="email" autocomplete="username" required></label>
+<p><label>Password <input name="password" type="password" autocomplete="current-password" required></label>
+<p><label><input name="remember" type="checkbox"> Remember me</label><p><button>Sign in</button></form>"""
+CODE = """<form method="post">
+<p><label>Code <input name="code" autocomplete="one-time-code" required></label>
+<p><button>Go on</button></form>"""
+HOME = """<p><a href="/orders">Orders</a><form method="post" action="/sign-out">
+<button>Sign out</button> <button name="everywhere" value="1">Sign out everywhere</button></form>"""
 
 Text: TypeAlias = Annotated[str, Form()]
 
 
-def page(text: str, status: int = 200) -> Response:
+def page(title: str, content: str, problem: str = "", status: int = 200) -> Response:
     """Make a page that no cache may keep."""
-    return HTMLResponse(text, status, {"Cache-Control": "no-store"})
+    html = LAYOUT.format(escape(title), escape(problem), content)
+    return HTMLResponse(html, status, {"Cache-Control": "no-store"})
 
 
-def create_app() -> FastAPI:
+def create_app() -> FastAPI:  # noqa: C901 - one small view for each page
     """Make the app, which reads its settings from the environment."""
     server = redis.Redis.from_url(os.environ.get("REDIS_URL", "redis://localhost"), socket_timeout=5)
     hj = AsyncHelloJohn(store=RedisStore(server))
@@ -58,38 +64,39 @@ def create_app() -> FastAPI:
     browsers.install(app)  # a session that is over leads to sign-in, and an outage is answered with 503
 
     @app.get("/")
-    async def home(
-        user: Annotated[AsyncHelloJohn, Depends(browsers.client)],
-        session: Annotated[Session, Depends(browsers.session)],
-    ) -> Response:
+    async def home(session: Annotated[Session, Depends(browsers.session)]) -> Response:
+        return page(f"Hello {session.user.email or 'you'}", HOME)
+
+    @app.get("/orders")
+    async def orders(user: Annotated[AsyncHelloJohn, Depends(browsers.client)]) -> Response:
         answer = await api.get(f"{api_url}/resource", auth=user.httpx_auth(origins=[api_url]))
-        return page(HOME.format(escape(session.user.email or "you"), answer.status_code))
+        return page("Orders", f"<p>The API answered with status {answer.status_code}.")
 
     @app.get("/sign-in")
     async def ask(reason: str = "") -> Response:
-        return page(FORM.format(WORDS.get(reason, "")))
+        return page("Sign in", FORM, WORDS.get(reason, ""))
 
     @app.post("/sign-in")
     async def sign_in(request: Request, email: Text, password: Text, remember: Text = "") -> Response:
         try:
             return await browsers.sign_in(request, email, password, remember_me=bool(remember))
         except ApiError as refused:
-            return page(FORM.format(escape(str(refused))), 401)
+            return page("Sign in", FORM, str(refused), 401)
 
     @app.get("/code")
     async def ask_code() -> Response:
-        return page(CODE.format(""))
+        return page("Second factor", CODE)
 
     @app.post("/code")
     async def verify(request: Request, code: Text) -> Response:
         try:
             return await browsers.verify_mfa(request, code)
         except ApiError as refused:
-            return page(CODE.format(escape(str(refused))), 401)
+            return page("Second factor", CODE, str(refused), 401)
 
     @app.post("/sign-out")
-    async def sign_out(request: Request) -> Response:
-        return await browsers.sign_out(request)
+    async def sign_out(request: Request, everywhere: Text = "") -> Response:
+        return await browsers.sign_out(request, everywhere=bool(everywhere))
 
     return app
 

@@ -124,9 +124,19 @@ class BrowserSessions:
         del code
         return _redirect(await drive_async(self._steps.verify_mfa(_visit(request), hidden)))
 
-    async def sign_out(self, request: Request) -> Response:
-        """End the browser's session, and return the redirect to sign-in."""
-        return _redirect(await drive_async(self._steps.sign_out(_visit(request))))
+    async def sign_out(self, request: Request, *, everywhere: bool = False) -> Response:
+        """End the browser's session, and return the redirect to sign-in.
+
+        Args:
+            request: The request of the form.
+            everywhere: End all sessions of the user: those of other browsers and programs too.
+
+        Raises:
+            ServiceUnavailable: With ``everywhere`` only: the other sessions may live on. ``install`` has this
+                answered with 503.
+            ApiError: With ``everywhere`` only: the service refused.
+        """
+        return _redirect(await drive_async(self._steps.sign_out(_visit(request), everywhere=everywhere)))
 
     async def _on_sign_in_required(self, connection: Connection, error: SignInRequired) -> Response | None:
         if isinstance(connection, WebSocket):

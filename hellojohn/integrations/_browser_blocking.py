@@ -113,9 +113,19 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
         del code
         return self._redirect(drive(self._steps.verify_mfa(self._visit(request), hidden)))
 
-    def sign_out(self, request: RequestT) -> ResponseT:
-        """End the browser's session, and return the redirect to sign-in."""
-        return self._redirect(drive(self._steps.sign_out(self._visit(request))))
+    def sign_out(self, request: RequestT, *, everywhere: bool = False) -> ResponseT:
+        """End the browser's session, and return the redirect to sign-in.
+
+        Args:
+            request: The request of the form.
+            everywhere: End all sessions of the user: those of other browsers and programs too.
+
+        Raises:
+            ServiceUnavailable: With ``everywhere`` only: the other sessions may live on. The browser gets
+                503.
+            ApiError: With ``everywhere`` only: the service refused.
+        """
+        return self._redirect(drive(self._steps.sign_out(self._visit(request), everywhere=everywhere)))
 
     def _answer_to(self, request: RequestT, error: Exception) -> Answer | None:
         visit = self._visit(request)

@@ -100,10 +100,10 @@ class BrowserSteps:
         yield from self._end(visit)
         return Landing(self._rules.page_after(visit), self._rules.cookie_for(visit, cookie, session))
 
-    def sign_out(self, visit: Visit) -> Steps[Landing]:
-        """End the browser's session, here and at the service."""
+    def sign_out(self, visit: Visit, *, everywhere: bool) -> Steps[Landing]:
+        """End the browser's session, or all sessions of its user, here and at the service."""
         client: Any = self.client_for(visit)
-        yield client.auth.sign_out()
+        yield client.auth.sign_out(everywhere=everywhere)
         return Landing(self._rules.sign_in_url, self._rules.no_cookie(visit))
 
     def _end(self, visit: Visit) -> Steps[None]:

@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
-from django.http import (  # type: ignore[import-untyped] # Django has no types
-    HttpResponseRedirect,  # pyright: ignore[reportMissingTypeStubs]
-    JsonResponse,
-)
+from django.http import HttpResponseRedirect, JsonResponse  # pyright: ignore[reportMissingTypeStubs]
 
 from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn.integrations._browser_blocking import BlockingBrowserSessions

@@ -99,8 +99,8 @@ def fastapi_site(emulator: Emulator, **settings: Any) -> Browsers:
             return PlainTextResponse(type(error).__name__, 401)
 
     @app.post("/sign-out")
-    async def sign_out(request: Request) -> Any:
-        return await browsers.sign_out(request)
+    async def sign_out(request: Request, everywhere: Field = "") -> Any:
+        return await browsers.sign_out(request, everywhere=bool(everywhere))
 
     return _asgi(app)
 
@@ -134,8 +134,11 @@ def starlette_site(emulator: Emulator, **settings: Any) -> Browsers:
         except ApiError as error:
             return PlainTextResponse(type(error).__name__, 401)
 
+    async def sign_out(request: Request) -> Response:
+        return await browsers.sign_out(request, everywhere="everywhere" in await request.form())
+
     pages: dict[str, Any] = {"": home, "orders": orders, "a b/c": orders, "token": token}
-    forms: dict[str, Any] = {"sign-in": sign_in, "mfa": mfa, "sign-out": browsers.sign_out}
+    forms: dict[str, Any] = {"sign-in": sign_in, "mfa": mfa, "sign-out": sign_out}
     app = Starlette(
         routes=[
             *(Route(f"/{name}", view, methods=["GET", "POST"]) for name, view in pages.items()),
@@ -178,7 +181,7 @@ def flask_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 -
             return type(error).__name__, 401
 
     def sign_out() -> Any:
-        return browsers.sign_out(flask_request)
+        return browsers.sign_out(flask_request, everywhere="everywhere" in flask_request.form)
 
     app.add_url_rule("/a b/c", view_func=orders)
     for name, view in {"": home, "orders": orders, "token": token}.items():
@@ -216,10 +219,13 @@ def django_site(emulator: Emulator, **settings: Any) -> Browsers:
         except ApiError as error:
             return HttpResponse(type(error).__name__, status=401)
 
-    views = {"": home, "orders": orders, "a b/c": orders, "token": token, "sign-in": sign_in, "mfa": mfa}
+    def sign_out(request: Any) -> Any:
+        return browsers.sign_out(request, everywhere="everywhere" in request.POST)
+
+    pages = {"": home, "orders": orders, "a b/c": orders, "token": token}
+    views = {**pages, "sign-in": sign_in, "mfa": mfa, "sign-out": sign_out}
     urls: Any = types.ModuleType("tests_integrations_site")
     urls.urlpatterns = [django_path(name, view) for name, view in views.items()]
-    urls.urlpatterns.append(django_path("sign-out", browsers.sign_out))
     urls.middleware = browsers.middleware
     sys.modules[urls.__name__] = urls
     with override_settings(MIDDLEWARE=[f"{urls.__name__}.middleware"]):

@@ -63,6 +63,25 @@ def test_sign_in_and_out(browser: Any, emulator: Emulator) -> None:
     assert emulator.sessions(EMAIL)[0].status != "active"
 
 
+def test_sign_out_everywhere(browsers: Browsers, emulator: Emulator) -> None:
+    """A user signs all of their browsers out from one of them."""
+    one, other = browsers(), browsers()
+    for browser in (one, other):
+        browser.post("/sign-in", data=FORM)
+    one.post("/sign-out", data={"everywhere": "1"})
+    assert {session.status for session in emulator.sessions(EMAIL)} == {"revoked"}
+    emulator.advance("1h")
+    reply = other.get("/token")
+    assert reply.headers["location"] == "/sign-in?reason=revoked&next=%2Ftoken"
+
+
+def test_sign_out_everywhere_in_an_outage(browser: Any, emulator: Emulator) -> None:
+    """When the service does not confirm, the other sessions may live on, and the user is told."""
+    browser.post("/sign-in", data=FORM)
+    emulator.fail("auth/sign-out", status=503)
+    assert browser.post("/sign-out", data={"everywhere": "1"}).status_code == 503
+
+
 def test_cookie_ends_with_the_browser(browser: Any) -> None:
     """Without the box, the cookie has no expiry, and it has every attribute that protects it."""
     cookie = set_cookie(browser.post("/sign-in", data=FORM))

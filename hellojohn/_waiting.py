@@ -85,7 +85,11 @@ def run(flow: Flow[T]) -> T:
             wait = next(flow)
         except StopIteration as stop:
             return cast("T", stop.value)
-        _block(wait)
+        try:
+            _block(wait)
+        except BaseException:  # Ctrl-C: the flow must know now, not when the traceback is gone
+            flow.close()
+            raise
 
 
 async def run_async(flow: Flow[T]) -> T:

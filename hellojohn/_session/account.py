@@ -198,10 +198,25 @@ class Account:
             self.flight = self._new_flight(operation, kind, forced=forced)
         return self.flight
 
-    def perform(self, operation: Callable[[], T], lane: Lane) -> Flow[T]:
-        """Run an operation on a worker thread, beside the single flight, and return its result."""
+    def perform(
+        self, operation: Callable[[], T], lane: Lane, *, ask: Callable[[], object] | None = None
+    ) -> Flow[T]:
+        """Run an operation on a worker thread, beside the single flight, and return its result.
+
+        Args:
+            operation: The operation.
+            lane: Which threads run it.
+            ask: Takes the operation's place in the order. What was asked for runs, even after a Ctrl-C here.
+        """
         flight = self._new_flight(operation, "operation", lane=lane)
-        yield WaitFor(flight)
+        try:
+            if ask is not None:
+                ask()
+            yield WaitFor(flight)
+        except BaseException:
+            if ask is not None:
+                flight.start(blocking=False)
+            raise
         yield from self.events_delivered()
         if flight.result is None:
             raise fresh_copy(INTERRUPTED)

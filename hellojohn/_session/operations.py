@@ -6,14 +6,15 @@ Each runs on a worker thread, so that a caller who gives up loses no session and
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from typing import NamedTuple
 
 from hellojohn._clock import as_moment
 from hellojohn._errors import (
     HelloJohnError,
     MfaRequired,
+    ServiceUnavailable,
     SignInSuperseded,
-    StoreCorrupt,
     StoreError,
     StoreLocked,
 )
@@ -57,8 +58,8 @@ def sign_in(account: Account, wanted: SignInRequest) -> Flow[Session]:
         SignInSuperseded: A later sign-in or sign-out was asked for. The session was signed out again.
         HelloJohnError: The service refused or did not answer, or the session could not be stored.
     """
-    turn = account.ask_to_sign_in()
-    return (yield from account.perform(lambda: _sign_in(account, turn, wanted), Lane.SIGN_IN))
+    ask = cache(account.ask_to_sign_in)
+    return (yield from account.perform(lambda: _sign_in(account, ask(), wanted), Lane.SIGN_IN, ask=ask))
 
 
 def sign_out(account: Account, *, everywhere: bool) -> Flow[bool]:
@@ -68,15 +69,16 @@ def sign_out(account: Account, *, everywhere: bool) -> Flow[bool]:
         StoreError: The store did not remove the session. The service was asked to end it all the same.
         HelloJohnError: With ``everywhere`` only: the service did not confirm.
     """
-    turn, shown, announced = account.ask_to_sign_out()
+    ask = cache(account.ask_to_sign_out)
 
     def operation() -> bool:
+        turn, shown, announced = ask()
         return _sign_out(account, turn, shown, announced=announced, everywhere=everywhere)
 
     try:
-        return (yield from account.perform(operation, Lane.SIGN_IN))
-    except HelloJohnError:
-        account.apply(Change.SIGNED_OUT, turn)  # if no thread could be started, nothing was signed out
+        return (yield from account.perform(operation, Lane.SIGN_IN, ask=ask))
+    except ServiceUnavailable:
+        account.apply(Change.SIGNED_OUT, ask()[0])  # if no thread could be started, nothing was signed out
         raise
 
 
@@ -200,14 +202,11 @@ def _remove(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | N
 
 def _remove_without_lock(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | None]:
     """Remove the session although another process holds the lock. That process finds it gone."""
-    storage, stored = account.context.storage, None
+    locked, stored = account.context.storage.unlocked(account.key), None
     try:
         with turn.writing():
-            try:
-                stored = storage.peek(account.key)
-            except StoreCorrupt:
-                stored = None
-            storage.delete(account.key)
+            stored = locked.load(quarantine_unreadable=True)
+            locked.delete()
     except Overtaken:
         return None, None
     except StoreError as error:

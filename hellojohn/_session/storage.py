@@ -100,7 +100,7 @@ class SessionStorage:
         return record
 
     def unlocked(self, key: str) -> "LockedSession":
-        """Return the session's place without the lock, because this process holds it already."""
+        """Return the session's place without the lock: this process holds it already, or must not wait."""
         return LockedSession(self, key, without_lock(self._store, key))
 
     @contextmanager

@@ -242,6 +242,17 @@ def test_sign_out_is_not_undone_by_the_lock_holder() -> None:
     assert bench.stored() is None
 
 
+@pytest.mark.parametrize("text", ["{", '{"v":99}'])
+def test_unlocked_sign_out_over_an_unreadable_record(text: str) -> None:
+    """A sign-out that cannot get the lock quarantines a record that it cannot read, too."""
+    bench = Bench(store=HeldLock())
+    bench.put_text(text)
+    with bench.store.held_elsewhere(bench.time):
+        assert bench.sign_out() is True
+    assert bench.stored() is None
+    assert bench.store.load(f"{KEY}.corrupt-1") == text
+
+
 def test_sign_out_with_a_failing_store() -> None:
     """A sign-out whose deletion fails raises, and the service has ended the session."""
     bench = Bench(store=FailingStore())

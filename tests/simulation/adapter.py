@@ -16,12 +16,12 @@ from weakref import WeakKeyDictionary
 
 import tenacity
 
-from hellojohn import ExpiryReason, HelloJohn, _assembly, _http
+from hellojohn import ExpiryReason, HelloJohn, _assembly, _http, _waiting
 from hellojohn._clock import Timing
-from hellojohn._session import context, engine, events, flight
+from hellojohn._session import context, engine, events
 from hellojohn._session.account import Account
-from hellojohn._session.flight import Completion, WaitFor
 from hellojohn._session.workers import Job, WorkerPool
+from hellojohn._waiting import Completion, WaitFor
 from hellojohn._wire import Answer, ApiRequest
 from tests.simulation.plan import Chance
 from tests.simulation.scheduler import Scheduler, Task
@@ -266,10 +266,20 @@ def _home() -> Home:
     return home  # type: ignore[no-any-return]
 
 
-Completion.wait = _wait
-flight._block = _block
-context.time = engine.time = SimpleNamespace(monotonic=lambda: _home().monotonic())
-events.threading = SimpleNamespace(**vars(events.threading) | {"get_ident": lambda: id(_running[0].current)})
-tenacity.threading = SimpleNamespace(local=_TaskLocal)
-_assembly.Engine = _Engine
-_http.Sender = _Sender
+def _replace(place: Any, name: str, by: object) -> None:
+    """Put something in the place of a name that the engine uses; a name that has moved must not go unnoticed."""
+    if name not in vars(place):
+        msg = f"{place.__name__} has no {name!r} any more: find where the engine looks it up now."
+        raise AttributeError(msg)
+    setattr(place, name, by)
+
+
+_replace(Completion, "wait", _wait)
+_replace(_waiting, "_block", _block)
+for _module in (context, engine):
+    _replace(_module, "time", SimpleNamespace(monotonic=lambda: _home().monotonic()))
+_own_ident = {"get_ident": lambda: id(_running[0].current)}
+_replace(events, "threading", SimpleNamespace(**vars(events.threading) | _own_ident))
+_replace(tenacity, "threading", SimpleNamespace(local=_TaskLocal))
+_replace(_assembly, "Engine", _Engine)
+_replace(_http, "Sender", _Sender)

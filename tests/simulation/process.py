@@ -14,7 +14,7 @@ from tests.simulation import adapter
 from tests.simulation.adapter import Stored
 from tests.simulation.facts import Facts, Session
 from tests.simulation.plan import Chance, Plan
-from tests.simulation.scheduler import Scheduler, Task
+from tests.simulation.scheduler import Scheduler, Stop, Task
 from tests.simulation.server import API, KEY, TENANT
 from tests.simulation.store import VirtualStore
 
@@ -196,6 +196,8 @@ class Process:
                 self.facts.wrong(f"an operation raised {error!r}")
 
         caller = self.scheduler.current
+        if caller is not None and caller.doomed:
+            raise Stop
         task = self.scheduler.start(f"{self.name}.worker", carry_out, self)
         operation = None if caller is None or caller.call is None else caller.call.operation
         if operation is not None and operation.submitted is None:

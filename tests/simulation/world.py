@@ -24,7 +24,7 @@ from tests.simulation.wire_rules import WireRules
 _SLOWLY = 0.05
 _TO_A_TIMER, _NEARBY, _FAR_AWAY = 0.4, 0.8, 0.99
 _AT_AN_END = 0.15
-_COLLECTS = 0.04
+_COLLECTS = 0.01
 _FREEZES = (5.0, 30.0, 100.0, 4_000.0)
 
 

@@ -138,7 +138,7 @@ class Account:
             event: What to emit.
 
         Returns:
-            Whether the state has changed.
+            Whether no later operation came first. A closed client shows nothing more, but that is no matter.
         """
         with self.lock:
             before = self.state
@@ -151,7 +151,7 @@ class Account:
                 change, order=turn.order, snapshot=snapshot, ended=expired, damaged=damaged
             )
             if after is before:
-                return False
+                return True
             if change is Change.SIGNED_IN:
                 self.flight = None
             self.context.note_unsaved(self, unsaved=after.phase is Phase.UNSAVED)

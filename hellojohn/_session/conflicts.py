@@ -2,7 +2,8 @@
 
     the store holds                     a refresh's pair      an unsaved copy  a sign-in's session
     ----------------------------------  --------------------  ---------------  ----------------------------
-    SAME     the generation it is from  save                  save             save (again)
+    EARLIER  an earlier generation      save                  save             save
+    SAVED    this very pair             save (again)          use the store's  save (again)
     NEWER    a later generation         use the store's       use the store's  use the store's
     OTHER    another session            use the store's,      the same         save, sign the other one out
                                         sign ours out
@@ -10,7 +11,8 @@
     DAMAGED  a text that was            save                  save             save
              quarantined under the lock
 
-A sign-in finds SAME or NEWER only when its first save was carried out although the store reported a failure.
+A save that failed may have been carried out: SAVED is what it left. Another process may have noted a refresh in
+it since, so an unsaved copy does not replace it. A sign-in finds SAVED or NEWER in this way only.
 A refresh finds NOTHING when another process has signed the session out. After a quarantine nobody knows what
 the damaged text was, so the copy at hand is kept: the service decides at the next refresh.
 """
@@ -18,7 +20,7 @@ the damaged text was, so the copy at hand is kept: the service decides at the ne
 from enum import Enum, auto
 from typing import NamedTuple
 
-from hellojohn._session.record import EndedRecord, SessionRecord, Stored
+from hellojohn._session.record import SessionRecord, Stored
 
 
 class Bringing(Enum):
@@ -32,7 +34,8 @@ class Bringing(Enum):
 class Held(Enum):
     """What the store holds, compared with the session that is to be saved."""
 
-    SAME = auto()
+    EARLIER = auto()
+    SAVED = auto()
     NEWER = auto()
     OTHER = auto()
     NOTHING = auto()
@@ -56,17 +59,20 @@ class Rule(NamedTuple):
 _SAVE = Rule(save=True)
 _DROP = Rule(save=False)
 RULES: dict[tuple[Bringing, Held], Rule] = {
-    (Bringing.REFRESH, Held.SAME): _SAVE,
+    (Bringing.REFRESH, Held.EARLIER): _SAVE,
+    (Bringing.REFRESH, Held.SAVED): _SAVE,
     (Bringing.REFRESH, Held.NEWER): _DROP,
     (Bringing.REFRESH, Held.OTHER): Rule(save=False, revoke_new=True),
     (Bringing.REFRESH, Held.NOTHING): Rule(save=False, revoke_new=True),
     (Bringing.REFRESH, Held.DAMAGED): _SAVE,
-    (Bringing.UNSAVED_COPY, Held.SAME): _SAVE,
+    (Bringing.UNSAVED_COPY, Held.EARLIER): _SAVE,
+    (Bringing.UNSAVED_COPY, Held.SAVED): _DROP,
     (Bringing.UNSAVED_COPY, Held.NEWER): _DROP,
     (Bringing.UNSAVED_COPY, Held.OTHER): Rule(save=False, revoke_new=True),
     (Bringing.UNSAVED_COPY, Held.NOTHING): Rule(save=False, revoke_new=True),
     (Bringing.UNSAVED_COPY, Held.DAMAGED): _SAVE,
-    (Bringing.SIGN_IN, Held.SAME): _SAVE,
+    (Bringing.SIGN_IN, Held.EARLIER): _SAVE,
+    (Bringing.SIGN_IN, Held.SAVED): _SAVE,
     (Bringing.SIGN_IN, Held.NEWER): _DROP,
     (Bringing.SIGN_IN, Held.OTHER): Rule(save=True, revoke_old=True),
     (Bringing.SIGN_IN, Held.NOTHING): _SAVE,
@@ -75,13 +81,12 @@ RULES: dict[tuple[Bringing, Held], Rule] = {
 
 
 def compare(stored: Stored | None, new: SessionRecord, *, damaged: bool) -> Held:
-    """Return what the store holds, compared with a session that is to be saved.
-
-    A save that failed may have been carried out, so a stored pair with the same refresh token counts as SAME.
-    """
-    if isinstance(stored, SessionRecord):
-        if not stored.is_same_session(new):
-            return Held.OTHER
-        newer = stored.generation >= new.generation and stored.refresh_token != new.refresh_token
-        return Held.NEWER if newer else Held.SAME
-    return Held.DAMAGED if damaged and not isinstance(stored, EndedRecord) else Held.NOTHING
+    """Return what the store holds, compared with a session that is to be saved."""
+    if not isinstance(stored, SessionRecord):
+        return Held.DAMAGED if damaged and stored is None else Held.NOTHING
+    if not stored.is_same_session(new):
+        return Held.OTHER
+    if stored.generation < new.generation:
+        return Held.EARLIER
+    same = stored.generation == new.generation and stored.refresh_token == new.refresh_token
+    return Held.SAVED if same else Held.NEWER

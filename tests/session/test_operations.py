@@ -204,6 +204,19 @@ def test_sign_in_that_cannot_be_saved_is_signed_out() -> None:
     assert bench.seen() == []
 
 
+def test_sign_in_that_ends_after_the_client_was_closed() -> None:
+    """A sign-in that is too slow for close() is stored and succeeds: the next client finds the session."""
+    bench = Bench(gate := Gate(tokens("a", session_id="ses_a")))
+    caller = in_thread(bench.ask_to_sign_in)
+    gate.wait()
+    bench.account.close()
+    gate.open()
+    assert caller().id == "ses_a"
+    bench.settle()
+    assert bench.session_record().refresh_token.reveal() == "rt_a"
+    assert bench.service.signed_out == []
+
+
 def test_sign_in_saved_although_the_store_reports_failure() -> None:
     """A save that failed after it was carried out is found in the store, and the sign-in succeeds."""
     bench = Bench(store=FailingStore())

@@ -494,6 +494,20 @@ def test_unsaved_pair_is_saved_before_the_next_refresh() -> None:
     assert bench.session_record().generation == 3
 
 
+def test_copy_in_memory_does_not_undo_a_note_in_the_store() -> None:
+    """A save that failed was carried out, and another process noted a refresh since: the note stays."""
+    bench = expired_token(tokens(2), store=FailingStore())
+    bench.store.fail("save", skip=1, late=True)
+    bench.token()
+    bench.settle()
+    bench.store.heal()
+    noted = bench.session_record().changed(refresh_started_at=START + EXPIRED)
+    bench.put(noted)
+    bench.token()
+    bench.settle()
+    assert bench.session_record() == noted
+
+
 def test_lost_lock_is_taken_again_for_the_save() -> None:
     """A pair that was not saved because the lock was lost is saved under a new one."""
     bench = expired_token(tokens(2), store=FailingStore())

@@ -267,7 +267,7 @@ def _home() -> Home:
 
 
 def _replace(place: Any, name: str, by: object) -> None:
-    """Put something in the place of a name that the engine uses; a name that has moved must not go unnoticed."""
+    """Put something in the place of a name that the engine uses, which must not have moved unnoticed."""
     if name not in vars(place):
         msg = f"{place.__name__} has no {name!r} any more: find where the engine looks it up now."
         raise AttributeError(msg)

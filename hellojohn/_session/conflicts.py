@@ -11,8 +11,8 @@
     DAMAGED  a text that was            save                  save             save
              quarantined under the lock
 
-A save that failed may have been carried out: SAVED is what it left. Another process may have noted a refresh in
-it since, so an unsaved copy does not replace it. A sign-in finds SAVED or NEWER in this way only.
+A save that failed may have been carried out: SAVED is what it left. Another process may have noted a refresh
+in it since, so an unsaved copy does not replace it. A sign-in finds SAVED or NEWER in this way only.
 A refresh finds NOTHING when another process has signed the session out. After a quarantine nobody knows what
 the damaged text was, so the copy at hand is kept: the service decides at the next refresh.
 """

@@ -1,11 +1,12 @@
 """Distils the recordings of the real server into a fixture: ``python -m tests.emulator_v2.distil``.
 
-The recordings stand beside the repository, in ``shared/wire/v2``. An entry keeps the form of a request and of
-its answer: the status, the headers of note, and the body with its types. In a body, a value that changes is
-named by its type, ``<text>`` or ``<number>``. Sentences for people count as such values.
+The recordings are not in this repository: HELLOJOHN_RECORDINGS names their folder. An entry keeps the form of
+a request and of its answer: the status, the headers of note, and the body with its types. In a body, a value
+that changes is named by its type, ``<text>`` or ``<number>``. Sentences for people count as such values.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -36,9 +37,9 @@ _MACHINE = {
 
 
 def recordings() -> Path | None:
-    """Return the folder of the recordings, or ``None`` where they are not at hand."""
-    folders = (parent / "shared" / "wire" / "v2" for parent in HERE.parents)
-    return next((folder for folder in folders if folder.is_dir()), None)
+    """Return the folder of the recordings, or ``None`` where the environment names none."""
+    folder = os.environ.get("HELLOJOHN_RECORDINGS")
+    return Path(folder) if folder else None
 
 
 def read(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -148,7 +149,7 @@ def main() -> None:
     """Write the fixture."""
     folder = recordings()
     if folder is None:
-        raise SystemExit("The recordings are not at hand: expected shared/wire/v2 beside the repository.")
+        raise SystemExit("Set HELLOJOHN_RECORDINGS to the folder of the recordings.")
     entries = {
         name: entry
         for name, record in read(folder)

@@ -196,7 +196,7 @@ def client_deleted(world: World) -> None:
     world.refresh(client="gone")
 
 
-@given("sessions/refresh.revoked_by_user", "sessions/me.revoked_by_user")
+@given("sessions/refresh.revoked_by_user", "sessions/me.revoked_by_user", "sessions/refresh.revoked_by_admin")
 def revoked(world: World) -> None:
     """All of Ana's tokens were revoked."""
     world.sign_in()

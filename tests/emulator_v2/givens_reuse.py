@@ -126,3 +126,10 @@ def signed_out_of_many(world: World) -> None:
     """The session was refreshed 258 times, and Ana has signed out."""
     chain(world, 258)
     world.sign_out()
+
+
+@with_detection("sessions/refresh.revoked_by_admin.detection_on")
+def revoked_by_administrator(world: World) -> None:
+    """An administrator has revoked Ana's tokens."""
+    world.sign_in()
+    world.server.rules.revoke_user(world.tenant(), world.user().id)

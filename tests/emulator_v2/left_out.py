@@ -10,11 +10,13 @@ _SEVERAL = (
 )
 _UNUSED = "The SDK does not use this call, so the emulator does not have it."
 _ADMIN = "A back end of the SDK replaces a client and revokes by user. The emulator has no other such call."
+_STATE = "The state before it comes from a call that the emulator does not have."
 _REFUSED = "The SDK refuses this by name on this server, so the emulator does not have it."
 _LIMITER = "The emulator counts no requests. A 429 is ordered with `fail`, and those are replayed."
 _FIELDS = "The emulator keeps custom fields as they are, and checks none."
 _CACHES = "Depends on which keys the server happens to hold in memory."
 _MUX = "A habit of the server's router, which no client meets."
+NO_SUCH_CALL = {_UNUSED, _ADMIN, _REFUSED}
 
 LEFT_OUT = {
     # Facts from several exchanges
@@ -67,9 +69,9 @@ LEFT_OUT = {
     "sessions/admin.clients.put_ttl": "",
     "sessions/admin.tokens.revoke_by_user*": "",
     "sessions/admin.api_key.*.revoke_by_user": "",
+    "sessions/admin.tenant.put.login_after": _STATE,
     "sessions/admin.*": _ADMIN,
     "sessions/restart.admin": _ADMIN,
-    "sessions/refresh.revoked_by_admin*": _ADMIN,
     "sessions/refresh.token.admin_jwt_from_auth_login*": "The SDK signs no administrator in.",
     "sessions/misc.wrong_method.admin": _ADMIN,
     "sessions/restart.login.tenant_put": "The SDK never replaces a tenant's settings.",
@@ -81,12 +83,12 @@ LEFT_OUT = {
     "signin/oauth.client.register.*": _ADMIN,
     # Calls that the emulator does not have
     "sessions/oauth.revoke.*": _UNUSED,
-    "sessions/refresh.after_oauth_revoke*": _UNUSED,
-    "sessions/me.after_oauth_revoke": _UNUSED,
+    "sessions/refresh.after_oauth_revoke*": _STATE,
+    "sessions/me.after_oauth_revoke": _STATE,
     "sessions/oauth.introspect.*": "The SDK refuses remote verification by name on this server.",
     "sessions/outage.*.oauth_revoke": _UNUSED,
     "sessions/outage.*.introspect_refresh": _UNUSED,
-    "sessions/outage.after.revoke": _UNUSED,
+    "sessions/outage.after.revoke": _STATE,
     "sessions/misc.auth_config": _UNUSED,
     "sessions/misc.providers": _UNUSED,
     "sessions/cors.*": "No page of another origin talks to the emulator.",
@@ -102,7 +104,7 @@ LEFT_OUT = {
     "signin/webauthn.*": _UNUSED,
     "signin/session.token.*": _UNUSED,
     "signin/complete_profile.*": _UNUSED,
-    "signin/userinfo.after_complete_profile": _UNUSED,
+    "signin/userinfo.after_complete_profile": _STATE,
     "signin/absent.get.login": "The emulator has a login page here, as a deployer would.",
     "signin/adaptive.*": "The emulator does not look at where a sign-in comes from.",
     # Request counting

@@ -1,15 +1,23 @@
 """``hellojohn sessions``, ``config`` and ``verify``: the server's side of a session."""
 
 import json
+import re
 import sys
+import warnings
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from hellojohn import HelloJohn, SessionInfo, SessionPolicy
+from hellojohn import HelloJohn, PolicyWarning, SessionInfo, SessionPolicy
+from hellojohn._limits import LONGEST_TOKEN
+from hellojohn.cli._plain import plain
 from hellojohn.cli._store import Api, ApiChoice, AsJson, errors_shown, fail
 
 sessions = typer.Typer(name="sessions", no_args_is_help=True, help="List and end sessions.")
@@ -35,6 +43,7 @@ _PRESETS = {
     "high-security": SessionPolicy.HIGH_SECURITY,
     "compliance": SessionPolicy.COMPLIANCE,
 }
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 @sessions.command("list")
@@ -46,12 +55,9 @@ def list_sessions(
         found = hj.sessions.list(user_id=user, status=status)
         if as_json:
             for info in found:
-                typer.echo(json.dumps(asdict(info), default=str))
+                typer.echo(json.dumps(asdict(info), default=datetime.isoformat))
             return
-        table = Table("session", "user", "status", "device", "last active")
-        for info in found:
-            table.add_row(*_row(info))
-        Console().print(table)
+        _print_table(("session", "user", "status", "device", "last active"), map(_row, found))
 
 
 @sessions.command("revoke")
@@ -93,25 +99,27 @@ def set_config(
         changes["idle_timeout"] = None if idle_timeout == "none" else idle_timeout
     if max_sessions_per_user is not None:
         changes["max_sessions_per_user"] = _number(max_sessions_per_user)
-    with errors_shown(), _client(api) as hj:
+    if (preset is None) == (not changes):
+        fail("Name the settings to change, such as --idle-timeout 30m, or a --preset.")
+    with errors_shown(), _warnings_shown(), _client(api) as hj:
         policy = None if preset is None else _PRESETS[preset]
         typer.echo(str(hj.admin.config.update(policy, **changes)))
 
 
 def verify(*, remote: Remote = False, api: ApiChoice = Api.V1, as_json: AsJson = False) -> None:
     """Verify the access token on standard input, and show its claims. Exits with 1 if it is not valid."""
-    text = sys.stdin.read().strip()
+    text = sys.stdin.read(2 * LONGEST_TOKEN).strip()
+    if not text:
+        fail("Standard input is empty: pipe an access token into the command.")
     with errors_shown(), _client(api) as hj:
         claims = hj.verify_token_remote(text).claims if remote else hj.verify_token(text)
         if claims is None:
             fail("The service does not accept the token.")
         if as_json:
-            typer.echo(json.dumps(dict(claims.raw), default=str))
+            typer.echo(json.dumps(dict(claims.raw)))
             return
-        table = Table("claim", "value")
-        for name, value in sorted(claims.raw.items()):
-            table.add_row(name, str(value))
-        Console().print(table)
+        rows = ((name, _claim(value)) for name, value in sorted(claims.raw.items()))
+        _print_table(("claim", "value"), rows)
 
 
 def _client(api: Api) -> HelloJohn:
@@ -119,14 +127,36 @@ def _client(api: Api) -> HelloJohn:
     return HelloJohn(api=dialect)
 
 
+def _print_table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print a table of text from outside."""
+    table = Table(*names)
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    Console().print(table)
+
+
 def _row(info: SessionInfo) -> tuple[str, ...]:
     when = "" if info.last_active_at is None else f"{info.last_active_at:%Y-%m-%d %H:%M}"
     return info.id, info.user_id or "", info.status or "", info.user_agent or "", when
 
 
+def _claim(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@contextmanager
+def _warnings_shown() -> Generator[None]:
+    """Print a warning about the policy as one line, after the block has printed the policy."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", PolicyWarning)
+        yield
+    for warning in caught:
+        typer.echo(f"hellojohn: {warning.message}", err=True)
+
+
 def _number(text: str) -> int | None:
     if text == "none":
         return None
-    if not text.isdecimal():
+    if not _NUMBER.fullmatch(text):
         fail("--max-sessions-per-user is a whole number, or none.")
     return int(text)

@@ -9,6 +9,7 @@ import typer
 
 from hellojohn import HelloJohn, InvalidCredentials, MfaRequired, Session
 from hellojohn._errors import MfaChallenge, ValidationFailed
+from hellojohn.cli._plain import plain
 from hellojohn.cli._store import (
     AccountName,
     Api,
@@ -122,7 +123,7 @@ def _with_code(hj: HelloJohn, challenge: MfaChallenge) -> Session:
         except (InvalidCredentials, ValidationFailed) as error:
             if not left:
                 raise
-            typer.echo(f"{error}", err=True)
+            typer.echo(plain(str(error)), err=True)
     raise AssertionError
 
 
@@ -152,5 +153,5 @@ def _show(session: Session, *, as_json: bool) -> None:
             typer.echo(f"{name.replace('_', ' '):12} {_words(fact)}")
 
 
-def _words(fact: object) -> object:
-    return f"{fact:%Y-%m-%d %H:%M:%S} UTC" if isinstance(fact, datetime) else fact
+def _words(fact: object) -> str:
+    return f"{fact:%Y-%m-%d %H:%M:%S} UTC" if isinstance(fact, datetime) else plain(str(fact))

@@ -10,6 +10,7 @@ import typer
 
 from hellojohn import FileStore, HelloJohn, HelloJohnError, KeyringStore, default_store
 from hellojohn._errors import ConfigurationError
+from hellojohn.cli._plain import plain
 
 
 class Kind(StrEnum):
@@ -77,5 +78,6 @@ def errors_shown() -> Generator[None]:
 
 def fail(message: str) -> NoReturn:
     """Print a message to standard error and exit with 1."""
-    typer.echo(f"hellojohn: {message}", err=True)
+    lines = "\n".join(plain(line) for line in message.split("\n"))
+    typer.echo(f"hellojohn: {lines}", err=True)
     raise typer.Exit(1)

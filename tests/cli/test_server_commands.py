@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import pytest
 from typer.testing import Result
 
-from hellojohn.emulator import DEMO_EMAIL, Emulator
+from hellojohn import Device, HelloJohn
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 
 Run = Callable[..., Result]
 
@@ -52,13 +54,72 @@ def test_policy_is_read_and_changed(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--preset", "strict"], ["--max-sessions-per-user", "many"], ["--session-duration", "soon"], []],
+    [
+        *(
+            ["--preset", "strict"],
+            ["--session-duration", "soon"],
+            [],
+            ["--preset", "standard", "--idle-timeout", "1h"],
+        ),
+        *(["--max-sessions-per-user", number] for number in ("many", "\uff12", "-1", "0", "9" * 5_000)),
+    ],
+    ids=lambda arguments: " ".join(arguments)[:30],
 )
 def test_malformed_policies(run: Run, arguments: list[str]) -> None:
     """A value that is not a setting is one line and exit code 1."""
     done = run("config", "set", *arguments)
     assert done.exit_code == 1
     assert "hellojohn: " in done.output
+    assert "Traceback" not in done.output
+    assert json.loads(run("config", "get").output)["session_duration"] == "30d"
+
+
+def test_policy_that_defeats_itself(run: Run) -> None:
+    """The policy is set, and the warning is one line without the address of a source file."""
+    done = run("config", "set", "--idle-timeout", "30m")
+    assert json.loads(done.stdout)["idle_timeout"] == "30m"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("hellojohn: access_token_ttl is not shorter than idle_timeout.")
+
+
+HOSTILE = ["[/red]", "[bold]x", "\x1b[2J\x1b]0;x\x07", "a\r\nb", "\u202egpj", "\ud800"]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_claims_cannot_control_the_terminal(run: Run, service: Emulator, text: str) -> None:
+    """Markup in a claim is shown as text, and escape sequences in it are shown as escapes."""
+    token = service.token(DEMO_EMAIL, claims={"note": text, text: 1, "list": [text]})
+    done = run("verify", input=token)
+    assert done.exit_code == 0
+    assert text.encode("unicode_escape").decode() in done.output
+    assert all(line.isprintable() for line in done.output.splitlines())
+    assert json.loads(run("verify", "--json", input=token).output)["note"] == text
+
+
+@pytest.mark.parametrize("text", HOSTILE[:2])
+def test_user_agents_are_shown_as_text(run: Run, service: Emulator, text: str) -> None:
+    """A user cannot break the operator's list by the name of a browser."""
+    settings = {"api_url": service.url, "tenant_id": service.tenant_id}
+    with HelloJohn(**settings, publishable_key=service.publishable_key) as hj:
+        hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD, device=Device(user_agent=text))
+    done = run("sessions", "list")
+    assert done.exit_code == 0
+    assert text in done.output
+
+
+def test_listed_times_are_iso_8601(run: Run, service: Emulator) -> None:
+    """Scripts read the times as the API writes them."""
+    service.token(DEMO_EMAIL)
+    (info,) = map(json.loads, run("sessions", "list", "--json").output.splitlines())
+    assert datetime.fromisoformat(info["created_at"]).tzinfo is not None
+    assert "T" in info["created_at"]
+
+
+def test_claims_are_shown_as_json_values(run: Run, service: Emulator) -> None:
+    """A list or a truth value in the table looks as it does in the token."""
+    shown = run("verify", input=service.token(DEMO_EMAIL, roles=["admin"])).output
+    assert '["admin"]' in shown
+    assert "false" in shown
 
 
 def test_token_on_standard_input_is_verified(run: Run, service: Emulator) -> None:

@@ -32,9 +32,13 @@ def parse_duration(value: str | timedelta, *, name: str) -> timedelta:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Write a duration as the API takes it, in the largest unit up to days that divides it."""
+    """Write a duration as the API's documentation does: ``30d``, ``24h``, ``15m``, ``90s``.
+
+    The unit is the largest one up to days that divides it. A single day is ``24h``.
+    """
     seconds = int(duration.total_seconds())
-    unit = next(unit for unit in "dhms" if seconds % _SECONDS[unit] == 0)
+    units = "hms" if seconds == _SECONDS["d"] else "dhms"
+    unit = next(unit for unit in units if seconds % _SECONDS[unit] == 0)
     return f"{seconds // _SECONDS[unit]}{unit}"
 
 

@@ -28,7 +28,8 @@ __all__ = [
 
 _PAGE = 100  # the largest page that the service gives
 _KEPT: Final = "a value that is not given"
-_DURATIONS = ("session_duration", "access_token_ttl", "idle_timeout")
+_LIVES = ("session_duration", "access_token_ttl")
+_DURATIONS = (*_LIVES, "idle_timeout")
 
 Duration = str | timedelta
 
@@ -42,8 +43,8 @@ class SessionPolicy:
     """The settings of a tenant's sessions. ``str()`` of it is the JSON of the documentation.
 
     Attributes:
-        session_duration: The life of a whole session.
-        access_token_ttl: The life of an access token.
+        session_duration: The life of a whole session; ``None`` if the server does not say.
+        access_token_ttl: The life of an access token; ``None`` if the server does not say.
         idle_timeout: How long a session may go without a refresh; ``None`` for no limit.
         max_sessions_per_user: How many sessions a user may have; ``None`` for no limit.
     """
@@ -75,19 +76,22 @@ class SessionPolicy:
         """Return the settings as the API has them."""
         return {**{name: _text(getattr(self, name)) for name in _DURATIONS}, **self._numbers()}
 
-    def warn(self) -> None:
-        """Issue a ``PolicyWarning`` for settings that defeat each other."""
+    def warn(self, *, stacklevel: int = 2) -> None:
+        """Issue a ``PolicyWarning`` for settings that defeat each other.
+
+        Args:
+            stacklevel: Whose line the warning names, as for ``warnings.warn``: by default the caller's.
+        """
         session, token, idle = (_seconds(getattr(self, name)) for name in _DURATIONS)
         if token is not None and idle is not None and token >= idle:
             message = (
                 "access_token_ttl is not shorter than idle_timeout. The service counts refreshes as"
-                " activity, so users"
-                " who are active all the time are signed out as idle."
+                " activity, so users who are active all the time are signed out as idle."
             )
-            warnings.warn(message, PolicyWarning, stacklevel=4)
+            warnings.warn(message, PolicyWarning, stacklevel=stacklevel)
         if token is not None and session is not None and token > session:
             message = "access_token_ttl is longer than session_duration: tokens outlive their sessions."
-            warnings.warn(message, PolicyWarning, stacklevel=4)
+            warnings.warn(message, PolicyWarning, stacklevel=stacklevel)
 
     def _numbers(self) -> dict[str, str | int | None]:
         return {"max_sessions_per_user": self.max_sessions_per_user}
@@ -146,10 +150,11 @@ class _Flows:
             sent = {name: checked[name] for name in changes}
         else:
             sent = policy.to_json()
+        for name in _LIVES:
+            if name in sent and sent[name] is None:
+                raise ConfigurationError(f"{name} must be a duration: only a limit can be None.")
         fields = yield from calls.ask(self._account, self._topic.update_config(sent))
-        updated = _policy(fields)
-        updated.warn()
-        return updated
+        return _policy(fields)
 
 
 class Sessions:
@@ -274,7 +279,9 @@ class Config:
             ConfigurationError: A value is malformed, or the secret key is missing.
         """
         changes = _given(session_duration, access_token_ttl, idle_timeout, max_sessions_per_user)
-        return run(self._flows.update_config(policy, changes))
+        updated = run(self._flows.update_config(policy, changes))
+        updated.warn(stacklevel=3)
+        return updated
 
 
 class AsyncConfig:
@@ -299,7 +306,9 @@ class AsyncConfig:
     ) -> SessionPolicy:
         """Change settings, and return all of them: see ``Config.update``."""
         changes = _given(session_duration, access_token_ttl, idle_timeout, max_sessions_per_user)
-        return await run_async(self._flows.update_config(policy, changes))
+        updated = await run_async(self._flows.update_config(policy, changes))
+        updated.warn(stacklevel=3)
+        return updated
 
 
 class Admin:

@@ -52,13 +52,15 @@ def test_written_duration_reads_back_equal(count):
     [
         (timedelta(days=30), "30d"),
         (timedelta(days=365), "365d"),
+        (timedelta(days=2), "2d"),
+        (timedelta(days=1), "24h"),
         (timedelta(hours=25), "25h"),
         (timedelta(seconds=90), "90s"),
         (timedelta(minutes=90), "90m"),
     ],
 )
 def test_timedelta_is_written_in_the_largest_unit(duration, written):
-    """A timedelta is written in seconds, minutes, hours or days, which every server knows."""
+    """A timedelta is written in seconds, minutes, hours or days, which every server knows; a day is 24h."""
     assert format_duration(duration) == written
 
 

@@ -3,6 +3,7 @@
 import json
 import warnings
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,45 @@ async def test_policy_changes_what_sessions_do(hj: Any, emulator: Emulator) -> N
         await done(other.auth.refresh())
 
 
+PRESETS = [SessionPolicy.STANDARD, SessionPolicy.HIGH_SECURITY, SessionPolicy.COMPLIANCE]
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=["standard", "high-security", "compliance"])
+async def test_presets_rule_sessions(hj: Any, emulator: Emulator, preset: SessionPolicy) -> None:
+    """Under a preset, the service gives a session and its tokens the preset's lives and limits."""
+    lives: Any = preset
+    await done(hj.admin.config.update(preset))
+    session = await done(hj.auth.sign_in(EMAIL, PASSWORD))
+    assert session.expires_at - session.created_at == lives.session_duration
+    claims = await done(hj.verify_token(await done(hj.auth.access_token())))
+    assert claims.expires_at - claims.issued_at == lives.access_token_ttl
+    for number in range(3):
+        await done(hj.for_account(f"device {number}").auth.sign_in(EMAIL, PASSWORD))
+    active = [it for it in emulator.sessions() if it.status == "active"]
+    assert len(active) == (preset.max_sessions_per_user or 4)
+    last = hj.for_account("device 2")
+    emulator.advance((lives.idle_timeout or timedelta(days=7)) - timedelta(seconds=1))
+    assert await done(last.auth.refresh())
+    emulator.advance((lives.idle_timeout or timedelta(days=30)) + timedelta(seconds=1))
+    with pytest.raises(SessionExpired):
+        await done(last.auth.refresh())
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=["standard", "high-security", "compliance"])
+async def test_presets_end_sessions_in_use(hj: Any, emulator: Emulator, preset: SessionPolicy) -> None:
+    """A session that is refreshed all the time ends with its duration, and not before."""
+    lives: Any = preset
+    await done(hj.admin.config.update(preset))
+    await done(hj.auth.sign_in(EMAIL, PASSWORD))
+    step = (lives.idle_timeout or timedelta(days=2)) / 2
+    for _ in range(lives.session_duration // step - 1):
+        emulator.advance(step)
+        await done(hj.auth.refresh())
+    emulator.advance(step)
+    with pytest.raises(SessionExpired):
+        await done(hj.auth.refresh())
+
+
 @pytest.mark.parametrize(
     ("settings_", "words"),
     [
@@ -70,8 +110,9 @@ async def test_policy_changes_what_sessions_do(hj: Any, emulator: Emulator) -> N
 )
 async def test_self_defeating_settings_warn(hj: Any, settings_: dict[str, str], words: str) -> None:
     """Settings that defeat each other are set, and a PolicyWarning explains the trap."""
-    with pytest.warns(PolicyWarning, match=words):
+    with pytest.warns(PolicyWarning, match=words) as caught:
         await done(hj.admin.config.update(**settings_))
+    assert "tests" in Path(caught[0].filename).parts  # the caller's line, not the package's
 
 
 async def test_sound_settings_do_not_warn(hj: Any) -> None:
@@ -93,6 +134,9 @@ async def test_both_forms_at_once(hj: Any) -> None:
     "wrong",
     [
         {"session_duration": "soon"},
+        {"session_duration": None},
+        {"access_token_ttl": None},
+        {"policy": SessionPolicy(session_duration=None)},
         {"idle_timeout": 3},
         {"max_sessions_per_user": 0},
         {"max_sessions_per_user": True},
@@ -106,15 +150,23 @@ async def test_malformed_settings_are_not_sent(hj: Any, emulator: Emulator, wron
     assert emulator.calls("admin/config") == 0
 
 
-def test_policy_compares_and_prints() -> None:
-    """Policies compare by their lengths and print as the documented JSON."""
+def test_policies_compare_by_their_lengths() -> None:
+    """A day is a day, however it is written."""
     assert SessionPolicy(session_duration="24h") == SessionPolicy(session_duration=timedelta(days=1))
-    assert json.loads(str(SessionPolicy.COMPLIANCE)) == {
-        "session_duration": "8h",
-        "access_token_ttl": "5m",
-        "idle_timeout": "30m",
-        "max_sessions_per_user": 2,
-    }
+
+
+@pytest.mark.parametrize(
+    ("policy", "values"),
+    [
+        (SessionPolicy.STANDARD, ("30d", "1h", None, None)),
+        (SessionPolicy.HIGH_SECURITY, ("24h", "15m", "1h", 3)),
+        (SessionPolicy.COMPLIANCE, ("8h", "5m", "30m", 2)),
+    ],
+)
+def test_presets_print_as_documented(policy: SessionPolicy, values: tuple[object, ...]) -> None:
+    """The JSON of a preset has the values of the documentation, in their units."""
+    names = ("session_duration", "access_token_ttl", "idle_timeout", "max_sessions_per_user")
+    assert json.loads(str(policy)) == dict(zip(names, values, strict=True))
 
 
 def test_open_source_server_has_two_settings() -> None:

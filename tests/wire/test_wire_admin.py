@@ -246,7 +246,7 @@ def test_v2_writes_the_client_whole_and_reads_it_back():
     (_, write, _), config = talk(conversation, *answers)
     assert (write.method, write.path) == ("PUT", "/v2/admin/tenants/acme/clients/web")
     assert sent(write) == {name: value for name, value in changed.items() if name != "secret_hash"}
-    assert config == {"access_token_ttl": "5m", "session_duration": "1d"}
+    assert config == {"access_token_ttl": "5m", "session_duration": "24h"}
 
 
 def test_v2_lost_fields_are_reported():

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Final, Literal, Unpack
 
@@ -148,15 +149,12 @@ class Emulator(OpenSourceAdmin):
         Raises:
             ConfigurationError: The user is unknown, or an argument is malformed.
         """
-        named = scopes is not None or roles is not None
         life = parse_duration(expires_in, name="expires_in") if isinstance(expires_in, str) else expires_in
+        read = asdict(access_of(roles or (), scopes or ()))
+        given = {"roles": roles, "scopes": scopes}
+        access = {name: values for name, values in read.items() if given[name] is not None}
         with problems_named():
-            return self._service.token(
-                email,
-                access=access_of(roles or (), scopes or ()) if named else None,
-                life=life,
-                claims=claims or {},
-            )
+            return self._service.token(email, access=access, life=life, claims=claims or {})
 
     def authorize(self, url: str, email: str = DEMO_EMAIL) -> str:
         """Do the browser's part of a sign-in through a provider: sign a user in, and follow the redirect.

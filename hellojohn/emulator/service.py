@@ -13,7 +13,7 @@ from hellojohn.emulator.app import Call, Errors
 from hellojohn.emulator.clock import MovableClock
 from hellojohn.emulator.keys import Algorithm
 from hellojohn.emulator.mail import Inbox
-from hellojohn.emulator.records import Access, AccountState, NewUser, SessionInfo
+from hellojohn.emulator.records import AccountState, NewUser, SessionInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +116,11 @@ class Service(Protocol):
         self,
         email: str,
         *,
-        access: Access | None,
+        access: Mapping[str, tuple[str, ...]],
         life: timedelta | None,
         claims: Mapping[str, object],
     ) -> str:
-        """Open a session and return its access token."""
+        """Open a session and return its access token. ``access`` replaces fields of the user's ``Access``."""
         ...
 
     def authorize(self, url: str, email: str) -> str:

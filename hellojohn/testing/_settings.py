@@ -15,6 +15,7 @@ class ClientSettings(TypedDict):
     tenant_id: str
     publishable_key: str
     secret_key: str
+    webhook_secret: str
     client_id: str | None
     api_url: str
     transport: BaseTransport
@@ -28,6 +29,7 @@ def settings_for(emulator: Emulator) -> ClientSettings:
         "tenant_id": emulator.tenant_id,
         "publishable_key": emulator.publishable_key,
         "secret_key": emulator.secret_key,
+        "webhook_secret": emulator.webhook_secret,
         "client_id": emulator.client_id,
         "api_url": emulator.url,
         # Loading certificates takes longer than a test, and plain HTTP needs none.

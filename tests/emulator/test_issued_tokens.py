@@ -37,11 +37,13 @@ def test_roles_and_scopes_are_the_users(caller, emulator):
 
 
 def test_roles_and_scopes_can_be_given_for_one_token(emulator):
-    """Naming either replaces both."""
+    """What is not named is the user's, and an empty list is none."""
     emulator.add_user("ada@example.com", "x", roles=["admin"], scopes=["orders:read"])
     read = claims(emulator.token("ada@example.com", scopes=["orders:write"]))
-    assert read["scope"] == "orders:write"
-    assert "roles" not in read
+    assert (read["scope"], read["roles"]) == ("orders:write", ["admin"])
+    read = claims(emulator.token("ada@example.com", roles=["guest"]))
+    assert (read["scope"], read["roles"]) == ("orders:read", ["guest"])
+    assert "roles" not in claims(emulator.token("ada@example.com", roles=[]))
 
 
 def test_a_user_without_roles_has_no_such_claims(emulator):

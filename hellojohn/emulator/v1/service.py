@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -10,7 +11,7 @@ from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
 from hellojohn.emulator.app import Call, Errors
 from hellojohn.emulator.keys import SigningKeys
-from hellojohn.emulator.records import Access, AccountState, NewUser, SessionInfo
+from hellojohn.emulator.records import AccountState, NewUser, SessionInfo
 from hellojohn.emulator.requests import Fields, refuse
 from hellojohn.emulator.service import Surroundings
 from hellojohn.emulator.v1 import responses
@@ -140,11 +141,17 @@ class V1Service:
         self._rules.configure(settings)
 
     def token(
-        self, email: str, *, access: Access | None, life: timedelta | None, claims: Mapping[str, object]
+        self,
+        email: str,
+        *,
+        access: Mapping[str, tuple[str, ...]],
+        life: timedelta | None,
+        claims: Mapping[str, object],
     ) -> str:
         """Open a session and return its access token."""
         with self._rules.lock:
-            grant = self._rules.open_session(self._rules.accounts.named(email), access=access)
+            user = self._rules.accounts.named(email)
+            grant = self._rules.open_session(user, access=replace(user.access, **access))
         return self._grants.issue(grant, life=life, claims=claims).text.reveal()
 
     def authorize(self, url: str, email: str) -> str:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from hellojohn.emulator.app import Call, Errors, Handler
 from hellojohn.emulator.problems import ApiProblem
-from hellojohn.emulator.records import Access, AccountState, Device, NewUser, SessionInfo
+from hellojohn.emulator.records import AccountState, Device, NewUser, SessionInfo
 from hellojohn.emulator.service import Surroundings
 from hellojohn.emulator.v2 import settings as changes
 from hellojohn.emulator.v2.errors import V2Errors
@@ -178,14 +178,19 @@ class V2Service:
             checked.apply_to(self._tenant)
 
     def token(
-        self, email: str, *, access: Access | None, life: timedelta | None, claims: Mapping[str, object]
+        self,
+        email: str,
+        *,
+        access: Mapping[str, tuple[str, ...]],
+        life: timedelta | None,
+        claims: Mapping[str, object],
     ) -> str:
         """Open a session and return its access token."""
         with self._lock:
             user, client = self._named(email), self._client
             access_life, refresh_life = self.server.rules.first_lives(self._tenant, client)
             self._tenant.stored.tokens.begin(user, client.id, life=refresh_life, device=Device())
-            named = user.access if access is None else access
+            named = replace(user.access, **access)
             token = self.server.issuer.for_password(
                 self._tenant,
                 user,

@@ -22,6 +22,7 @@ HOSTILE = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=3)), max_
 
 @settings(max_examples=50_000 if FULL else 500, deadline=None, database=None)
 @given(HOSTILE)
+@pytest.mark.timeout(3_600)
 @example("//evil.com")
 @example("/\\evil.com")
 @example("/\t/evil.com")

@@ -181,7 +181,9 @@ class Account:
     def emit(
         self, kind: AuthEventType, record: SessionRecord | None, expired: SessionExpired | None = None
     ) -> None:
-        """Queue an event."""
+        """Queue an event, if the app listens."""
+        if not self.context.events.wanted:
+            return
         session = None if record is None else self.to_session(record)
         reason = None if expired is None else expired.reason
         self.context.events.emit(AuthEvent(kind, session, reason, self.name))

@@ -79,6 +79,11 @@ class Events:
             self._subscriptions = (*self._subscriptions, subscription)
         return lambda: self._off(subscription)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether anything listens."""
+        return bool(self._subscriptions)
+
     def emit(self, event: AuthEvent) -> None:
         """Queue an event for the present subscriptions."""
         if self._subscriptions:

@@ -19,24 +19,27 @@ VERSION = 1
 
 
 class _Kind(NamedTuple):
-    """What a field holds."""
+    """What a field holds. ``json`` returns values of exactly these types."""
 
     name: str
-    accepts: tuple[type, ...]
-    optional: bool = False
+    types: frozenset[type]
+    is_moment: bool = False
 
 
-_SECONDS = _Kind("number of seconds", (int, float))
-_MAYBE_SECONDS = _Kind("number of seconds", (int, float), optional=True)
-_TEXT = _Kind("text", (str,))
-_MAYBE_TEXT = _Kind("text", (str,), optional=True)
-_FLAG = _Kind("flag", (bool,))
-_MAYBE_FLAG = _Kind("flag", (bool,), optional=True)
+_NONE = type(None)
+_SECONDS = _Kind("number of seconds", frozenset({int, float}), is_moment=True)
+_MAYBE_SECONDS = _Kind("number of seconds", frozenset({int, float, _NONE}), is_moment=True)
+_TEXT = _Kind("text", frozenset({str}))
+_MAYBE_TEXT = _Kind("text", frozenset({str, _NONE}))
+_FLAG = _Kind("flag", frozenset({bool}))
+_MAYBE_FLAG = _Kind("flag", frozenset({bool, _NONE}))
+_OBJECT = _Kind("object", frozenset({dict}))
+_MAYBE_OBJECT = _Kind("object", frozenset({dict, _NONE}))
 _SESSION = {
     "api_url": _TEXT,
     "tenant_id": _TEXT,
     "sign_in_id": _TEXT,
-    "generation": _Kind("whole number", (int,)),
+    "generation": _Kind("whole number", frozenset({int})),
     "access_token": _TEXT,
     "refresh_token": _TEXT,
     "refreshed_at": _SECONDS,
@@ -47,7 +50,7 @@ _SESSION = {
     "duration": _MAYBE_SECONDS,
     "remember_me": _MAYBE_FLAG,
     "session_id": _MAYBE_TEXT,
-    "user": _Kind("object", (dict,), optional=True),
+    "user": _MAYBE_OBJECT,
     "last_used_at": _MAYBE_SECONDS,
     "refresh_started_at": _MAYBE_SECONDS,
     "refresh_not_before": _MAYBE_SECONDS,
@@ -64,13 +67,13 @@ _ENDED = {
     "code": _MAYBE_TEXT,
 }
 _USER = {
-    "id": _Kind("text", (str,)),
+    "id": _TEXT,
     "email": _MAYBE_TEXT,
     "name": _MAYBE_TEXT,
     "username": _MAYBE_TEXT,
     "email_verified": _MAYBE_FLAG,
     "created_at": _MAYBE_TEXT,
-    "extra": _Kind("object", (dict,)),
+    "extra": _OBJECT,
 }
 
 
@@ -78,7 +81,7 @@ def dump(record: Stored) -> Secret:
     """Return the text for the store."""
     fields = {name: getattr(record, name) for name in record.__slots__}
     content = fields if isinstance(record, SessionRecord) else {"ended": fields}
-    return Secret(json.dumps({"v": VERSION, **content}, separators=(",", ":"), default=_plain))
+    return Secret(_encode({"v": VERSION, **content}))
 
 
 def parse(text: object) -> Stored:
@@ -125,12 +128,9 @@ def _checked(parsed: Mapping[str, Any], kinds: Mapping[str, _Kind]) -> dict[str,
     found: dict[str, Any] = {}
     for name, kind in kinds.items():
         value = parsed.get(name)
-        if value is None:
-            if not kind.optional:
-                raise _corrupt(f"it has no {name}")
-        elif not isinstance(value, kind.accepts) or (isinstance(value, bool) and bool not in kind.accepts):
-            raise _corrupt(f"its {name} is not a {kind.name}")
-        elif float in kind.accepts and not 0 <= cast("float", value) <= LAST_MOMENT:
+        if type(value) not in kind.types:
+            raise _corrupt(f"it has no {name}" if value is None else f"its {name} is not a {kind.name}")
+        if kind.is_moment and value is not None and not 0 <= value <= LAST_MOMENT:
             raise _corrupt(f"its {name} is out of range")
         found[name] = value
     return found
@@ -149,6 +149,9 @@ def _plain(value: object) -> object:
             return dict(cast("Mapping[str, object]", value))
         case _:
             raise TypeError(f"A {type(value).__name__} cannot be stored.")
+
+
+_encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
 
 
 def _user(parsed: Mapping[str, Any]) -> User:

@@ -16,6 +16,7 @@ from typing import NamedTuple, TypeVar
 from hellojohn._clock import Timing, within_time
 from hellojohn._errors import HelloJohnError, StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
 from hellojohn._limits import KEPT_AFTER_END, LEASE_SHARE, LOCK_SPARE, REFRESH_DEADLINE
+from hellojohn._secret import Secret
 from hellojohn._session.conflicts import RULES, Bringing, compare
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
 from hellojohn._session.record_format import dump, parse
@@ -87,13 +88,11 @@ class SessionStorage:
             StoreCorrupt: The text is not a record of this service and tenant.
             StoreError: The store failed.
         """
-        return self.read(lambda: self._store.load(key))
+        text = guarded("load", lambda: self._store.load(key))
+        return None if text is None else self.read(text)
 
-    def read(self, load: Callable[[], str | None]) -> Stored | None:
-        """Read and check what ``load`` returns."""
-        text = guarded("load", load)
-        if text is None:
-            return None
+    def read(self, text: object) -> Stored:
+        """Read and check the text of a record."""
         record = parse(text)
         if (record.api_url, record.tenant_id) != self._origin:
             raise StoreCorrupt("The stored session belongs to another service or tenant.")
@@ -171,6 +170,10 @@ class LockedSession:
         self._value = value
         self._monotonic_start = storage.timing.monotonic()
         self._wall_start = storage.timing.clock()
+        self._text: Secret | None = (
+            None  # the text that was last read or written here, which is not parsed again
+        )
+        self._record: Stored | None = None
         self.damaged: bool = False
         self.report: StoreCorrupt | None = None
 
@@ -185,11 +188,18 @@ class LockedSession:
             StoreError: The store failed.
         """
         try:
-            return self._storage.read(self._value.load)
+            text = guarded("load", self._value.load)
+            if text is None:
+                return None
+            if self._text is None or text != self._text.reveal():
+                self._record = self._storage.read(text)
+                self._text = Secret(text)
         except StoreCorrupt as error:
             if error.readable_elsewhere and not quarantine_unreadable:
                 raise
             problem = error
+        else:
+            return self._record
         self.damaged = True  # before the move, which may be carried out although the store reports a failure
         self.report = self._storage.quarantine(self._key, problem)
         return None
@@ -214,9 +224,10 @@ class LockedSession:
 
     def save(self, record: Stored, *, last: bool = False) -> None:
         """Write a record that was derived from what ``load`` has just returned."""
-        life = self._storage.life(record)
-        guarded("save", lambda: self._value.save(dump(record).reveal(), expires_in=life, release=last))
+        life, text = self._storage.life(record), dump(record)
+        guarded("save", lambda: self._value.save(text.reveal(), expires_in=life, release=last))
         self.damaged = False
+        self._text, self._record = text, record
 
     def delete(self) -> None:
         """Remove the record."""

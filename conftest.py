@@ -11,7 +11,19 @@ pytest_plugins = ["tests.services"]
 pytest_collect_file = collect
 report = pytest.fixture(reporter)
 
+_LONG = ("processes", "browser", "simulation")  # rooms whose tests take longest: they start first
 _EXCUSE = "only on "  # the reason of a test for another operating system or Python
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run two workers per core: most tests wait for sockets, processes and locks."""
+    return 2 * (os.cpu_count() or 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, so that no worker is left alone with them at the end."""
+    items.sort(key=lambda item: item.path.parent.name not in _LONG)
 
 
 def _skipped(config: pytest.Config) -> list[str]:

@@ -48,11 +48,13 @@ HTTP_ROOMS = {"_http", "_transport", "_client", "testing", "cli"}
 
 # The modules of the engine, from the ground up.
 ENGINE = """
-record order workers
+record workers
 record_format conflicts freshness endings
 storage state retry
-flight devices exchange
-events refresh
+account_storage flight devices
+order
+exchange events
+refresh
 context
 account
 tasks
@@ -138,7 +140,7 @@ def test_engine_modules_and_classes_stay_small(module):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ClassDef):
             methods = [it for it in node.body if isinstance(it, ast.FunctionDef | ast.AsyncFunctionDef)]
-            assert len(methods) <= 18, f"{node.name} has {len(methods)} methods"
+            assert len(methods) <= 15, f"{node.name} has {len(methods)} methods"
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if _room(module) in ONLY])

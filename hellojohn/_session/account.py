@@ -5,27 +5,26 @@ Requests read ``state`` without the lock. Nothing here blocks: what an operation
 """
 
 import threading
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from hellojohn._clock import Clock, within_time
-from hellojohn._errors import ConfigurationError, SessionExpired, StoreLocked
+from hellojohn._errors import ConfigurationError, SessionExpired
 from hellojohn._limits import EVENT_WAIT
 from hellojohn._models import AuthEvent, AuthEventType, Session
+from hellojohn._session.account_storage import AccountStorage
 from hellojohn._session.context import EngineContext
 from hellojohn._session.flight import INTERRUPTED, Flight, Kind, Result
 from hellojohn._session.freshness import TokenSnapshot
-from hellojohn._session.order import Turn, Writes
+from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
-from hellojohn._session.storage import LockedSession, fresh_copy
+from hellojohn._session.storage import fresh_copy
 from hellojohn._session.workers import Lane
 from hellojohn._waiting import Flow, WaitFor
 
 T = TypeVar("T")
 
-_LOCK_TRY = 0.25
 CLOSED = "This client was closed. Create a new one."
 
 
@@ -38,6 +37,7 @@ class Account:
         context: What all accounts of the client share.
         clock: The wall clock, here because the hot path reads it.
         state: The present state.
+        storage: Its place in the store.
         lock: Guards changes of the state and the single flight.
         flight: The operation that is under way, if there is one.
         last_error: Why the last refresh failed; ``None`` after a success.
@@ -47,8 +47,6 @@ class Account:
     __slots__ = (
         "__weakref__",
         "_asked",
-        "_holding",
-        "_writes",
         "clock",
         "context",
         "flight",
@@ -57,6 +55,7 @@ class Account:
         "lock",
         "name",
         "state",
+        "storage",
         "used_at",
     )
 
@@ -76,8 +75,7 @@ class Account:
         """Forget running operations, in a forked child: they run in the parent."""
         self.lock: threading.Lock = threading.Lock()
         self.flight: Flight[None] | None = None
-        self._writes = Writes()
-        self._holding = 0
+        self.storage: AccountStorage = AccountStorage(self.context.storage, self.key)
         if self.state.phase is Phase.SIGNING_OUT:
             self.state = self.state.after(Change.SIGNED_OUT)
 
@@ -88,7 +86,7 @@ class Account:
         with self.lock:
             self._asked += 1
             order = self._asked
-        return Turn(order, self._writes, lambda: self._asked == order)
+        return Turn(order, self.storage, lambda: self._asked == order)
 
     def ask_to_sign_out(self) -> tuple[Turn, SessionRecord | None, bool]:
         """Note that a sign-out was asked for now, and show no session any more.
@@ -108,12 +106,12 @@ class Account:
                 self.emit(AuthEventType.SIGNED_OUT, record)
                 # Only now: a Ctrl-C in between must not suppress the event of the next sign-out.
                 self.state = state = state._replace(announced=True)
-        return Turn(order, self._writes, lambda: self.state.order == order), record, state.announced
+        return Turn(order, self.storage, lambda: self.state.order == order), record, state.announced
 
     def turn(self) -> Turn:
         """Return the turn of a refresh or a save. A sign-out, or a sign-in that succeeds, ends it."""
         order = self.state.order
-        return Turn(order, self._writes, lambda: self.state.order == order)
+        return Turn(order, self.storage, lambda: self.state.order == order)
 
     def apply(
         self,
@@ -259,44 +257,3 @@ class Account:
                     self.flight = None
             flight.land(result)
             self.context.events.deliver()
-
-    # ---------------------------------------------------------------- the store's lock
-
-    @contextmanager
-    def locked(self, wait: float) -> Generator[LockedSession]:
-        """Hold the store's lock for a refresh or a save."""
-        with self.context.storage.locked(self.key, wait) as locked:
-            self._hold(1)
-            try:
-                yield locked
-            finally:
-                self._hold(-1)
-
-    @contextmanager
-    def locked_or_shared(self, wait: float) -> Generator[LockedSession]:
-        """Hold the store's lock for a sign-in or a sign-out, which must not wait for a refresh.
-
-        If a refresh of this account in this process holds the lock, it is shared: all writes of the account
-        go through one mutex, and the refresh finds its turn over.
-
-        Raises:
-            StoreLocked: Another process held the lock for ``wait`` seconds.
-        """
-        storage = self.context.storage
-        ends_at = storage.timing.monotonic() + min(wait, storage.lock_wait)
-        with ExitStack() as stack:
-            locked: LockedSession | None = None
-            while locked is None:
-                left = ends_at - storage.timing.monotonic()
-                try:
-                    locked = stack.enter_context(storage.locked(self.key, max(min(left, _LOCK_TRY), 0.0)))
-                except StoreLocked:
-                    if self._holding:
-                        locked = storage.unlocked(self.key)
-                    elif left <= _LOCK_TRY:
-                        raise
-            yield locked
-
-    def _hold(self, change: int) -> None:
-        with self.lock:
-            self._holding += change

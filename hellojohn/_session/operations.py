@@ -119,7 +119,7 @@ def _keep(account: Account, turn: Turn, record: SessionRecord) -> None:
     """Save a new session and show it. A session that is not saved is signed out at the service again."""
     context, replaced = account.context, None
     try:
-        with account.locked_or_shared(context.storage.lock_wait) as locked:
+        with account.storage.locked_or_shared(context.storage.lock_wait) as locked:
             with turn.writing():
                 replaced = _replace(locked, record)
             shown = account.apply(Change.SIGNED_IN, turn, record, event=AuthEventType.SIGNED_IN)
@@ -188,7 +188,7 @@ def _remove(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | N
     """Remove the session from the store, under the lock if it can be had; return what it was."""
     stored: Stored | None = None
     try:
-        with account.locked_or_shared(SIGN_OUT_LOCK_WAIT) as locked, turn.writing():
+        with account.storage.locked_or_shared(SIGN_OUT_LOCK_WAIT) as locked, turn.writing():
             stored = locked.load(quarantine_unreadable=True)
             locked.delete()
             return stored, None, True

@@ -1,25 +1,13 @@
 """The order of operations: the sign-in or sign-out that was asked for last wins."""
 
-import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+
+from hellojohn._session.account_storage import AccountStorage
 
 
 class Overtaken(Exception):
     """A later sign-in or sign-out came first: this operation must not write any more."""
-
-
-class Writes:
-    """The mutex of all writes of an account in this process, and how many there were.
-
-    A sign-in may write while a refresh of this process holds the store's lock. The count tells the refresh.
-    """
-
-    __slots__ = ("count", "mutex")
-
-    def __init__(self) -> None:
-        self.mutex: threading.Lock = threading.Lock()
-        self.count: int = 0
 
 
 class Turn:
@@ -29,17 +17,17 @@ class Turn:
     that follows cannot be separated by another write.
     """
 
-    __slots__ = ("_writes", "is_current", "order")
+    __slots__ = ("_storage", "is_current", "order")
 
-    def __init__(self, order: int, writes: Writes, is_current: Callable[[], bool]) -> None:
-        """Take the number of the operation, the writes of the account, and the check of the order."""
+    def __init__(self, order: int, storage: AccountStorage, is_current: Callable[[], bool]) -> None:
+        """Take the number of the operation, the account's place in the store, and the check of the order."""
         self.order: int = order
-        self._writes = writes
+        self._storage = storage
         self.is_current: Callable[[], bool] = is_current
 
     def writes_so_far(self) -> int:
         """Return how many writes of the account there were in this process."""
-        return self._writes.count
+        return self._storage.writes
 
     @contextmanager
     def writing(self, *, if_still: int | None = None) -> Generator[None]:
@@ -52,10 +40,10 @@ class Turn:
         Raises:
             Overtaken: A later operation has taken this one's place, or has written.
         """
-        with self._writes.mutex:
-            if not self.is_current() or if_still not in (None, self._writes.count):
+        with self._storage.mutex:
+            if not self.is_current() or if_still not in (None, self._storage.writes):
                 raise Overtaken
             try:
                 yield
             finally:
-                self._writes.count += 1
+                self._storage.writes += 1

@@ -31,7 +31,7 @@ def save_unsaved(account: Account, wait: float = math.inf) -> None:
     """
     turn = account.turn()
     try:
-        with account.locked(wait) as locked:
+        with account.storage.locked(wait) as locked:
             _save_copy(account, locked, turn)
     except Overtaken:
         return
@@ -65,7 +65,7 @@ def refresh_now(
     context = account.context
     context.service.prepare()
     try:
-        with account.locked(math.inf) as locked:
+        with account.storage.locked(math.inf) as locked:
             known = _with_use(account, known)
             copy = _save_copy(account, locked, turn)
             try:
@@ -138,7 +138,7 @@ def announce_end(account: Account) -> None:
     known = snapshot.record
     record, first = known.changed(end_announced=True), True
     try:
-        with account.locked(math.inf) as locked, turn.writing():
+        with account.storage.locked(math.inf) as locked, turn.writing():
             stored = locked.load()
             if not isinstance(stored, SessionRecord) or not stored.is_same_session(known):
                 first = False  # the next refresh finds out what has happened

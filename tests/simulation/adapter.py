@@ -210,7 +210,7 @@ class _Engine(engine.Engine):
         account = super().account(name)
         if not isinstance(account.lock, _TurnLock):
             account.lock = _TurnLock(self._home)
-            account._writes.mutex = _Mutex(self._home)
+            account.storage.mutex = _Mutex(self._home)
         return account
 
 

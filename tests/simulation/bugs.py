@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from hellojohn import AuthEventType, ExpiryReason
 from hellojohn._session import acquire, operations, refresh, retry, storage, tasks
 from hellojohn._session.account import Account
+from hellojohn._session.account_storage import AccountStorage
 from hellojohn._session.conflicts import RULES, Bringing, Held, Rule
 from hellojohn._session.context import EngineContext
 from hellojohn._session.engine import Engine
@@ -521,13 +522,13 @@ def _one_clock_is_checked() -> None:
 @_breaks("8: sign_out took", "sign-out-behind-a-refresh")
 def _a_sign_out_waits_for_a_refresh() -> None:
     """Let a sign-out wait for a refresh of its own process."""
-    Account.locked_or_shared = Account.locked
+    AccountStorage.locked_or_shared = AccountStorage.locked
 
 
 @_breaks("8: sign_in took", "sign-in-behind-a-refresh")
 def _a_sign_in_waits_for_a_refresh() -> None:
     """Let a sign-in wait for a refresh of its own process."""
-    Account.locked_or_shared = Account.locked
+    AccountStorage.locked_or_shared = AccountStorage.locked
 
 
 @_breaks("8: a request waited", "bounded-request")

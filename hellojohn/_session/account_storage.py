@@ -1,0 +1,67 @@
+"""The place of one account in the store: its lock, and the order of this process's writes to it."""
+
+import threading
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+
+from hellojohn._errors import StoreLocked
+from hellojohn._session.storage import LockedSession, SessionStorage
+
+_LOCK_TRY = 0.25
+
+
+class AccountStorage:
+    """Where one account is stored.
+
+    All writes of the account in this process go through one mutex. A sign-in may write while a refresh of
+    this process holds the store's lock, and the count of writes tells the refresh.
+
+    Attributes:
+        mutex: Held for every write.
+        writes: How many writes there were in this process.
+    """
+
+    __slots__ = ("_holding", "_key", "_storage", "mutex", "writes")
+
+    def __init__(self, storage: SessionStorage, key: str) -> None:
+        """Take the store, and its key for the account."""
+        self._storage = storage
+        self._key = key
+        self._holding: set[object] = set()
+        self.mutex: threading.Lock = threading.Lock()
+        self.writes: int = 0
+
+    @contextmanager
+    def locked(self, wait: float) -> Generator[LockedSession]:
+        """Hold the store's lock for a refresh or a save."""
+        with self._storage.locked(self._key, wait) as locked:
+            self._holding.add(locked)
+            try:
+                yield locked
+            finally:
+                self._holding.discard(locked)
+
+    @contextmanager
+    def locked_or_shared(self, wait: float) -> Generator[LockedSession]:
+        """Hold the store's lock for a sign-in or a sign-out, which must not wait for a refresh.
+
+        If a refresh of this account in this process holds the lock, it is shared: all writes of the account
+        go through one mutex, and the refresh finds its turn over.
+
+        Raises:
+            StoreLocked: Another process held the lock for ``wait`` seconds.
+        """
+        storage = self._storage
+        ends_at = storage.timing.monotonic() + min(wait, storage.lock_wait)
+        with ExitStack() as stack:
+            locked: LockedSession | None = None
+            while locked is None:
+                left = ends_at - storage.timing.monotonic()
+                try:
+                    locked = stack.enter_context(storage.locked(self._key, max(min(left, _LOCK_TRY), 0.0)))
+                except StoreLocked:
+                    if self._holding:
+                        locked = storage.unlocked(self._key)
+                    elif left <= _LOCK_TRY:
+                        raise
+            yield locked

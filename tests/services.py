@@ -1,4 +1,4 @@
-"""Real servers for the tests: Valkey, a GNOME Keyring on a message bus of its own, and a screen."""
+"""Real servers for the tests: Valkey, a GNOME Keyring on a message bus of its own, a screen, a browser."""
 
 import os
 import shutil
@@ -99,6 +99,17 @@ def screen() -> Iterator[dict[str, str]]:
         command = ("Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp", "-noreset")
         server = _daemon(stack, {}, *command)
         yield {"DISPLAY": f":{server.stdout.readline().decode().strip()}"}
+
+
+@pytest.fixture(scope="session")
+def browser_programs() -> tuple[str, str]:
+    """Return the paths of Chromium and of its driver; skip as above."""
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        _skip("no browser: apt-get install chromium chromium-driver")
+    if not find_spec("selenium"):
+        _skip("nothing to drive a browser with: pip install selenium")
+    return browser, driver
 
 
 def _daemon(stack: ExitStack, environment: dict[str, str], *command: str) -> subprocess.Popen[bytes]:

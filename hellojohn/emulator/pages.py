@@ -65,6 +65,7 @@ class Form:
         button: The text of the main button.
         inputs: The fields.
         hidden: Values that are posted with it.
+        account: Whose password is set, for password managers; it is neither shown nor posted.
         cancel: The text of a second button, which posts ``cancel=1``; ``None`` for no such button.
     """
 
@@ -72,6 +73,7 @@ class Form:
     button: str
     inputs: Sequence[Input] = ()
     hidden: Mapping[str, str]
+    account: str = ""
     cancel: str | None = None
 
 
@@ -125,6 +127,8 @@ def _form(form: Form) -> str:
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in form.hidden.items()
     )
+    if form.account:
+        hidden += f'<input type="text" autocomplete="username" value="{escape(form.account)}" hidden>'
     cancel = (
         ""
         if form.cancel is None

@@ -102,6 +102,7 @@ class BrowserSteps:
 
     def sign_out(self, visit: Visit, *, everywhere: bool) -> Steps[Landing]:
         """End the browser's session, or all sessions of its user, here and at the service."""
+        self._rules.check_sender(visit)  # browsers send a form of another site without the cookie
         client: Any = self.client_for(visit)
         yield client.auth.sign_out(everywhere=everywhere)
         return Landing(self._rules.sign_in_url, self._rules.no_cookie(visit))

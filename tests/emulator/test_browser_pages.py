@@ -1,7 +1,5 @@
 """The pages of the emulator, as a browser, a screen reader and a mail scanner see them."""
 
-import shutil
-import subprocess
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
@@ -33,7 +31,7 @@ class Outline(HTMLParser):
             self.labelled.add(found["for"])
         if tag == "input" and found["type"] == "hidden":
             self.hidden[found["name"]] = found["value"]
-        elif tag == "input":
+        elif tag == "input" and "hidden" not in found:
             self.fields[found["id"]] = found
 
     def handle_data(self, data):
@@ -224,15 +222,3 @@ class TestHostileForms:
         outline = Outline(caller.http.get(f"{emulator.url}/inbox").text)
         assert "script" not in {tag for tag, _ in outline.tags}
         assert '<script>alert("1")</script>' in outline.text
-
-
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no Chromium here")
-def test_a_browser_shows_the_page(emulator, link):
-    """Chromium applies the style and finds nothing to complain about."""
-    browser = [
-        *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--v=0"),
-        *("--dump-dom", link("/ui/reset-password")),
-    ]
-    run = subprocess.run(browser, capture_output=True, text=True, timeout=100, check=True)
-    assert "New password" in Outline(run.stdout).text
-    assert "Content Security Policy" not in run.stderr

@@ -80,6 +80,11 @@ class Ways:
                 raise V1Problem("link_expired")
             return link
 
+    def email_of(self, link: Link) -> str:
+        """Return the address of the user whom a link was sent to."""
+        with self._rules.lock:
+            return self._rules.accounts.get(link.user_id).email
+
     def enter_by_link(self, token: Secret, *, duration: str | None, device: Device) -> Grant:
         """Sign in with a magic link, which verifies the address as well.
 

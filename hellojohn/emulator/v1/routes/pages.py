@@ -127,15 +127,17 @@ class PageRoutes:
         link = self._ways.link(kind, token)
         title, text, button = _TITLES[kind]
         asks = kind is LinkKind.PASSWORD_RESET and link.redirect_to is None
+        account = self._ways.email_of(link) if asks else ""
         form = Form(
             action=PAGES[kind],
             button="Set password" if asks else button,
             inputs=(NEW_PASSWORD,) if asks else (),
             hidden={"token": token.reveal()},
+            account=account,
         )
         said = None if problem is None else problem.message
         status = 200 if problem is None else problem.status
-        return page(title, *(() if asks else (text,)), form=form, problem=said, status=status)
+        return page(title, f"For {account}" if asks else text, form=form, problem=said, status=status)
 
 
 def _login(flow_id: str, flow: Flow, *, problem: ApiProblem | None = None) -> Response:

@@ -227,6 +227,9 @@ REVOCATION_LOCK_WAIT = 5.0
 OAUTH_REQUEST_LIFE = 600.0
 """How long a browser may take to come back to a web back end."""
 
+COMPLETED_OAUTH_REQUESTS = 10_000
+"""How many completed requests a process remembers, so that it sends no code twice."""
+
 LONGEST_CALLBACK = 16_384
 LONGEST_BROWSER_REQUEST = 32_768
 BROWSER_READ_TIME = 5.0

@@ -7,13 +7,14 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from hellojohn._clock import as_moment
 from hellojohn._errors import ApiError, ChallengeExpired, ConfigurationError, ValidationFailed
-from hellojohn._limits import LONGEST_CALLBACK, OAUTH_REQUEST_LIFE
+from hellojohn._limits import COMPLETED_OAUTH_REQUESTS, LONGEST_CALLBACK, OAUTH_REQUEST_LIFE
 from hellojohn._secret import Secret
 from hellojohn._wire import Dialect, OAuthCode
 
@@ -125,6 +126,32 @@ def _code_in(request: OAuthRequest, fields: dict[str, str]) -> OAuthCode | ApiEr
         nonce=request.nonce,
         provider=request.provider,
     )
+
+
+# Of this process. It has no lock, which a fork could leave held: each of its operations is atomic.
+_completed: OrderedDict[bytes, object] = OrderedDict()
+
+
+def claim(request: OAuthRequest) -> None:
+    """Let a request be completed once. A server may end the session of a code that is sent twice.
+
+    Raises:
+        ChallengeExpired: It was completed before.
+    """
+    mine = object()
+    if _completed.setdefault(_key(request), mine) is not mine:
+        raise ChallengeExpired("This sign-in was completed before. Start over.")
+    while len(_completed) > COMPLETED_OAUTH_REQUESTS:
+        _completed.popitem(last=False)
+
+
+def release(request: OAuthRequest) -> None:
+    """Let a request be completed after all: its code was not used."""
+    _completed.pop(_key(request), None)
+
+
+def _key(request: OAuthRequest) -> bytes:
+    return hashlib.sha256(request.state.encode()).digest()
 
 
 def read_query(address: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from hellojohn._browser import Listener
 from hellojohn._config import Settings, check_flag
 from hellojohn._details import Device, PasswordPolicy
 from hellojohn._duration import format_duration, parse_duration
-from hellojohn._errors import ConfigurationError, MfaChallenge
+from hellojohn._errors import ConfigurationError, MfaChallenge, ServiceUnavailable
 from hellojohn._models import Session, SessionOptions, User
 from hellojohn._oauth import OAuthRequest
 from hellojohn._secret import Secret
@@ -181,7 +181,13 @@ class Flows:
         conversation = self._dialect.oauth.exchange_code(
             code, duration=_as_text(request.duration), device=device
         )
-        return self._sign_in(conversation, request.duration, request.remember_me)
+        _oauth.claim(request)
+        try:
+            return (yield from self._sign_in(conversation, request.duration, request.remember_me))
+        except ServiceUnavailable as error:
+            if not error.ambiguous:
+                _oauth.release(request)
+            raise
 
     def listen(self, options: BrowserOptions, cancelled: threading.Event) -> tuple[OAuthRequest, Secret]:
         """Have a browser sign in, and return the request and the address that it came back to. It blocks."""

@@ -23,6 +23,7 @@ from hellojohn import (
     ValidationFailed,
 )
 from hellojohn.emulator import Emulator
+from tests.both_faces import until
 from tests.ways_in.conftest import EMAIL, done, settings
 
 BACK = "https://app.example.com/callback"
@@ -91,6 +92,7 @@ def test_page_keeps_no_code(client: HelloJohn, emulator: Emulator, port: int) ->
     """The page removes the code from the address bar, loads nothing and sends no referrer."""
     browser = Browser(emulator)
     signed_in(client, port, browser)
+    until(lambda: browser.pages)
     (page,) = browser.pages
     code = parse_qs(urlsplit(browser.callback).query)["code"][0]
     assert code not in page.text

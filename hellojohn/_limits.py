@@ -98,6 +98,10 @@ KEPT_DEVICE = 30 * 86_400.0
 KEPT_AFTER_END = 86_400.0
 """How long a store that forgets may keep a record after its session's end."""
 
+KEPT_WITHOUT_END = 400 * 86_400.0
+"""How long such a store keeps the record of a session without a known end that is not refreshed: as long as
+browsers keep cookies."""
+
 LONGEST_ACCOUNT = 256
 
 # ---------------------------------------------------------------- the auth hook

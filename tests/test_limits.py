@@ -34,6 +34,7 @@ INEQUALITIES = {
     "an adopted and a refreshed token are tried": "REPEATS == 2",
     "a wait that the service asks for ends": "LONGEST_RETRY_AFTER <= 86_400",
     "a record outlives its session": "KEPT_AFTER_END > LONGEST_COOLDOWN",
+    "an unknown end is no reason to forget": "KEPT_WITHOUT_END > 366 * 86_400",
     "a token lives longer than a moment": "0 < SHORTEST_TOKEN_LIFE < DOCUMENTED_TOKEN_LIFE < LONGEST_LIFE",
     "an overtime does not outlast a lease": "REFRESH_DEADLINE + OVERTIME < 30",
     "keys live longer than they are awaited": "KEY_WAIT < SHORTEST_KEY_SOFT_LIFE <= KEY_SOFT_LIFE",

@@ -15,7 +15,13 @@ from typing import NamedTuple, TypeVar
 
 from hellojohn._clock import Timing, within_time
 from hellojohn._errors import HelloJohnError, StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
-from hellojohn._limits import KEPT_AFTER_END, LEASE_SHARE, LOCK_SPARE, REFRESH_DEADLINE
+from hellojohn._limits import (
+    KEPT_AFTER_END,
+    KEPT_WITHOUT_END,
+    LEASE_SHARE,
+    LOCK_SPARE,
+    REFRESH_DEADLINE,
+)
 from hellojohn._secret import Secret
 from hellojohn._session.conflicts import RULES, Bringing, compare
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
@@ -136,13 +142,17 @@ class SessionStorage:
         logger.error("%s %s.", problem, where)
         return StoreCorrupt(f"{problem} {where}. Sign in again.")
 
-    def life(self, record: Stored) -> float | None:
-        """Return the seconds after which a store may forget a record; ``None`` if it must not."""
+    def life(self, record: Stored) -> float:
+        """Return the seconds after which a store may forget a record.
+
+        Not every answer says when the session ends. Then the life is counted from this save, and each refresh
+        lengthens it. A session lives no longer than was asked for.
+        """
         if isinstance(record, EndedRecord):
             return KEPT_AFTER_END
         ends_at = record.session_ends_at
         if ends_at is None:
-            return None
+            return math.ceil((record.duration or KEPT_WITHOUT_END) + KEPT_AFTER_END)
         return math.ceil(max(ends_at - within_time(self.timing.clock()), 0.0) + KEPT_AFTER_END)
 
     def describe(self) -> Mapping[str, str]:

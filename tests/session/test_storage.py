@@ -108,9 +108,10 @@ def test_lock_that_was_lost_does_not_undo_a_save(caplog: pytest.LogCaptureFixtur
 
 
 def test_records_expire_with_their_sessions() -> None:
-    """A store that forgets is told when: a day after the session's end, or never where that is unknown."""
+    """A store that forgets keeps a record for a day after the session's end, or after its latest end."""
     it = storage(MemoryStore())
-    assert it.life(a_record()) is None
+    assert it.life(a_record()) == 401 * 86_400
+    assert it.life(a_record(duration=100.0)) == 86_500
     assert it.life(a_record(server_ends_at=START + 100)) == 86_500
     assert it.life(a_record(server_ends_at=START - 100)) == 86_400
 

@@ -11,7 +11,9 @@ import redis.crc
 import valkey as valkey_py
 import valkey.asyncio
 
+from hellojohn import HelloJohn
 from hellojohn._errors import ConfigurationError, StoreCorrupt
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from hellojohn.stores import RedisStore
 from hellojohn.testing import TokenStoreContract
 from tests.stores import recipes
@@ -141,6 +143,11 @@ def test_keys_stay_distinct_and_readable(store):
 # Expiry
 
 
+def _days_left(client) -> list[int]:
+    """Return the days that the server keeps each of its keys."""
+    return [round(client.pttl(key) / 86_400_000) for key in client.scan_iter()]
+
+
 @pytest.mark.parametrize("way", ["store", "value"])
 @pytest.mark.parametrize(
     ("expires_in", "left"), [(100.0, 100_000), (9.5, 9_500), (10_000_000.0, 10_000_000_000)]
@@ -170,6 +177,36 @@ def test_a_record_that_is_over_already_goes_at_once(store, expires_in):
     until = time.monotonic() + 5
     while store.load("k") is not None:
         assert time.monotonic() < until
+
+
+@pytest.mark.parametrize(
+    ("options", "days"),
+    [
+        ({}, 401),
+        ({"remember_me": True}, 31),
+        ({"remember_me": False}, 2),
+        ({"session_options": {"duration": "90d"}}, 91),
+    ],
+    ids=["not asked", "remembered", "for a day", "own duration"],
+)
+@pytest.mark.parametrize("shape", ["flat", "nested"])
+def test_every_session_has_a_life_in_the_server(client, store, shape, options, days):
+    """Also the one whose end the service does not name: otherwise its record would stay for ever."""
+    with (
+        Emulator(answers=shape) as emulator,
+        HelloJohn(
+            tenant_id=emulator.tenant_id,
+            publishable_key=emulator.publishable_key,
+            api_url=emulator.url,
+            store=store,
+        ) as hj,
+    ):
+        emulator.configure(session_duration="400d")
+        session = hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD, **options)
+        assert (session.expires_at is None) is (shape == "flat")
+        assert _days_left(client) == [days]
+        hj.auth.refresh()
+        assert _days_left(client) == [days]
 
 
 # Foreign data

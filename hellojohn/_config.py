@@ -7,7 +7,6 @@ import ipaddress
 import os
 import re
 import time
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +17,7 @@ from hellojohn._clock import Clock
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError
 from hellojohn._limits import LONGEST_ACCOUNT
+from hellojohn._names import has_controls
 from hellojohn._secret import Secret
 
 T = TypeVar("T")
@@ -26,9 +26,6 @@ DEFAULT_API_URL = "https://api.hellojohn.dev"
 APIS = ("v1", "v2")
 _HOST = re.compile(r"[a-z0-9._:-]+")
 _VERSION = re.compile(r"/v[12]$")
-_JOINERS = (
-    "\u200c\u200d\u00a0"  # zero-width (non-)joiner and no-break space, as names in some scripts need them
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +137,7 @@ def check_account(name: object) -> str:
     Raises:
         ConfigurationError: It is not a text of 1 to 256 characters without control characters.
     """
-    fits = isinstance(name, str) and 0 < len(name) <= LONGEST_ACCOUNT
-    if not isinstance(name, str) or not fits or not all(map(_is_allowed, name)):
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_ACCOUNT or has_controls(name):
         raise ConfigurationError(
             f"account must be a text of 1 to {LONGEST_ACCOUNT} characters without control characters."
         )
@@ -173,10 +169,6 @@ def is_loopback(host: str) -> bool:
 def how_to_set(name: str) -> str:
     """Return how to give a setting."""
     return f"pass {name}=... or set HELLOJOHN_{name.upper()}"
-
-
-def _is_allowed(char: str) -> bool:
-    return char.isprintable() or char in _JOINERS or unicodedata.category(char) in {"Mn", "Mc", "Me"}
 
 
 def _read_api(value: object) -> str:

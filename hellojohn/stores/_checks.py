@@ -5,10 +5,8 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from hellojohn._errors import ConfigurationError
+from hellojohn._names import has_controls, is_visible
 from hellojohn.stores._protocol import TokenStore
-
-# Scripts such as Persian and Hindi, and many emoji, need the joiners; str.isprintable() refuses them.
-_INVISIBLE = str.maketrans(dict.fromkeys("\u200c\u200d\u00a0", ""))
 
 
 def check_store(store: Any, name: str = "store") -> TokenStore:  # noqa: ANN401 - any value may come
@@ -30,22 +28,24 @@ def check_app(app: object, owner: str) -> str:
     Raises:
         ConfigurationError: It is empty, not a text, a path, or contains control characters.
     """
-    if isinstance(app, str) and app.strip() not in {"", ".", ".."} and not {"/", "\\"} & {*app}:
-        visible = app.translate(_INVISIBLE)
-        if visible and visible.isprintable():
-            return app
+    if isinstance(app, str) and _is_folder_name(app) and is_visible(app) and not has_controls(app):
+        return app
     msg = f"{owner}: app is the app's name, a text without slashes and control characters, not {app!r}."
     raise ConfigurationError(msg)
 
 
 def uncopyable(store: object, reason: str) -> TypeError:
     """Return the error for pickling or copying a store, with the reason why that cannot work."""
-    return TypeError(f"A {type(store).__name__} cannot be pickled or copied: {reason}.")
+    return TypeError(f"{type(store).__name__} cannot be pickled or copied: {reason}.")
 
 
 def is_seconds(value: object) -> bool:
     """Return whether ``value`` is a time in seconds: a finite number greater than zero."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _is_folder_name(text: str) -> bool:
+    return text.strip() not in {".", ".."} and not {"/", "\\"} & {*text}
 
 
 def _problem_of(store: object) -> str | None:

@@ -137,7 +137,7 @@ def _problem_of(text: Secret) -> str:
         text.reveal().encode()
     except UnicodeEncodeError:  # of an environment variable with other bytes
         return "is a pass phrase that is not valid UTF-8"
-    if key_of(text) is None and len(text.reveal()) < _SHORTEST_PHRASE:
+    if key_of(text) is None and len(text.reveal().strip()) < _SHORTEST_PHRASE:
         return (
             f"is a pass phrase of less than {_SHORTEST_PHRASE} characters: choose a longer one, or use"
             " EncryptedStore.generate_key()"

@@ -16,8 +16,11 @@ _PREFIX = "hjk"
 _GROUP = 8
 _CHECKSUM = 3
 _TEXT = re.compile(rf"{_PREFIX}((?:_[a-z2-7]{{{_GROUP}}}){{7}})")
-# Two whole groups show a key text that lost its beginning. Words have no digits, so phrases do not match.
-_GROUPS = re.compile(rf"[a-z2-7]{{{_GROUP}}}_[a-z2-7]{{{_GROUP}}}")
+# Whole groups show a key text that lost its beginning. Words have no digits, so phrases do not match.
+_ONE = rf"[a-z2-7]{{{_GROUP}}}"
+_GROUPS = re.compile(rf"{_ONE}_{_ONE}|{_ONE}[\W_]{_ONE}[\W_]{_ONE}")
+_SEPARATORS = re.compile(r"[\W_]+")
+_LONG = 40
 
 
 def key_text(key: bytes) -> str:
@@ -42,9 +45,18 @@ def is_damaged(text: Secret) -> bool:
 
 
 def _resembles(text: Secret) -> bool:
-    if text.reveal().strip().lower().startswith(f"{_PREFIX}_"):
+    given = Secret(text.reveal().strip().lower())
+    if given.reveal().startswith(f"{_PREFIX}_"):
         return True
-    return any(re.search("[2-7]", groups[0]) for groups in _GROUPS.finditer(text.reveal().lower()))
+    # An editor or a form may have replaced the underscores, or dropped them.
+    joined = Secret(_SEPARATORS.sub("", given.reveal()))
+    if joined.reveal().startswith(_PREFIX) and len(joined.reveal()) >= _LONG and _has_digit(joined.reveal()):
+        return True
+    return any(_has_digit(groups[0]) for groups in _GROUPS.finditer(given.reveal()))
+
+
+def _has_digit(text: str) -> bool:
+    return re.search("[2-7]", text) is not None
 
 
 def _checksum(key: bytes) -> bytes:

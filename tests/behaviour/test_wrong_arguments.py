@@ -180,7 +180,24 @@ def test_missing_credentials_are_a_type_error(hj, missing):
         hj.auth.sign_in(*missing)
 
 
-@pytest.mark.parametrize("name", ["", "a" * 257, "two\nlines", "\x00", 7, None, b"ada", ["ada"]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a" * 257,
+        "two\nlines",
+        "\x00",
+        "\x85",
+        "a\u2028b",
+        "\ud800",
+        "\u202ea",
+        "a\u2066",
+        7,
+        None,
+        b"ada",
+        ["ada"],
+    ],
+)
 def test_account_names_that_are_refused(owner, service, name):
     """An account's name ends up in file names and keys: it is a short text without control characters."""
     hj = service.client(owner)
@@ -189,11 +206,23 @@ def test_account_names_that_are_refused(owner, service, name):
             create(name)
 
 
-@pytest.mark.parametrize(
-    "name", ["\u06a9\u200c\u0627", "\u0928\u200d\u0926", "a\u00a0b", "\U0001f469\u200d\U0001f4bb"]
-)
+NAMES = {
+    "Persian joiner": "\u06a9\u200c\u0627",
+    "Hindi joiner": "\u0928\u200d\u0926",
+    "no-break space": "a\u00a0b",
+    "ideographic space": "\u5c71\u7530\u3000\u592a\u90ce",
+    "direction mark": "\u200f\u05d3\u05d5\u05d3",
+    "combining accent": "e\u0301",
+    "emoji of several": "\U0001f469\u200d\U0001f4bb",
+    "emoji with tags": "\U0001f3f4\U000e0067\U000e0062\U000e0077\U000e006c\U000e0073\U000e007f",
+    "private character": "\ue000",
+    "letter of a later Unicode": "\U00033500",
+}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 async def test_account_names_of_all_scripts(owner, service, name):
-    """Names with joiners and no-break spaces, as Persian, Hindi and emoji need them, are accounts."""
+    """A name may have any characters that people write, seen or unseen."""
     hj = service.client(owner).for_account(name)
     assert (await settle(hj.auth.sign_in(EMAIL, PASSWORD))).id == "ses_1"
     assert hj.account == name

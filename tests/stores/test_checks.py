@@ -69,7 +69,7 @@ _APPS = {
 
 @pytest.mark.parametrize("make", _APPS.values(), ids=_APPS)
 @pytest.mark.parametrize(
-    "app", ["", " ", ".", "..", "../other", "a/b", "a\\b", "a\0b", "a\nb", "\u200d", None, 5]
+    "app", ["", " ", ".", "..", "../other", "a/b", "a\\b", "a\0b", "a\nb", "\u200d", "\u202ea", None, 5]
 )
 def test_an_app_that_is_not_a_name_is_refused(make, app):
     """Apps without a name would share their sessions, and a path may lead anywhere."""
@@ -79,7 +79,8 @@ def test_an_app_that_is_not_a_name_is_refused(make, app):
 
 @pytest.mark.parametrize("make", _APPS.values(), ids=_APPS)
 @pytest.mark.parametrize(
-    "app", ["my-app", "com.example.app", "\u0645\u06cc\u200c\u062e", "a\u00a0b", "\u65e5\u672c"]
+    "app",
+    ["my-app", "com.example.app", "\u0645\u06cc\u200c\u062e", "a\u00a0b", "\u65e5\u3000\u672c", "\U00033500"],
 )
 def test_an_app_may_have_a_name_in_any_script(make, app):
     """Persian and Hindi names need invisible joiners."""
@@ -97,6 +98,6 @@ def test_a_store_says_why_it_is_not_copied(copying, kind, tmp_path):
         "redis": lambda: RedisStore(SimpleNamespace(execute_command=print)),
         "encrypted": lambda: EncryptedStore(MemoryStore(), b"k" * 32),
     }[kind]()
-    message = rf"^A {type(store).__name__} cannot be pickled or copied: .*(make another|use a FileStore)"
+    message = rf"^{type(store).__name__} cannot be pickled or copied: .*(make another|use a FileStore)"
     with pytest.raises(TypeError, match=message):
         copying(store)

@@ -261,6 +261,9 @@ _SLIPS = {
     "a character twice": lambda key, place: key[:place] + key[place] + key[place:],
     "an upper-case letter": lambda key, place: key[:place] + "Z" + key[place + 1 :],
     "cut at the end": lambda key, place: key[: max(place, 4)],
+    "other separators": lambda key, place: key.replace("_", " -.\n\u2013"[place % 5]),
+    "lost separators": lambda key, place: key.replace("_", "", place) if place > 1 else key.replace("_", ""),
+    "other separators, cut": lambda key, place: key.replace("_", "-")[min(place, 30) :],
     "cut at the beginning": lambda key, place: key[min(place + 1, 40) :],
 }
 
@@ -286,6 +289,8 @@ def test_a_damaged_key_text_is_refused(inner, slip):
         "x" * 12,
         "Tr0ub4dor&3-Tr0ub4dor&3",
         "hjkl" * 4,
+        "hjkl2 on the keyboard",
+        "sunshin3 princes5 and others",
     ],
 )
 def test_a_pass_phrase_is_not_taken_for_a_damaged_key(inner, phrase):
@@ -294,7 +299,7 @@ def test_a_pass_phrase_is_not_taken_for_a_damaged_key(inner, phrase):
     assert EncryptedStore(inner, phrase).load("k") == "text"
 
 
-@pytest.mark.parametrize("phrase", ["a", "secret", "x" * 11])
+@pytest.mark.parametrize("phrase", ["a", "secret", "x" * 11, " " * 20, f"secret{' ' * 20}"])
 def test_a_short_pass_phrase_is_refused(inner, phrase):
     """The records can be stolen, and then a short phrase is soon guessed."""
     with pytest.raises(ConfigurationError, match=r"less than 12 characters.*generate_key\(\)") as caught:

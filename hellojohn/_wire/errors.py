@@ -4,6 +4,8 @@
     -------------------------------------------  -----------------------------------------------------------
     none                                         ServiceUnavailable, ambiguous if the request may have arrived
     503                                          ServiceUnavailable with the wait that the service asks for
+    407, 408, 421, 425 without a known code      ServiceUnavailable: the connection failed, and not the call
+    404, 405 without a known code                ServiceUnavailable: api_url is wrong, if no id is in the path
     3xx or 4xx with an error of HelloJohn's      the ApiError of its code, else of its status
     429 with any other body                      RateLimited
     any other 3xx or 4xx                         ServiceUnavailable: something other than HelloJohn answered
@@ -31,6 +33,7 @@ from hellojohn._limits import LONGEST_RETRY_AFTER
 from hellojohn._version import __version__
 from hellojohn._wire.failures import Codes, Failure, Meaning, read_failure, read_request_id
 from hellojohn._wire.reading import fields, http_date, json_object, number
+from hellojohn._wire.tokens import success
 from hellojohn._wire.values import Answer, ApiResponse, Delivery, TransportFailure
 
 T = TypeVar("T")
@@ -43,10 +46,24 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
     429: RateLimited,
 }
 _ABOUT_THE_INPUT = frozenset({400, 401, 410})
+_ABOUT_THE_PATH = frozenset({404, 405})
+_ABOUT_THE_CONNECTION = frozenset({407, 408, 421, 425})
+
+
+def is_own(answer: Answer, codes: Codes) -> bool:
+    """Return whether the answer to a call with a fixed path shows that HelloJohn is at this address."""
+    if not isinstance(answer, ApiResponse) or answer.status in _ABOUT_THE_PATH:
+        return False
+    return read_failure(answer, codes) is not None or bool(success(answer))
 
 
 def check_done(
-    answer: Answer, codes: Codes, *, assumed_path: str | None = None, otherwise: Meaning | None = None
+    answer: Answer,
+    codes: Codes,
+    *,
+    fixed_path: bool = False,
+    assumed_path: str | None = None,
+    otherwise: Meaning | None = None,
 ) -> None:
     """Accept any success.
 
@@ -54,10 +71,10 @@ def check_done(
         HelloJohnError: The answer is not one; ``refusal`` has the arguments.
     """
     if not (isinstance(answer, ApiResponse) and answer.is_success):
-        raise refusal(answer, codes, assumed_path=assumed_path, otherwise=otherwise)
+        raise refusal(answer, codes, fixed_path=fixed_path, assumed_path=assumed_path, otherwise=otherwise)
 
 
-def required(found: T | None, answer: Answer, codes: Codes) -> T:
+def required(found: T | None, answer: Answer, codes: Codes, *, fixed_path: bool = False) -> T:
     """Return what was read from an answer.
 
     The content of the answer is read in the expression of the argument: a local variable with it would show
@@ -67,18 +84,24 @@ def required(found: T | None, answer: Answer, codes: Codes) -> T:
         HelloJohnError: Nothing could be read.
     """
     if found is None:
-        raise refusal(answer, codes)
+        raise refusal(answer, codes, fixed_path=fixed_path)
     return found
 
 
 def refusal(
-    answer: Answer, codes: Codes, *, assumed_path: str | None = None, otherwise: Meaning | None = None
+    answer: Answer,
+    codes: Codes,
+    *,
+    fixed_path: bool = False,
+    assumed_path: str | None = None,
+    otherwise: Meaning | None = None,
 ) -> HelloJohnError:
     """Return the error to raise for an answer that is not the expected one. It does not raise.
 
     Args:
         answer: The answer.
         codes: The dialect's error codes.
+        fixed_path: Whether each HelloJohn has the path of the request, because no id is in it.
         assumed_path: The path of the request, if no document of the service names it.
         otherwise: The meaning of an unknown code with status 400, 401 or 410.
     """
@@ -90,7 +113,7 @@ def refusal(
         case _, 503:
             return unavailable(answer, codes)
         case 3 | 4, _:
-            return _refused(answer, codes, assumed_path, otherwise)
+            return _refused(answer, codes, assumed_path, otherwise, fixed_path=fixed_path)
         case _, status:
             return _unavailable(f"HelloJohn failed with status {status}.", ambiguous=True)
 
@@ -121,15 +144,24 @@ def retry_after(response: ApiResponse, codes: Codes) -> float | None:
 
 
 def _refused(
-    response: ApiResponse, codes: Codes, assumed_path: str | None, otherwise: Meaning | None
+    response: ApiResponse,
+    codes: Codes,
+    assumed_path: str | None,
+    otherwise: Meaning | None,
+    *,
+    fixed_path: bool,
 ) -> HelloJohnError:
-    failure = read_failure(response, codes)
-    if failure is None and response.status != 429:  # noqa: PLR2004 - any gateway may limit the rate
-        return _foreign(response)
-    if failure is not None and failure.meaning is None and response.status in _ABOUT_THE_INPUT:
-        failure = replace(failure, meaning=otherwise)
-    if failure is not None and assumed_path is not None and response.status in (404, 405):
+    failure, status = read_failure(response, codes), response.status
+    if failure is None:  # any gateway may limit the rate
+        return _api_error(response, None, codes) if status == 429 else _foreign(response)  # noqa: PLR2004
+    if assumed_path is not None and status in _ABOUT_THE_PATH:
         return _unknown_path(response, failure, assumed_path)
+    if failure.meaning is None and status in _ABOUT_THE_CONNECTION:
+        return _foreign(response)
+    if failure.meaning is None and status in _ABOUT_THE_PATH and fixed_path:
+        return _nothing_there(status, failure)
+    if failure.meaning is None and status in _ABOUT_THE_INPUT:
+        failure = replace(failure, meaning=otherwise)
     return _api_error(response, failure, codes)
 
 
@@ -150,6 +182,14 @@ def _foreign(response: ApiResponse) -> ServiceUnavailable:
         f"Got status {response.status} from something other than HelloJohn, such as a proxy, a captive portal"
         " or a redirect, which is not followed. If it lasts, check api_url (HELLOJOHN_API_URL) and the proxy"
         " settings."
+    )
+
+
+def _nothing_there(status: int, failure: Failure) -> ServiceUnavailable:
+    said = f": {failure.words}" if failure.words else ""
+    return ServiceUnavailable(
+        f"HelloJohn has nothing at the address of this call (status {status}{said}). Check api_url"
+        " (HELLOJOHN_API_URL), which may have a wrong path, and api."
     )
 
 

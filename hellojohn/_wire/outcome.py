@@ -11,6 +11,7 @@
     any other 5xx                                      unknown            yes
     1xx, 6xx and more                                  unknown            no
     3xx or 4xx whose body is not HelloJohn's           foreign response
+    404, 405, 407, 408, 421, 425 without a known code  foreign response
     4xx with a code that ends a session, in doubt      doubtful end
     4xx with any other code that ends a session        session ended
     any other 3xx or 4xx                               misconfigured
@@ -80,11 +81,14 @@ def failed_refresh(answer: Answer, codes: Codes, endings: Endings) -> Outcome:
 
 
 def _refused(answer: ApiResponse, failure: Failure | None, codes: Codes, endings: Endings) -> Outcome:
+    error = refusal(answer, codes, fixed_path=True)
     if failure is None:
-        return Outcome(OutcomeKind.FOREIGN_RESPONSE, error=refusal(answer, codes))
+        return Outcome(OutcomeKind.FOREIGN_RESPONSE, error=error)
     key = failure.key_in(endings) if answer.status // 100 == 4 else None  # noqa: PLR2004 - the table above
     if key is None:
-        return Outcome(OutcomeKind.MISCONFIGURED, code=failure.shown, error=refusal(answer, codes))
+        foreign = isinstance(error, ServiceUnavailable)
+        kind = OutcomeKind.FOREIGN_RESPONSE if foreign else OutcomeKind.MISCONFIGURED
+        return Outcome(kind, code=failure.shown, error=error)
     ending = endings[key]
     return Outcome(
         OutcomeKind.DOUBTFUL_END if ending.doubtful else OutcomeKind.SESSION_ENDED,

@@ -152,6 +152,7 @@ def test_lost_answer_within_a_grace_window():
         ({"status": 421, "body": b"[]"}, ServiceUnavailable),
         ({"status": 425, "body": b"{}"}, ServiceUnavailable),
         ({"status": 302, "body": HTML}, ServiceUnavailable),
+        *(({"status": status, "code": "not_found"}, ServiceUnavailable) for status in (404, 405, 408, 421)),
     ],
     ids=str,
 )
@@ -165,6 +166,16 @@ async def test_foreign_answers_and_wrong_settings(emulator, hj, trouble, kind):
         assert "api_url" in str(error)
     assert (emulator.calls(REFRESH), emulator.rotations) == (1, 0)
     await goes_on(emulator, hj)
+
+
+@pytest.mark.parametrize("path", ["/api", "/v1/auth"])
+async def test_address_with_a_wrong_path(owner, new_client, emulator, path):
+    """HelloJohn itself answers that there is nothing; sign-in and the doctor name the setting."""
+    hj = new_client(owner, api_url=f"{emulator.url}{path}")
+    with pytest.raises(ServiceUnavailable, match=r"Check api_url \(HELLOJOHN_API_URL\)"):
+        await settle(hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
+    found = await settle(hj.doctor())
+    assert any("check api_url (HELLOJOHN_API_URL)" in sentence for sentence in found.advice)
 
 
 def test_slow_answer_is_not_overtaken(new_client, emulator):

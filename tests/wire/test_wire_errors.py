@@ -58,7 +58,6 @@ V1_CODES = [
     ("missing_token", 401, ApiError),
     ("not_heard_of", 400, ApiError),
     ("not_heard_of", 403, PermissionDenied),
-    ("not_heard_of", 404, NotFound),
     ("not_heard_of", 409, Conflict),
     ("not_heard_of", 422, ValidationFailed),
     ("not_heard_of", 429, RateLimited),
@@ -95,8 +94,6 @@ V2_CODES = [
     (refused("FORBIDDEN", "readonly key cannot mutate", status=403), PermissionDenied),
     (refused("INSUFFICIENT_SCOPES", "required scope: profile:read", status=403), PermissionDenied),
     (refused("RATE_LIMIT_EXCEEDED", "Email MFA rate limit exceeded", status=429), RateLimited),
-    (refused("NOT_FOUND", "client not found", status=404), NotFound),
-    (refused("METHOD_NOT_ALLOWED", status=405), ApiError),
 ]
 
 
@@ -255,6 +252,24 @@ def test_refused_sign_out_is_reported(answer, kind):
     """A sign-out that did not reach the service says so."""
     with pytest.raises(kind):
         v1.read_done(answer)
+
+
+@pytest.mark.parametrize("read", ["read_tokens", "read_user"])
+@pytest.mark.parametrize("dialect", [v1, v2], ids=["v1", "v2"])
+@pytest.mark.parametrize("status", [404, 405])
+def test_path_that_is_not_there_names_api_url(status, dialect, read):
+    """Each HelloJohn has these paths, so the address is wrong. No person can be told "not found"."""
+    with pytest.raises(ServiceUnavailable, match=rf"status {status}: m\).*HELLOJOHN_API_URL") as caught:
+        getattr(dialect, read)(reply(status, {"error": {"code": "not_found", "message": "m"}}))
+    assert not caught.value.ambiguous
+    assert not dialect.is_own_answer(problem(status, "not_found"))
+
+
+@pytest.mark.parametrize("status", [407, 408, 421, 425])
+def test_status_about_the_connection_is_no_refusal(status):
+    """The call may be made again: it was not the call that failed."""
+    error = raised(problem(status, "not_heard_of"))
+    assert (type(error), error.ambiguous) == (ServiceUnavailable, False)
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -428,7 +443,7 @@ def test_empty_secret_silences_nothing():
 @pytest.mark.parametrize("request_id", ["a b", "x" * 200, "\n", 7, None, ""])
 def test_unusable_request_id_is_none(request_id):
     """It is quoted to support and printed."""
-    assert raised(problem(404, "gone", request_id=request_id)).request_id is None
+    assert raised(problem(409, "gone", request_id=request_id)).request_id is None
 
 
 @pytest.mark.parametrize(

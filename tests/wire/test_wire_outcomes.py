@@ -5,7 +5,6 @@ import pytest
 from hellojohn._errors import (
     ApiError,
     ExpiryReason,
-    NotFound,
     PermissionDenied,
     ServiceUnavailable,
 )
@@ -140,7 +139,6 @@ def test_ending_is_understood_in_every_shape(shape):
         (problem(401, "SESSION_REVOKED"), ApiError),
         (problem(403, "tenant_mismatch"), PermissionDenied),
         (problem(400, "bad_request"), ApiError),
-        (problem(404, "not_found"), NotFound),
         (problem(409, "conflict"), ApiError),
         (problem(302, "session_revoked"), ApiError),
     ],
@@ -150,6 +148,16 @@ def test_settings_that_are_wrong_end_nothing(answer, kind):
     outcome = v1.outcome(answer)
     assert (outcome.kind, outcome.reason) == (OutcomeKind.MISCONFIGURED, None)
     assert isinstance(outcome.error, kind)
+
+
+@both
+@pytest.mark.parametrize("status", [404, 405, 407, 408, 421, 425])
+def test_status_about_the_way_is_no_verdict(dialect, status):
+    """A wrong path or a broken connection, also in HelloJohn's own words, is no answer to the refresh."""
+    outcome = dialect.outcome(problem(status, "not_heard_of"))
+    assert_kept(outcome, OutcomeKind.FOREIGN_RESPONSE)
+    assert f"status {status}" in str(outcome.error)
+    assert "HELLOJOHN_API_URL" in str(outcome.error)
 
 
 FOREIGN = [

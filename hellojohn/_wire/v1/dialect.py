@@ -16,7 +16,7 @@ from hellojohn._wire.arguments import (
     checked_metadata,
     checked_password,
 )
-from hellojohn._wire.errors import check_done, required
+from hellojohn._wire.errors import check_done, is_own, required
 from hellojohn._wire.failures import read_failure
 from hellojohn._wire.outcome import failed_refresh
 from hellojohn._wire.reading import Fields, fields
@@ -159,7 +159,7 @@ class V1:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me``: a user, or an object that holds one."""
-        return required(user(_user_fields(success(answer) or {})), answer, CODES)
+        return required(user(_user_fields(success(answer) or {})), answer, CODES, fixed_path=True)
 
     def read_done(self, answer: Answer) -> None:
         """Read the answer to a sign-out: any success."""
@@ -181,9 +181,7 @@ class V1:
 
     def is_own_answer(self, answer: Answer) -> bool:
         """Return whether HelloJohn answered."""
-        return isinstance(answer, ApiResponse) and (
-            read_failure(answer, CODES) is not None or bool(success(answer))
-        )
+        return is_own(answer, CODES)
 
     def is_serving(self, answer: Answer) -> bool:
         """Return whether HelloJohn answered."""

@@ -103,6 +103,5 @@ def _mail(email: str, redirect_to: str | None) -> dict[str, object]:
 
 def _done(request: ApiRequest, *, assumed_path: str | None = None) -> Conversation[None]:
     otherwise = _ENDED if "token" in (request.body or {}) else None
-    return single(
-        request, lambda answer: check_done(answer, CODES, assumed_path=assumed_path, otherwise=otherwise)
-    )
+    done = partial(check_done, codes=CODES, fixed_path=True, assumed_path=assumed_path, otherwise=otherwise)
+    return single(request, done)

@@ -17,5 +17,5 @@ def signed_in(
     """
     tokens = read_tokens(answer)
     if tokens is None or tokens.refresh_token is None:
-        raise refusal(answer, CODES, assumed_path=assumed_path, otherwise=otherwise)
+        raise refusal(answer, CODES, fixed_path=True, assumed_path=assumed_path, otherwise=otherwise)
     return with_identity(tokens)

@@ -18,7 +18,7 @@ from hellojohn._wire.arguments import (
     checked_metadata,
     checked_password,
 )
-from hellojohn._wire.errors import check_done, required
+from hellojohn._wire.errors import check_done, is_own, required
 from hellojohn._wire.failures import read_failure
 from hellojohn._wire.outcome import failed_refresh
 from hellojohn._wire.reading import claims, json_object, text
@@ -197,7 +197,7 @@ class V2:
 
     def read_user(self, answer: Answer) -> User:
         """Read the answer to ``me`` or ``me_after``."""
-        return required(read_user(success(answer) or {}), answer, CODES)
+        return required(read_user(success(answer) or {}), answer, CODES, fixed_path=True)
 
     def read_done(self, answer: Answer) -> None:
         """Read the answer to a sign-out: any success. The server answers 204 for unknown tokens, too."""
@@ -217,9 +217,7 @@ class V2:
 
     def is_own_answer(self, answer: Answer) -> bool:
         """Return whether HelloJohn answered."""
-        return isinstance(answer, ApiResponse) and (
-            read_failure(answer, CODES) is not None or bool(success(answer))
-        )
+        return is_own(answer, CODES)
 
     def is_serving(self, answer: Answer) -> bool:
         """Return whether the answer to ``second_look`` shows that the database is there.

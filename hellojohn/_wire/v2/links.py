@@ -89,7 +89,7 @@ def _mail(email: str, redirect_to: str | None) -> dict[str, object]:
 
 
 def _done(request: ApiRequest) -> Conversation[None]:
-    return single(request, partial(check_done, codes=CODES))
+    return single(request, partial(check_done, codes=CODES, fixed_path=True))
 
 
 def _read_policy(answer: Answer) -> PasswordPolicy:

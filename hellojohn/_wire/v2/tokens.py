@@ -35,7 +35,7 @@ def signed_in(answer: Answer, *, otherwise: Meaning | None = None) -> TokenRespo
         )
     tokens = read_tokens(answer)
     if tokens is None or tokens.refresh_token is None:
-        raise refusal(answer, CODES, otherwise=otherwise)
+        raise refusal(answer, CODES, fixed_path=True, otherwise=otherwise)
     return replace(with_identity(tokens), device_token=_device_token(answer))
 
 

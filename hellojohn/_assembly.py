@@ -1,10 +1,10 @@
 """Connects the rooms to one working client. ``_client`` loads it when a client is created, not at import."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from hellojohn._config import Settings
+from hellojohn._config import Settings, check_account
 from hellojohn._doctor import Diagnosis, diagnose
 from hellojohn._errors import ConfigurationError
 from hellojohn._http import Sender
@@ -15,6 +15,7 @@ from hellojohn._session.workers import Lane
 from hellojohn._transport.clients import library_of
 from hellojohn._transport.httpx import SessionAuth
 from hellojohn._transport.origins import Origins
+from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Flow
 from hellojohn._wire import make_dialect, prepare
 from hellojohn.stores import MemoryStore, TokenStore
@@ -28,7 +29,7 @@ AnyOrigins = Iterable[str] | Literal["*"]
 AnyClient = TypeVar("AnyClient")
 
 
-class Parts:
+class Parts(PartOfClient):
     """The parts of a client, which it shares with the clients of other accounts.
 
     Attributes:
@@ -50,8 +51,8 @@ class Parts:
         self.settings = settings
         self.sender = sender
         self._fetcher = fetcher
-        self._store = MemoryStore() if store is None else check_store(store)
-        self._jwks_cache = None if jwks_cache is None else check_store(jwks_cache, "jwks_cache")
+        self._store = MemoryStore() if store is None else store
+        self._jwks_cache = jwks_cache
         self._verifier: Verifier | None = None
         self._lock = threading.Lock()
         self._prepared = False
@@ -139,6 +140,17 @@ class Parts:
             prepare()
             self._prepared = True
         self.sender.prepare()
+
+
+def store_checks(
+    account: str, store: TokenStore | None, jwks_cache: TokenStore | None
+) -> list[Callable[[], object]]:
+    """Return the checks of where a client keeps things, for ``read_settings``."""
+    return [
+        lambda: check_account(account),
+        lambda: None if store is None else check_store(store),
+        lambda: None if jwks_cache is None else check_store(jwks_cache, "jwks_cache"),
+    ]
 
 
 def session_auth2() -> "type[SessionAuth2]":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, Self, TypeVar
 
 import httpx
 
+from hellojohn._constructors import own_constructor
 from hellojohn._secret import Secret
 from hellojohn._server_side import AsyncServerSide, ServerSide
 
@@ -107,9 +108,9 @@ class _Client:
         webhooks = None if webhook_secret is None else Secret(webhook_secret)
         del publishable_key, secret_key, webhook_secret
         # The engine is loaded here, so that importing the package stays cheap.
-        from hellojohn._assembly import Parts  # noqa: PLC0415
+        from hellojohn._assembly import Parts, store_checks  # noqa: PLC0415
         from hellojohn._config import read_settings  # noqa: PLC0415
-        from hellojohn._http import Sender  # noqa: PLC0415
+        from hellojohn._http import Sender, connection_checks  # noqa: PLC0415
         from hellojohn._http._keys import KeyFetcher  # noqa: PLC0415
 
         settings = read_settings(
@@ -127,6 +128,10 @@ class _Client:
             jwks_max_age=jwks_max_age,
             access_token_ttl=access_token_ttl,
             clock=clock,
+            others=[
+                *store_checks(account, store, jwks_cache),
+                *connection_checks(timeout, verify, proxy, transport),
+            ],
         )
         sender = Sender(settings.api_url, timeout=timeout, verify=verify, proxy=proxy, transport=transport)
         fetcher = KeyFetcher(verify=verify, proxy=proxy, transport=transport)
@@ -213,6 +218,7 @@ class _Client:
         raise TypeError(msg)
 
 
+@own_constructor
 class HelloJohn(ServerSide, _Client):
     """Signs users in, keeps them signed in, and raises ``SessionExpired`` when a session is over.
 
@@ -292,6 +298,7 @@ class HelloJohn(ServerSide, _Client):
         self.close()
 
 
+@own_constructor
 class AsyncHelloJohn(AsyncServerSide, _Client):
     """The same for asyncio and trio: safe to share between tasks, event loops and threads.
 

@@ -7,7 +7,7 @@ import ipaddress
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -86,8 +86,11 @@ def read_settings(
     jwks_max_age: str | timedelta = "24h",
     access_token_ttl: str | timedelta = "24h",  # noqa: S107 - a duration
     clock: Clock | None = None,
+    others: Iterable[Callable[[], object]] = (),
 ) -> Settings:
     """Check every setting and fill in the environment's values and the defaults.
+
+    ``others`` are checks of the client's other arguments, so that one error names all problems.
 
     Raises:
         ConfigurationError: Settings are missing or malformed. The message names all of them, each with its
@@ -126,6 +129,8 @@ def read_settings(
         "access_token_ttl": checked(lambda: parse_duration(access_token_ttl, name="access_token_ttl")),
         "clock": checked(lambda: _read_clock(clock)),
     }
+    for check in others:
+        checked(check)
     if problems:
         raise ConfigurationError("\n".join(problems))
     return Settings(**known)  # type: ignore[arg-type] # each value was read by the function of its field

@@ -4,6 +4,8 @@ import copy
 import inspect
 import pickle
 import pydoc
+from enum import Enum
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -24,6 +26,8 @@ from hellojohn import (
     Revocations,
     Sessions,
 )
+from hellojohn.integrations import django, fastapi, flask, starlette
+from hellojohn.integrations.starlette import Guard
 from tests.behaviour.scripted import EMAIL, PASSWORD, ScriptedService
 from tests.both_faces import EventLog, settle
 from tests.session.stores import FailingStore
@@ -157,6 +161,22 @@ def test_all_settings_are_named(kind):
     assert {parameter.kind for parameter in known} == {inspect.Parameter.KEYWORD_ONLY}
 
 
+def built() -> list[type]:
+    """Return the public classes that an app makes objects of, errors and choices apart."""
+    public = [getattr(hellojohn, name) for name in hellojohn.__all__]
+    public += [
+        getattr(module, name) for module in (django, fastapi, flask, starlette) for name in module.__all__
+    ]
+    return [kind for kind in public if isinstance(kind, type) and not issubclass(kind, Exception | Enum)]
+
+
+@pytest.mark.parametrize("kind", built())
+def test_errors_of_a_constructor_name_its_class(kind):
+    """Python's message about a wrong argument begins with the class that the app called."""
+    with pytest.raises(TypeError, match=rf"^({kind.__name__}\.__init__\(\)|Protocols cannot be)"):
+        kind(*range(99))
+
+
 # ---------------------------------------------------------------- documented
 
 
@@ -243,9 +263,19 @@ def test_client_is_not_copied(hj, duplicate):
         duplicate(hj)
 
 
+PARTS = {
+    **{
+        name: attrgetter(name) for name in ("auth", "mfa", "sessions", "admin", "admin.config", "revocations")
+    },
+    "httpx hook": lambda hj: hj.httpx_auth(origins="*"),
+    "httpx2 hook": lambda hj: hj.httpx2_auth(origins="*"),
+    "guard": Guard,
+}
+
+
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, pickle.dumps])
-def test_hook_and_auth_do_not_pickle(hj, duplicate):
-    """The auth hooks and hj.auth say in a sentence why they do not pickle, and what to do instead."""
-    for thing in (hj.auth, hj.httpx_auth(origins="*"), hj.httpx2_auth(origins="*")):
-        with pytest.raises(TypeError, match=r"does not pickle or deep-copy\. Create"):
-            duplicate(thing)
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS)
+def test_no_part_of_a_client_pickles(hj, part, duplicate):
+    """Each says in a sentence why, and what to do instead. None raises the error of a lock inside."""
+    with pytest.raises(TypeError, match=r"do(es)? not pickle.* Create (a client|one) in each process"):
+        duplicate(part(hj))

@@ -16,7 +16,7 @@ PACKAGE = Path(hellojohn.__file__).parent
 # The rooms, from the ground up. A room imports from rows above its own, and rooms of one row leave each
 # other alone.
 LAYERS = """
-_limits _names _secret _version _waiting
+_constructors _limits _names _secret _unpicklable _version _waiting
 _errors
 _clock _duration
 _config _details _models

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from hellojohn import _oauth
 from hellojohn._browser import Listener
@@ -46,11 +46,6 @@ class Flows:
         """Made by ``Auth`` and ``AsyncAuth``."""
         self.account = account
         self._settings = settings
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse to pickle or to be copied: the calls belong to a client with threads and sockets."""
-        msg = "hj.auth does not pickle or deep-copy. Create a client in each process, on the same store."
-        raise TypeError(msg)
 
     @property
     def _dialect(self) -> Dialect:

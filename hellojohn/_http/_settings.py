@@ -17,6 +17,18 @@ Proxy: TypeAlias = str | httpx.URL | httpx.Proxy | None
 Transport: TypeAlias = httpx.BaseTransport | Callable[[], httpx.BaseTransport] | None
 
 
+def connection_checks(
+    timeout: Timeout, verify: Verify, proxy: Proxy, transport: Transport
+) -> list[Callable[[], object]]:
+    """Return the checks of all of them, for one error that names all problems."""
+    return [
+        lambda: checked_timeout(timeout),
+        lambda: checked_verify(verify),
+        lambda: checked_proxy(proxy),
+        lambda: checked_transport(transport, proxy),
+    ]
+
+
 def checked_url(base_url: str) -> httpx.URL:
     """Return the address of the service.
 

@@ -21,6 +21,7 @@ from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
 from hellojohn._session.storage import fresh_copy
 from hellojohn._session.workers import Lane
+from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Flow, WaitFor
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ T = TypeVar("T")
 CLOSED = "This client was closed. Create a new one."
 
 
-class Account:
+class Account(PartOfClient):
     """One session of the store, as this process knows it.
 
     Attributes:

@@ -20,6 +20,7 @@ from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._transport.drain import drain, drain_async
 from hellojohn._transport.origins import Origins
 from hellojohn._transport.replay import Body
+from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import run, run_async
 
 Request = Any
@@ -32,7 +33,7 @@ _NOT_ABOUT_FRESHNESS = re.compile(r"insufficient_(scope|user_authentication)")
 _OTHER_SCHEMES = re.compile(r"\s*(basic|digest|negotiate|ntlm)\b(?!.*,\s*bearer\b)", re.IGNORECASE)
 
 
-class TokenFlow:
+class TokenFlow(PartOfClient):
     """Sends one account's access token to allowed origins, and keeps it fresh."""
 
     plain_body: ClassVar[type]
@@ -46,11 +47,6 @@ class TokenFlow:
     def __repr__(self) -> str:
         """Show the account and the origins."""
         return f"<{type(self).__name__} of account {self._account.name!r} for {self._origins!r}>"
-
-    def __reduce__(self) -> Any:  # noqa: ANN401 - it never returns
-        """Refuse to pickle or to be copied: the hook belongs to a client with threads and sockets."""
-        msg = "The auth hook does not pickle or deep-copy. Create it from a HelloJohn client in each process."
-        raise TypeError(msg)
 
     def sync_auth_flow(self, request: Request) -> Generator[Request, Response, None]:
         """Send ``request`` with a token that is valid as far as the client knows."""

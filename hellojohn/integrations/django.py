@@ -15,6 +15,7 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpResponseRedirect, JsonResponse  # pyright: ignore[reportMissingTypeStubs]
 
 from hellojohn import AsyncHelloJohn, HelloJohn
+from hellojohn._constructors import own_constructor
 from hellojohn.integrations._browser_blocking import BlockingBrowserSessions
 from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Visit
 from hellojohn.integrations._rules import Checker, Demand, Refusal, Refused, checked_roles, checked_scopes
@@ -106,6 +107,7 @@ def _response(refusal: Refusal) -> Any:  # noqa: ANN401 - Django has no types
     return JsonResponse(refusal.body, status=refusal.status, headers=refusal.headers)
 
 
+@own_constructor
 class BrowserSessions(BlockingBrowserSessions[Any, Any]):
     """Signs browsers in: each has a session in the client's store, under a random cookie.
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 from flask import Flask, Request, Response, current_app, g, jsonify, redirect, request
 
 from hellojohn import AsyncHelloJohn, HelloJohn, ServiceUnavailable, SignInRequired, StoreError
+from hellojohn._constructors import own_constructor
 from hellojohn.integrations._browser_blocking import BlockingBrowserSessions
 from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Visit
 from hellojohn.integrations._rules import Checker, Demand, Refused, checked_roles, checked_scopes
@@ -81,6 +82,7 @@ def _response(refused: Refused) -> Response:
     return response
 
 
+@own_constructor
 class BrowserSessions(BlockingBrowserSessions[Request, Response]):
     """Signs browsers in: each has a session in the client's store, under a random cookie.
 

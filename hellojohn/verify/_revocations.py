@@ -21,6 +21,7 @@ from hellojohn._limits import (
     REVOCATION_SYNC,
 )
 from hellojohn._secret import Secret
+from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Flow, WaitFor, run_async
 from hellojohn.verify._flight import Flight, on_worker
 from hellojohn.verify._forks import watch_forks
@@ -33,7 +34,7 @@ _log = logging.getLogger("hellojohn.verify")
 _NEVER = float("-inf")
 
 
-class RevocationFeed:
+class RevocationFeed(PartOfClient):
     """The revocations of one client: its list, the shared log, and the webhooks that were handled."""
 
     def __init__(

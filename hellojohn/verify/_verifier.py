@@ -14,6 +14,7 @@ from hellojohn._config import how_to_set
 from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError, TokenInvalid, TokenRevoked
 from hellojohn._secret import Secret
+from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Flow, run, run_async
 from hellojohn.stores import MemoryStore
 from hellojohn.stores._checks import check_store
@@ -43,7 +44,7 @@ class _Wish(NamedTuple):
 _USUAL = _Wish(None, 0.0)
 
 
-class Verifier:
+class Verifier(PartOfClient):
     """Verifies the access tokens of one tenant, for both faces of a client."""
 
     def __init__(

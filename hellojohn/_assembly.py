@@ -16,13 +16,14 @@ from hellojohn._transport.clients import library_of
 from hellojohn._transport.httpx import SessionAuth
 from hellojohn._transport.origins import Origins
 from hellojohn._unpicklable import PartOfClient
-from hellojohn._waiting import Flow
+from hellojohn._waiting import Completion, Flow, WaitFor
 from hellojohn._wire import make_dialect, prepare
 from hellojohn.stores import MemoryStore, TokenStore
 from hellojohn.stores._checks import check_store
 
 if TYPE_CHECKING:
     from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
+    from hellojohn._transport.requests import SessionAuth as RequestsAuth
     from hellojohn.verify import Verifier
 
 AnyOrigins = Iterable[str] | Literal["*"]
@@ -104,6 +105,20 @@ class Parts(PartOfClient):
         """Return the auth hook for httpx2."""
         return session_auth2()(account, Origins(origins))
 
+    def requests_auth(self, account: Account, origins: AnyOrigins) -> "RequestsAuth":
+        """Return the auth hook for requests.
+
+        Raises:
+            ConfigurationError: requests is not installed.
+        """
+        try:
+            from hellojohn._transport.requests import SessionAuth as RequestsAuth  # noqa: PLC0415 - an extra
+        except ImportError:
+            raise ConfigurationError(
+                "requests is not installed: pip install 'hellojohn[requests]'."
+            ) from None
+        return RequestsAuth(account, Origins(origins))
+
     def attach(
         self, account: Account, client: AnyClient, kind: str, origins: AnyOrigins, *, caller: str
     ) -> AnyClient:
@@ -134,6 +149,22 @@ class Parts(PartOfClient):
         """Wait for what must be saved, and close the connections."""
         self.engine.close()
         self.sender.close()
+
+    def close_in_thread(self) -> Flow[None]:
+        """Close on a thread, and wait for it. It is not stopped if the caller gives up."""
+        closed = Completion()
+
+        def close() -> None:
+            try:
+                self.close()
+            finally:
+                closed.complete()
+
+        try:
+            threading.Thread(target=close, name="hellojohn-close").start()
+        except RuntimeError:  # no thread can be started
+            close()
+        yield WaitFor(closed)
 
     def _load(self) -> None:
         if not self._prepared:

@@ -1,6 +1,5 @@
 """The clients, ``HelloJohn`` and ``AsyncHelloJohn``: signatures, docstrings, and one-line bodies."""
 
-import threading
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from types import TracebackType
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from hellojohn._transport.clients import AsyncClientOptions, ClientOptions
     from hellojohn._transport.httpx import SessionAuth
     from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
-    from hellojohn._waiting import Flow
+    from hellojohn._transport.requests import SessionAuth as RequestsAuth
     from hellojohn.stores import TokenStore
 
 __all__ = ["AsyncHelloJohn", "HelloJohn"]
@@ -200,9 +199,19 @@ class _Client:
         """
         return self._parts.httpx2_auth(self._account, origins)
 
-    def _close(self) -> None:
-        if self._root:
-            self._parts.close()
+    def requests_auth(self, *, origins: AnyOrigins) -> "RequestsAuth":
+        """Return an auth for ``requests``: ``session.auth = hj.requests_auth(origins=[...])``.
+
+        It blocks, also the one of an async client. A request waits up to 20 seconds for a token, whatever its
+        own timeout says.
+
+        Args:
+            origins: Which origins get the access token: see ``httpx_auth``.
+
+        Raises:
+            ConfigurationError: There is no origin, or one that is not safe; or requests is not installed.
+        """
+        return self._parts.requests_auth(self._account, origins)
 
     def __repr__(self) -> str:
         """Show the settings that are not secret."""
@@ -285,7 +294,8 @@ class HelloJohn(ServerSide, _Client):
         Every later use of the client, or of an HTTP client that it is attached to, raises
         ``ConfigurationError``.
         """
-        self._close()
+        if self._root:
+            self._parts.close()
 
     def __enter__(self) -> Self:
         """Use the client as a context manager."""
@@ -367,25 +377,10 @@ class AsyncHelloJohn(AsyncServerSide, _Client):
 
         The event loop goes on meanwhile.
         """
-        from hellojohn._waiting import Completion, WaitFor, run_async  # noqa: PLC0415
+        from hellojohn._waiting import run_async  # noqa: PLC0415 - as in the constructor
 
-        closed = Completion()
-
-        def close() -> None:
-            try:
-                self._close()
-            finally:
-                closed.complete()
-
-        try:
-            threading.Thread(target=close, name="hellojohn-close").start()
-        except RuntimeError:  # no thread can be started
-            close()
-
-        def wait() -> "Flow[None]":
-            yield WaitFor(closed)
-
-        await run_async(wait())
+        if self._root:
+            await run_async(self._parts.close_in_thread())
 
     async def __aenter__(self) -> Self:
         """Use the client as a context manager."""

@@ -43,7 +43,7 @@ ONLY = {
     "emulator": {"_clock", "_duration", "_errors", "_secret", "emulator"},
     "stores": {"_errors", "_limits", "_names", "_secret", "stores"},
 }
-HTTP_LIBRARIES = {"httpcore", "httpx", "httpx2"}
+HTTP_LIBRARIES = {"httpcore", "httpx", "httpx2", "requests", "urllib3"}
 HTTP_ROOMS = {"_http", "_transport", "_client", "testing", "cli"}
 
 # The modules of the engine, from the ground up.
@@ -68,7 +68,7 @@ ENGINE_LINES = 300
 
 LOADED_LATER = {
     *("cryptography", "filelock", "jwt", "keyring", "platformdirs"),
-    *("redis", "rich", "starlette", "tenacity", "typer", "uvicorn"),
+    *("redis", "requests", "rich", "starlette", "tenacity", "typer", "uvicorn"),
 }
 
 

@@ -66,6 +66,8 @@ def library_of(client: object, kind: str, *, caller: str) -> str:
     if "AsyncClient" in (name, kind) and module.partition(".")[0] in ("httpx", "httpx2"):
         message += f" Use {'HelloJohn' if kind == 'AsyncClient' else 'AsyncHelloJohn'} for it."
     else:
+        if module.partition(".")[0] == "requests":
+            message += " Set session.auth = hj.requests_auth(origins=[...]) for it."
         message += " Ask auth.access_token() for a token that any other client can send."
     raise TypeError(message)
 

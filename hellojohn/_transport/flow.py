@@ -27,7 +27,7 @@ Request = Any
 Response = Any
 
 _MARK = "hellojohn"
-_UNAUTHORIZED = 401
+UNAUTHORIZED = 401
 # A newer token does not help with these: RFC 6750 and RFC 9470.
 _NOT_ABOUT_FRESHNESS = re.compile(r"insufficient_(scope|user_authentication)")
 _OTHER_SCHEMES = re.compile(r"\s*(basic|digest|negotiate|ntlm)\b(?!.*,\s*bearer\b)", re.IGNORECASE)
@@ -63,11 +63,11 @@ class TokenFlow(PartOfClient):
         body = self._attach(request, snapshot)
         response = yield request
         for _ in range(REPEATS):
-            if response.status_code != _UNAUTHORIZED or not self._is_refused(response, snapshot):
+            if response.status_code != UNAUTHORIZED or not self._is_refused(response, snapshot):
                 return
             drain(response, self.plain_body)
             newer = run(acquire(account, snapshot, timeout=_patience(request)))
-            if not _may_repeat(snapshot, newer) or not self._is_repeatable(response.request, body):
+            if not may_repeat(snapshot, newer) or not self._is_repeatable(response.request, body):
                 return
             snapshot = newer
             self._attach(response.request, snapshot)
@@ -88,11 +88,11 @@ class TokenFlow(PartOfClient):
         body = self._attach(request, snapshot)
         response = yield request
         for _ in range(REPEATS):
-            if response.status_code != _UNAUTHORIZED or not self._is_refused(response, snapshot):
+            if response.status_code != UNAUTHORIZED or not self._is_refused(response, snapshot):
                 return
             await drain_async(response, self.plain_body)
             newer = await run_async(acquire(account, snapshot, timeout=_patience(request)))
-            if not _may_repeat(snapshot, newer) or not self._is_repeatable(response.request, body):
+            if not may_repeat(snapshot, newer) or not self._is_repeatable(response.request, body):
                 return
             snapshot = newer
             self._attach(response.request, snapshot)
@@ -113,8 +113,7 @@ class TokenFlow(PartOfClient):
         request = response.request
         if request.headers.get("Authorization") != snapshot.header or not self._origins.allow(request.url):
             return False
-        challenge = response.headers.get("WWW-Authenticate", "")
-        return not (_NOT_ABOUT_FRESHNESS.search(challenge) or _OTHER_SCHEMES.match(challenge))
+        return is_about_freshness(response)
 
     def _is_ours(self, request: Request) -> bool:
         """Return whether the hook has set the ``Authorization`` header.
@@ -139,7 +138,13 @@ def _patience(request: Request) -> float | None:
     return None if connect is None or read is None else connect + read
 
 
-def _may_repeat(refused: TokenSnapshot, newer: TokenSnapshot) -> bool:
+def is_about_freshness(refusal: Response) -> bool:
+    """Return whether a newer token may turn a 401 into a success."""
+    challenge = refusal.headers.get("WWW-Authenticate", "")
+    return not (_NOT_ABOUT_FRESHNESS.search(challenge) or _OTHER_SCHEMES.match(challenge))
+
+
+def may_repeat(refused: TokenSnapshot, newer: TokenSnapshot) -> bool:
     """Return whether a request can be repeated with a token: it is newer, and of the same user."""
     before, after = refused.record, newer.record
     if not after.is_newer_than(before):

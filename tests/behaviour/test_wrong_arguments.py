@@ -105,6 +105,13 @@ CALLS = {
     "code huge": ("verify_mfa", (CHALLENGE, "1" * LONG), {}, "code is too long"),
     "factor number": ("verify_mfa", (CHALLENGE, "123456"), {"factor": 7}, "factor must be text"),
     "factor empty": ("verify_mfa", (CHALLENGE, "123456"), {"factor": ""}, "factor is empty"),
+    "refused number": ("access_token", (), {"refused": 7}, "refused must be the text of the access token"),
+    "refused bytes": (
+        "access_token",
+        (),
+        {"refused": b"at_1"},
+        "refused must be the text of the access token",
+    ),
     "everywhere text": ("sign_out", (), {"everywhere": "no"}, "everywhere must be True or False"),
     "everywhere None": ("sign_out", (), {"everywhere": None}, "everywhere must be True or False"),
 }
@@ -231,7 +238,7 @@ async def test_account_names_of_all_scripts(owner, service, name):
 @pytest.mark.parametrize(
     "origins", [(), 7, None, "https://api.example.com", [7], [None], ["api.example.com"]]
 )
-@pytest.mark.parametrize("call", ["client", "httpx_auth", "httpx2_auth"])
+@pytest.mark.parametrize("call", ["client", "httpx_auth", "httpx2_auth", "requests_auth"])
 def test_origins_are_a_list_of_addresses(owner, service, call, origins):
     """A forgotten or malformed list of origins never widens who gets the token."""
     with pytest.raises(ConfigurationError, match="origins"):

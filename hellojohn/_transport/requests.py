@@ -1,0 +1,69 @@
+"""The auth hook for requests, of the extra ``hellojohn[requests]``, by the rules of ``flow``."""
+
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from requests import PreparedRequest, Response
+from requests.auth import AuthBase
+from requests.exceptions import UnrewindableBodyError
+from requests.utils import rewind_body
+
+from hellojohn._limits import REPEATS
+from hellojohn._session.account import Account
+from hellojohn._session.acquire import acquire
+from hellojohn._session.freshness import TokenSnapshot
+from hellojohn._transport.flow import UNAUTHORIZED, is_about_freshness, may_repeat
+from hellojohn._transport.origins import Origins
+from hellojohn._unpicklable import PartOfClient
+from hellojohn._waiting import run
+
+
+class SessionAuth(PartOfClient, AuthBase):
+    """An auth of ``requests`` that signs requests with the session's access token."""
+
+    def __init__(self, account: Account, origins: Origins) -> None:
+        """Made by ``requests_auth`` of a HelloJohn client."""
+        self._account, self._origins = account, origins
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        """Add the token, unless the app has set the header or the origin is not allowed."""
+        if "Authorization" not in request.headers and self._is_allowed(request):
+            snapshot = run(acquire(self._account))
+            request.headers["Authorization"] = snapshot.header
+            request.register_hook("response", partial(self._repeat, snapshot))
+        return request
+
+    def _repeat(self, snapshot: TokenSnapshot, response: Response, **options: Any) -> Response:  # noqa: ANN401
+        for _ in range(REPEATS):
+            refused = response.request.copy()
+            ours = refused.headers.get("Authorization") == snapshot.header and self._is_allowed(refused)
+            if response.status_code != UNAUTHORIZED or not ours or not is_about_freshness(response):
+                break
+            try:
+                newer = run(acquire(self._account, snapshot))
+            except BaseException:
+                response.close()
+                raise
+            if not may_repeat(snapshot, newer) or not _rewind(refused):
+                break
+            response.close()
+            refused.headers["Authorization"] = newer.header
+            again = response.connection.send(refused, **options)
+            again.history = [*response.history, response]
+            snapshot, response = newer, again
+        return response
+
+    def _is_allowed(self, request: PreparedRequest) -> bool:
+        parts = urlsplit(request.url or "")  # as requests reads it to choose the connection
+        return self._origins.allow(httpx.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port))
+
+
+def _rewind(request: PreparedRequest) -> bool:
+    try:
+        if request.body is not None and not isinstance(request.body, str | bytes):
+            rewind_body(request)
+    except (UnrewindableBodyError, ValueError):  # a file that was closed meanwhile
+        return False
+    return True

@@ -1,5 +1,6 @@
 """``BrowserSessions`` for Starlette and FastAPI."""
 
+import math
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -13,8 +14,12 @@ from hellojohn._secret import Secret
 from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Rules, Visit
 from hellojohn.integrations._browser_steps import BrowserSteps, drive_async
 from hellojohn.integrations._rules import POLICY_VIOLATION, unavailable
+from hellojohn.integrations._sockets import close_in_time
 
 Connection = HTTPConnection[Any]
+
+_LOOK_EVERY = 10.0
+"""Seconds after which an open WebSocket sees that its browser has signed out in another process."""
 
 
 class BrowserSessions:
@@ -77,12 +82,22 @@ class BrowserSessions:
     async def session(self, connection: HTTPConnection) -> Session:
         """Return the browser's session: a dependency in FastAPI, for pages of signed-in users.
 
+        It refreshes the session when that is due. So the visit counts as activity, and a session that was
+        ended elsewhere is refused when its access token has run out. It also takes a WebSocket, which is then
+        closed with 1008 when the session ends, and at the latest when its access token does.
+
         Raises:
             SignInRequired: The browser is not signed in. ``install`` has this answered.
+            ServiceUnavailable: A refresh is due and the service is away. ``install`` has this answered.
         """
-        session = await (await self.client(connection)).auth.session()
+        auth = (await self.client(connection)).auth
+        await auth.access_token()
+        session = await auth.session()
         if session is None:
             raise NotSignedIn("This page is for signed-in users.")
+        if isinstance(connection, WebSocket):
+            opened = _Opened(self._steps, _visit(connection), session)
+            close_in_time(connection, opened.next_look(), self._steps.now, opened.look)
         return session
 
     async def sign_in(
@@ -159,6 +174,35 @@ class BrowserSessions:
             await connection.close(POLICY_VIOLATION)
             return None
         return _trouble(connection, str(error), 403, {})
+
+
+class _Opened:
+    """A WebSocket that a browser's session has opened."""
+
+    def __init__(self, steps: BrowserSteps, visit: Visit, session: Session) -> None:
+        self._steps = steps
+        self._visit = visit
+        self._session = session
+
+    def next_look(self) -> float:
+        """Return when to look at the session again."""
+        return min(self._ends_at(), self._steps.now() + _LOOK_EVERY)
+
+    async def look(self) -> float | None:
+        """Return when to look again; ``None`` if the session is over, or its access token."""
+        try:
+            # The client is a new one each time: one that is kept would not see what other processes do.
+            session = await cast("AsyncHelloJohn", self._steps.client_for(self._visit)).auth.session()
+        except (ServiceUnavailable, StoreError):
+            session = self._session
+        if session is None or session.id != self._session.id:
+            return None
+        self._session = session
+        return self.next_look() if self._ends_at() > self._steps.now() else None
+
+    def _ends_at(self) -> float:
+        ends = [self._session.access_token_expires_at, self._session.expires_at]
+        return min((end.timestamp() for end in ends if end is not None), default=math.inf)
 
 
 def _trouble(connection: Connection, detail: str, status: int, headers: dict[str, str]) -> Response:

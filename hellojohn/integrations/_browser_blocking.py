@@ -66,10 +66,16 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
     def session(self, request: RequestT) -> Session:
         """Return the browser's session, for pages of signed-in users.
 
+        It refreshes the session when that is due. So the visit counts as activity, and a session that was
+        ended elsewhere is refused when its access token has run out.
+
         Raises:
             SignInRequired: The browser is not signed in. The answer leads to sign-in.
+            ServiceUnavailable: A refresh is due and the service is away. The browser gets 503.
         """
-        session = self.client(request).auth.session()
+        auth = self.client(request).auth
+        auth.access_token()
+        session = auth.session()
         if session is None:
             raise NotSignedIn("This page is for signed-in users.")
         return session

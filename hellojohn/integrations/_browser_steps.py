@@ -37,7 +37,11 @@ _log = logging.getLogger("hellojohn.integrations")
 
 
 class BrowserSteps:
-    """Sign-in, second factor and sign-out on one site."""
+    """Sign-in, second factor and sign-out on one site.
+
+    Attributes:
+        now: The client's clock.
+    """
 
     def __init__(self, client: AnyClient, rules: Rules) -> None:
         """Use the client's store for its sessions and for challenges."""
@@ -46,6 +50,7 @@ class BrowserSteps:
         self._rules = rules
         self._challenges = Challenges(parts._store, parts.settings.place)  # noqa: SLF001
         self._blocks = isinstance(client, HelloJohn)
+        self.now: Callable[[], float] = parts.settings.clock
 
     def client_for(self, visit: Visit) -> AnyClient:
         """Return the client that is bound to the browser's session.

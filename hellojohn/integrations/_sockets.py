@@ -1,7 +1,7 @@
-"""Closes a Starlette WebSocket when its token ends. It needs asyncio."""
+"""Closes a Starlette WebSocket when its token or its browser's session ends. It needs asyncio."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
@@ -13,30 +13,43 @@ from hellojohn.integrations._rules import POLICY_VIOLATION
 _LONGEST_WAIT = 0.5
 """Seconds between two looks at the clock, which may jump: a socket ends within a second of its token."""
 
+Look = Callable[[], Awaitable[float | None]]
+"""Returns until when a WebSocket may stay open, in seconds since the epoch; ``None`` if it has to close."""
+
 _watchers: set["asyncio.Task[None]"] = set()
 """The running watchers: an event loop keeps no strong reference to a task."""
 
 
-def close_in_time(websocket: WebSocket, ends_at: float, now: Callable[[], float]) -> None:
+def close_in_time(
+    websocket: WebSocket, ends_at: float, now: Callable[[], float], look: Look | None = None
+) -> None:
     """Close a WebSocket with 1008 at ``ends_at``, and let its endpoint see a disconnect.
 
     Args:
         websocket: The WebSocket. The current task handles it.
         ends_at: When its token ends, in seconds since the epoch.
         now: The clock.
+        look: Called at ``ends_at``, where the WebSocket may be allowed to stay open for longer.
     """
-    watcher = asyncio.ensure_future(_watch(websocket, asyncio.current_task(), ends_at, now))
+    watcher = asyncio.ensure_future(_watch(websocket, asyncio.current_task(), ends_at, now, look))
     _watchers.add(watcher)
     watcher.add_done_callback(_watchers.discard)
 
 
 async def _watch(
-    websocket: WebSocket, handler: "asyncio.Task[Any] | None", ends_at: float, now: Callable[[], float]
+    websocket: WebSocket,
+    handler: "asyncio.Task[Any] | None",
+    ends_at: float,
+    now: Callable[[], float],
+    look: Look | None,
 ) -> None:
-    while (left := ends_at - now()) > 0:
+    end: float | None = ends_at
+    while end is not None and (left := end - now()) > 0:
         await asyncio.wait({handler} if handler else (), timeout=min(left, _LONGEST_WAIT))
         if handler is None or handler.done() or _is_over(websocket):
             return
+        if look is not None and now() >= end:
+            end = await look()
     # An endpoint that sends must see the end too, from the moment that the closing starts.
     send, websocket.send = websocket.send, _refuse_to_send  # type: ignore[method-assign]
     with suppress(RuntimeError, WebSocketDisconnect):  # the other end may close at the same moment

@@ -298,6 +298,31 @@ def test_revoked_session_leads_to_sign_in(browser: Any, emulator: Emulator) -> N
     assert (reply.status_code, reply.headers["location"]) == (303, "/sign-in?reason=revoked&next=%2Ftoken")
 
 
+@pytest.mark.parametrize("ending", ["revoked", "disabled", "past"])
+def test_ended_session_opens_no_page(browser: Any, emulator: Emulator, ending: str) -> None:
+    """A page that calls no API refuses an ended session too, once its access token has run out."""
+    browser.post("/sign-in", data=FORM)
+    if ending == "revoked":
+        emulator.revoke(emulator.sessions(EMAIL)[0].id)
+    elif ending == "disabled":
+        emulator.disable_user(EMAIL)
+    emulator.advance("31d" if ending == "past" else "1h")
+    reply = browser.get("/orders")
+    assert reply.status_code == 303
+    assert reply.headers["location"].startswith("/sign-in?reason=")
+
+
+def test_visits_count_as_activity(browser: Any, emulator: Emulator) -> None:
+    """A user who visits pages all the time is not signed out as idle."""
+    emulator.configure(idle_timeout="2h", access_token_ttl="15m")
+    browser.post("/sign-in", data=FORM)
+    for _ in range(6):
+        emulator.advance("1h")
+        assert browser.get("/orders").status_code == 200
+    emulator.advance("3h")
+    assert browser.get("/orders").status_code == 303
+
+
 # ---------------------------------------------------------------- outages
 
 
@@ -306,9 +331,10 @@ def test_outage_keeps_the_session(browser: Any, emulator: Emulator) -> None:
     browser.post("/sign-in", data=FORM)
     emulator.advance("2h")
     emulator.fail("token/refresh", status=503, retry_after=60, times=None)
-    reply = browser.get("/token")
-    assert (reply.status_code, reply.headers["retry-after"]) == (503, "60")
-    assert "set-cookie" not in reply.headers
+    for path in ("/token", "/orders"):
+        reply = browser.get(path)
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "60")
+        assert "set-cookie" not in reply.headers
     emulator.clear_failures()
     emulator.advance("61s")
     assert browser.get("/token").status_code == 200

@@ -4,8 +4,10 @@ Requests read ``state`` without the lock. Nothing here blocks: what an operation
 ``operations``.
 """
 
+import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from hellojohn._clock import Clock, within_time
@@ -19,7 +21,7 @@ from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
-from hellojohn._session.storage import fresh_copy
+from hellojohn._session.storage import LockedSession, fresh_copy
 from hellojohn._session.workers import Lane
 from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Flow, WaitFor
@@ -43,6 +45,7 @@ class Account(PartOfClient):
         flight: The operation that is under way, if there is one.
         last_error: Why the last refresh failed; ``None`` after a success.
         used_at: When a request last used the session.
+        holds: How many operations of this process hold the store's lock of the session.
     """
 
     __slots__ = (
@@ -51,6 +54,7 @@ class Account(PartOfClient):
         "clock",
         "context",
         "flight",
+        "holds",
         "key",
         "last_error",
         "lock",
@@ -258,3 +262,34 @@ class Account(PartOfClient):
                     self.flight = None
             flight.land(result)
             self.context.events.deliver()
+
+
+# -------------------------------------------------------------------- the store's lock
+
+
+@contextmanager
+def locked(account: Account, wait: float = math.inf, *, shared: bool = False) -> Generator[LockedSession]:
+    """Hold the store's lock, or share it with a refresh of this process if that is allowed.
+
+    Raises:
+        StoreLocked: Another process held the lock for ``wait`` seconds.
+        StoreError: The store failed.
+    """
+    take = account.storage.locked_or_shared if shared else account.storage.locked
+    with take(wait) as place:
+        place.damaged = account.state.damaged
+        try:
+            yield place
+        finally:
+            if place.damaged:
+                _note_damage(account)
+
+
+def _note_damage(account: Account) -> None:
+    """Note that memory has the only copy of the session.
+
+    Without that, the next operation would find nothing in the store and take it for a sign-out elsewhere.
+    """
+    turn, snapshot = account.turn(), account.state.snapshot
+    if snapshot is not None:
+        account.apply(Change.NOT_SAVED, turn, snapshot.record, damaged=True)

@@ -21,7 +21,7 @@ from hellojohn._errors import (
 from hellojohn._limits import SIGN_OUT_DEADLINE, SIGN_OUT_LOCK_WAIT
 from hellojohn._models import AuthEventType, Session
 from hellojohn._secret import Secret
-from hellojohn._session.account import Account
+from hellojohn._session.account import Account, locked
 from hellojohn._session.calls import have_conversation
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.order import Overtaken, Turn
@@ -119,9 +119,9 @@ def _keep(account: Account, turn: Turn, record: SessionRecord) -> None:
     """Save a new session and show it. A session that is not saved is signed out at the service again."""
     context, replaced = account.context, None
     try:
-        with account.storage.locked_or_shared(context.storage.lock_wait) as locked:
+        with locked(account, context.storage.lock_wait, shared=True) as place:
             with turn.writing():
-                replaced = _replace(locked, record)
+                replaced = _replace(place, record)
             shown = account.apply(Change.SIGNED_IN, turn, record, event=AuthEventType.SIGNED_IN)
     except Overtaken:
         shown = False
@@ -139,23 +139,23 @@ def _keep(account: Account, turn: Turn, record: SessionRecord) -> None:
         )
 
 
-def _replace(locked: LockedSession, record: SessionRecord) -> SessionRecord | None:
+def _replace(place: LockedSession, record: SessionRecord) -> SessionRecord | None:
     """Save a new session; return the one that it replaces.
 
     A save that failed may have been carried out, so the store is asked once more.
     """
     try:
-        return locked.replace(record, Bringing.SIGN_IN).to_revoke
+        return place.replace(record, Bringing.SIGN_IN).to_revoke
     except StoreError:
-        if _holds(locked, record):
+        if _holds(place, record):
             return None
         raise
 
 
-def _holds(locked: LockedSession, record: SessionRecord) -> bool:
+def _holds(place: LockedSession, record: SessionRecord) -> bool:
     """Return whether the store has a session, also if it does not say: it must not be signed out then."""
     try:
-        return locked.load() == record
+        return place.load() == record
     except StoreError:
         return False
 
@@ -188,9 +188,9 @@ def _remove(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | N
     """Remove the session from the store, under the lock if it can be had; return what it was."""
     stored: Stored | None = None
     try:
-        with account.storage.locked_or_shared(SIGN_OUT_LOCK_WAIT) as locked, turn.writing():
-            stored = locked.load(quarantine_unreadable=True)
-            locked.delete()
+        with locked(account, SIGN_OUT_LOCK_WAIT, shared=True) as place, turn.writing():
+            stored = place.load(quarantine_unreadable=True)
+            place.delete()
             return stored, None, True
     except Overtaken:  # a later sign-in has replaced it
         return stored, None, True
@@ -202,11 +202,11 @@ def _remove(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | N
 
 def _remove_without_lock(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | None]:
     """Remove the session although another process holds the lock. That process finds it gone."""
-    locked, stored = account.context.storage.unlocked(account.key), None
+    place, stored = account.context.storage.unlocked(account.key), None
     try:
         with turn.writing():
-            stored = locked.load(quarantine_unreadable=True)
-            locked.delete()
+            stored = place.load(quarantine_unreadable=True)
+            place.delete()
     except Overtaken:
         return None, None
     except StoreError as error:

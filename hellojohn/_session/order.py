@@ -25,9 +25,17 @@ class Turn:
         self._storage = storage
         self.is_current: Callable[[], bool] = is_current
 
-    def writes_so_far(self) -> int:
-        """Return how many writes of the account there were in this process."""
-        return self._storage.writes
+    @contextmanager
+    def reading(self) -> Generator[int]:
+        """Hold the mutex for a read that may quarantine what it finds. Yields how many writes there were.
+
+        Raises:
+            Overtaken: A later operation has taken this one's place.
+        """
+        with self._storage.mutex:
+            if not self.is_current():
+                raise Overtaken
+            yield self._storage.writes
 
     @contextmanager
     def writing(self, *, if_still: int | None = None) -> Generator[None]:

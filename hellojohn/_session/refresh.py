@@ -95,8 +95,8 @@ class Refresher(NamedTuple):
             StoreError: The store failed before anything was sent.
             Overtaken: A later operation came first, and nothing was sent.
         """
-        writes = turn.writes_so_far()
-        stored = locked.load()
+        with turn.reading() as writes:
+            stored = locked.load()
         if stored is None and locked.damaged:
             stored = known  # the copy in memory is the only one now
         if not isinstance(stored, SessionRecord):

@@ -69,24 +69,6 @@ class SessionStorage:
         self.refresh_time: float = min(REFRESH_DEADLINE, self.lease * LEASE_SHARE)
         self.lock_wait: float = LOCK_SPARE + (self.lease if self.leased else REFRESH_DEADLINE)
 
-    def load(self, key: str) -> Stored | None:
-        """Read a record without the lock, and quarantine a damaged one under the lock.
-
-        Raises:
-            StoreCorrupt: The text was damaged and is quarantined now, or another key or version can read it.
-            StoreError: The store failed.
-        """
-        try:
-            return self.peek(key)
-        except StoreCorrupt as error:
-            if error.readable_elsewhere:
-                raise
-        with self.locked(key) as locked:
-            stored = locked.load()
-            if locked.report is not None:
-                raise locked.report
-            return stored
-
     def peek(self, key: str) -> Stored | None:
         """Read a record without the lock, and change nothing.
 
@@ -209,6 +191,7 @@ class LockedSession:
                 raise
             problem = error
         else:
+            self.damaged = False
             return self._record
         self.damaged = True  # before the move, which may be carried out although the store reports a failure
         self.report = self._storage.quarantine(self._key, problem)

@@ -8,10 +8,17 @@ import math
 from collections.abc import Callable
 
 from hellojohn._clock import within_time
-from hellojohn._errors import HelloJohnError, NotSignedIn, SessionExpired, SignInRequired, StoreError
+from hellojohn._errors import (
+    HelloJohnError,
+    NotSignedIn,
+    SessionExpired,
+    SignInRequired,
+    StoreCorrupt,
+    StoreError,
+)
 from hellojohn._limits import COOLDOWN
 from hellojohn._models import AuthEventType
-from hellojohn._session.account import Account
+from hellojohn._session.account import Account, locked
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.endings import ended_elsewhere, expired
 from hellojohn._session.order import Overtaken, Turn
@@ -31,8 +38,8 @@ def save_unsaved(account: Account, wait: float = math.inf) -> None:
     """
     turn = account.turn()
     try:
-        with account.storage.locked(wait) as locked:
-            _save_copy(account, locked, turn)
+        with locked(account, wait) as place:
+            _save_copy(account, place, turn)
     except Overtaken:
         return
     except StoreError:
@@ -45,11 +52,34 @@ def save_unsaved(account: Account, wait: float = math.inf) -> None:
 
 
 def read_store(account: Account, turn: Turn) -> None:
-    """Read the session from the store, for callers who wanted it when the turn was made."""
-    stored = account.context.storage.load(account.key)
+    """Read the session from the store, for callers who wanted it when the turn was made.
+
+    Raises:
+        StoreCorrupt: The text was damaged and is quarantined now, or another key or version can read it.
+        StoreError: The store failed.
+        SignInRequired: There is no session.
+    """
+    try:
+        stored = _read(account, turn)
+    except Overtaken:
+        return
     if not isinstance(stored, SessionRecord):
         raise _no_session(account, stored)
     account.apply(Change.LOADED, turn, stored)
+
+
+def _read(account: Account, turn: Turn) -> Stored | None:
+    """Read the store without the lock. Under the lock, quarantine a damaged text and say so."""
+    try:
+        return account.context.storage.peek(account.key)
+    except StoreCorrupt as error:
+        if error.readable_elsewhere:
+            raise
+    with locked(account) as place, turn.reading():
+        stored = place.load()
+    if place.report is not None:
+        raise place.report
+    return stored
 
 
 def _no_session(account: Account, stored: Stored | None) -> SignInRequired:
@@ -65,18 +95,13 @@ def refresh_now(
     context = account.context
     context.service.prepare()
     try:
-        with account.storage.locked(math.inf) as locked:
+        with locked(account) as place:
             known = _with_use(account, known)
-            copy = _save_copy(account, locked, turn)
-            try:
-                refreshed = context.refresher.refresh(
-                    locked, copy or known, turn, forced=forced, after_refusal=after_refusal
-                )
-            except StoreError:
-                if locked.damaged:  # memory has the only copy now
-                    account.apply(Change.NOT_SAVED, turn, copy or known, damaged=True)
-                raise
-            _show(account, turn, refreshed, damaged=locked.damaged)
+            copy = _save_copy(account, place, turn)
+            refreshed = context.refresher.refresh(
+                place, copy or known, turn, forced=forced, after_refusal=after_refusal
+            )
+            _show(account, turn, refreshed)
     except Overtaken:
         return
     except HelloJohnError as error:
@@ -98,7 +123,7 @@ def _with_use(account: Account, record: SessionRecord) -> SessionRecord:
     return record
 
 
-def _show(account: Account, turn: Turn, refreshed: Refreshed, *, damaged: bool) -> None:
+def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:
     """Let requests use what a refresh has brought. Call it while the store's lock is held."""
     event: AuthEventType | None = AuthEventType.SESSION_EXPIRED
     if refreshed.expired is not None:
@@ -108,18 +133,17 @@ def _show(account: Account, turn: Turn, refreshed: Refreshed, *, damaged: bool) 
     elif refreshed.record is not None:
         change = Change.UPDATED if refreshed.saved else Change.NOT_SAVED
         event = AuthEventType.TOKEN_REFRESHED if refreshed.rotated else None
-        account.apply(change, turn, refreshed.record, damaged=damaged and not refreshed.saved, event=event)
+        account.apply(change, turn, refreshed.record, event=event)
 
 
-def _save_copy(account: Account, locked: LockedSession, turn: Turn) -> SessionRecord | None:
+def _save_copy(account: Account, place: LockedSession, turn: Turn) -> SessionRecord | None:
     """Save the session that the store did not take before; return what is known of the session then."""
     state = account.state
     if state.phase is not Phase.UNSAVED or state.snapshot is None:
         return None
     copy = state.snapshot.record
-    locked.damaged = state.damaged
     with turn.writing():
-        saved, stored, to_revoke = locked.replace(copy, Bringing.UNSAVED_COPY)
+        saved, stored, to_revoke = place.replace(copy, Bringing.UNSAVED_COPY)
     account.context.revoke(to_revoke)
     if saved or isinstance(stored, SessionRecord):
         current = copy if saved or not isinstance(stored, SessionRecord) else stored
@@ -138,16 +162,16 @@ def announce_end(account: Account) -> None:
     known = snapshot.record
     record, first = known.changed(end_announced=True), True
     try:
-        with account.storage.locked(math.inf) as locked, turn.writing():
-            stored = locked.load()
+        with locked(account) as place, turn.writing():
+            stored = place.load()
             if not isinstance(stored, SessionRecord) or not stored.is_same_session(known):
                 first = False  # the next refresh finds out what has happened
             else:
-                record, first = stored.changed(end_announced=True), not stored.end_announced
+                first, noted = not stored.end_announced, stored.changed(end_announced=True)
+                if not known.is_newer_than(stored):  # else the store has not taken the session in memory
+                    record = noted
                 if first:
-                    locked.save(record, last=True)
-                if known.is_newer_than(stored):
-                    record = known.changed(end_announced=True)  # the store did not take it
+                    place.save(noted, last=True)
     except Overtaken:
         return
     except StoreError as error:

@@ -120,10 +120,10 @@ def test_quarantine_keeps_the_text(caplog: pytest.LogCaptureFixture) -> None:
     """A damaged text is moved, not dropped, and the log says where to, once."""
     store = MemoryStore()
     store.save(KEY, "{")
-    it = storage(store)
-    with pytest.raises(StoreCorrupt, match=r"quarantined as .*corrupt-1"):
-        it.load(KEY)
-    assert it.load(KEY) is None
+    with storage(store).locked(KEY) as locked:
+        assert locked.load() is None
+        assert "corrupt-1. Sign in again." in str(locked.report)
+        assert locked.load() is None
     assert store.load(f"{KEY}.corrupt-1") == "{"
     assert len(caplog.records) == 1
 

@@ -14,7 +14,7 @@ from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.server import API, PASSWORD, TENANT, USERS, Server
 from tests.simulation.wire_rules import WireRules
 
-RESOURCE = f"{API}/orders"
+RESOURCE = httpx.URL(f"{API}/orders")
 LONGEST_COOLDOWN = 61.0
 
 _BOX = (None, True, False)

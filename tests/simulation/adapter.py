@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -21,6 +22,7 @@ from hellojohn._clock import Timing
 from hellojohn._session import context, engine, events
 from hellojohn._session.account import Account
 from hellojohn._session.workers import Job, WorkerPool
+from hellojohn._transport import origins
 from hellojohn._waiting import Completion, WaitFor
 from hellojohn._wire import Answer, ApiRequest
 from tests.simulation.plan import Chance
@@ -123,9 +125,11 @@ def open_client(home: Home, **options: Any) -> HelloJohn:
 def shown(client: HelloJohn) -> dict[str, str | None]:
     """Return the access tokens that requests of a client carry now, by key."""
     found: dict[str, str | None] = {}
-    for account in client._parts.engine._accounts.values():
-        snapshot = account.state.snapshot
-        found[account.key] = None if snapshot is None else snapshot.record.access_token.reveal()
+    for reference in client._parts.engine._accounts.valuerefs():
+        account = reference()
+        if account is not None:
+            snapshot = account.state.snapshot
+            found[account.key] = None if snapshot is None else snapshot.record.access_token.reveal()
     return found
 
 
@@ -282,4 +286,5 @@ _own_ident = {"get_ident": lambda: id(_running[0].current)}
 _replace(events, "threading", SimpleNamespace(**vars(events.threading) | _own_ident))
 _replace(tenacity, "threading", SimpleNamespace(local=_TaskLocal))
 _replace(_assembly, "Engine", _Engine)
+_replace(origins, "_read_origin", cache(origins._read_origin))  # it costs as much as a turn
 _replace(_http, "Sender", _Sender)

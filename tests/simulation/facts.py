@@ -5,6 +5,7 @@ It sees both ends of the wire and the store itself, which no client can. It judg
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -295,6 +296,16 @@ class Facts:
         if home is not None and home.shown().get(key) is not None:  # type: ignore[attr-defined]
             self.blind.add((home, key))
         self.excuse(key)
+
+    @contextmanager
+    def still_blind(self, key: str, *, after: bool) -> Iterator[None]:
+        """Over a save, keep what a process cannot know; ``after`` says that it was told of a failure."""
+        task = self.scheduler.current
+        blind = None if task is None else (task.home, key)
+        blind = blind if after and blind in self.blind else None
+        yield
+        if blind is not None:
+            self.blind.add(blind)
 
     def has_answer(self) -> bool:
         """Return whether the present task has got a new pair that is not stored yet."""

@@ -22,8 +22,10 @@ def batch(seeds: range) -> int | None:
     """Run the schedules of these seeds; return the first seed that shows a violation."""
     with steady():
         for seed in seeds:
-            if play(seed).violations:
+            schedule = play(seed)
+            if schedule.violations:
                 return seed
+            schedule.forget()
             gc.collect()
     return None
 

@@ -130,7 +130,8 @@ class VirtualStore:
             self._forgive(key)  # without its lock, it cannot know that the place was taken
         self.texts[key] = self._saved[key] = text
         if not self._is_aside(key):
-            self.on_save(key, text)
+            with self._facts.still_blind(key, after=late):
+                self.on_save(key, text)
         self._written(key, late=late)
 
     def delete(self, key: str) -> None:

@@ -1,0 +1,129 @@
+"""The store's lock: who shares it, and what an account remembers of a text that was damaged."""
+
+from collections.abc import Callable
+
+import pytest
+
+from hellojohn._errors import StoreCorrupt, StoreLocked, StoreUnavailable
+from hellojohn._session.account import locked
+from hellojohn._session.state import Phase
+from hellojohn._session.tasks import announce_end, read_store, save_unsaved
+from tests.session.bench import EXPIRED, KEY, START, TTL, Bench, Gate, a_record, in_thread, problem, tokens
+from tests.session.stores import FailingStore, HeldLock
+
+
+def signed_in_over_damage() -> Bench:
+    """Return a client with a session in memory whose record was damaged a moment ago."""
+    bench = Bench(store=FailingStore())
+    bench.put(a_record(server_ends_at=START + 10 * TTL))
+    bench.token()
+    bench.put_text("{")
+    return bench
+
+
+def read(bench: Bench) -> None:
+    """Read the store, for a caller who asked before the session was in memory."""
+    with pytest.raises(StoreCorrupt, match="quarantined"):
+        read_store(bench.account, bench.account.turn())
+
+
+def announce(bench: Bench) -> None:
+    """Announce that the session ends soon."""
+    announce_end(bench.account)
+
+
+def fail_to_sign_in(bench: Bench) -> None:
+    """Sign in again, and do not get the new session saved."""
+    bench.store.fail("save")
+    with pytest.raises(StoreUnavailable):
+        bench.sign_in()
+
+
+def fail_to_refresh(bench: Bench) -> None:
+    """Refresh at a service that is away, where the record is damaged after the request began."""
+    bench.put(a_record(server_ends_at=START + 10 * TTL))
+
+    def answer() -> object:
+        bench.put_text("{")
+        bench.store.fail("save")
+        return problem(500, "internal_error")
+
+    bench.service.steps.extend([answer, problem(500, "internal_error")])  # type: ignore[list-item]
+    with pytest.raises(Exception, match="kept"):
+        bench.refresh()
+
+
+def fail_to_save(bench: Bench) -> None:
+    """Refresh and get the new pair saved neither at once nor later."""
+    bench.put(a_record(server_ends_at=START + 10 * TTL))
+    bench.service.steps.append(tokens(2))
+    bench.store.fail("save", skip=1)
+    bench.refresh()
+    bench.put_text("{")
+    with pytest.raises(StoreUnavailable):
+        save_unsaved(bench.account)
+
+
+QUARANTINING = [read, announce, fail_to_sign_in, fail_to_refresh, fail_to_save]
+
+
+@pytest.mark.parametrize("quarantine", QUARANTINING)
+def test_quarantine_costs_nobody_the_session(quarantine: Callable[[Bench], None]) -> None:
+    """Whichever operation finds the damage and saves nothing in its place, the session goes on."""
+    bench = signed_in_over_damage()
+    quarantine(bench)
+    bench.settle()
+    assert bench.store.load(KEY) is None
+    assert bench.store.load(f"{KEY}.corrupt-1") == "{"
+    assert bench.account.state.phase is Phase.UNSAVED
+    assert bench.account.state.damaged
+    bench.store.heal()
+    bench.time.at(EXPIRED + 100)
+    bench.service.steps.append(tokens(3))
+    assert bench.token() == "at_3"
+    bench.settle()
+    assert bench.session_record().access_token.reveal() == "at_3"
+    assert not bench.account.state.damaged
+
+
+@pytest.mark.parametrize("quarantine", QUARANTINING)
+def test_nothing_is_written_while_a_text_is_moved(quarantine: Callable[[Bench], None]) -> None:
+    """A sign-in that shares the lock cannot save a session that the quarantine would then move away."""
+    bench = signed_in_over_damage()
+    held: list[bool] = []
+    move = bench.store.quarantine
+    bench.store.quarantine = lambda key: (held.append(bench.account.storage.mutex.locked()), move(key))[1]
+    quarantine(bench)
+    bench.settle()
+    assert held == [True]
+
+
+def test_another_readable_session_ends_the_damage() -> None:
+    """Once the store holds a session again, an empty store means that it was signed out."""
+    bench = signed_in_over_damage()
+    announce(bench)
+    assert bench.account.state.damaged
+    bench.put(a_record(server_ends_at=START + 10 * TTL))
+    save_unsaved(bench.account)
+    assert bench.account.state.phase is Phase.ACTIVE
+    assert not bench.account.state.damaged
+
+
+def test_lock_is_shared_with_a_refresh_of_this_process() -> None:
+    """A sign-in or sign-out enters while a refresh of the same process holds the lock."""
+    bench = Bench(gate := Gate(tokens(2)))
+    bench.put(a_record())
+    bench.time.at(EXPIRED)
+    caller = in_thread(bench.token)
+    gate.wait()
+    with locked(bench.account, 0.0, shared=True) as place:
+        assert place.load() == bench.stored()
+    gate.open()
+    assert caller() == "at_2"
+
+
+def test_lock_of_another_process_is_not_shared() -> None:
+    """A lock that another process holds is waited for, and not entered."""
+    bench = Bench(store=HeldLock())
+    with bench.store.held_elsewhere(bench.time), pytest.raises(StoreLocked):
+        locked(bench.account, 1.0, shared=True).__enter__()

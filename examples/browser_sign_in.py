@@ -1,9 +1,10 @@
-"""Sign in with the browser, from a program in a terminal or on a desktop.
+"""Sign in with the browser, from a program in a terminal or from a window on a desktop.
 
 It runs without an account, against an emulator of the service in the same process:
 
     pip install '.[emulator]'
     python examples/browser_sign_in.py
+    python examples/browser_sign_in.py --window
 
 A page opens in the browser. Sign in there with the user that is printed. On a machine without a browser, open
 the printed address elsewhere, and paste the address that the other browser ends on.
@@ -14,7 +15,7 @@ must be registered with the service, which compares them as text.
 
 import sys
 
-from hellojohn import ChallengeExpired, HelloJohn, ServiceUnavailable
+from hellojohn import AsyncHelloJohn, ChallengeExpired, HelloJohn, ServiceUnavailable
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 
 
@@ -39,16 +40,15 @@ def sign_in(hj: HelloJohn) -> int:
 
 def main() -> int:
     """Run it against an emulator."""
-    with (
-        Emulator() as emulator,
-        HelloJohn(
-            tenant_id=emulator.tenant_id,
-            publishable_key=emulator.publishable_key,
-            api_url=emulator.url,
-        ) as hj,
-    ):
+    with Emulator() as emulator:
+        tenant_id, key, api_url = emulator.tenant_id, emulator.publishable_key, emulator.url
         print(f"In the browser, sign in as {DEMO_EMAIL} with {DEMO_PASSWORD!r}.", file=sys.stderr)
-        return sign_in(hj)
+        if "--window" in sys.argv:
+            from browser_sign_in_window import show_window  # noqa: PLC0415 - a server may have no tkinter
+
+            return show_window(AsyncHelloJohn(tenant_id=tenant_id, publishable_key=key, api_url=api_url))
+        with HelloJohn(tenant_id=tenant_id, publishable_key=key, api_url=api_url) as hj:
+            return sign_in(hj)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ mail scanners visit every link. Any API can use them.
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Final, Literal
 
@@ -23,7 +23,7 @@ _STYLE: Final = (
     "button{font:inherit;margin:1.5rem .5rem 0 0;padding:.5rem 1rem;border:1px solid #1b1b1b;"
     "background:#1b1b1b;color:#fff}button.second{background:#fff;color:#1b1b1b}"
     ":focus-visible{outline:3px solid #0b5fff;outline-offset:2px}[role=alert]{color:#a00000}"
-    "code{overflow-wrap:anywhere}"
+    "p{overflow-wrap:anywhere}"
 )
 _STYLE_HASH: Final = b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _HEADERS: Final = {
@@ -82,6 +82,11 @@ PASSWORD: Final = Input(name="password", label="Password", type="password", auto
 NEW_PASSWORD: Final = Input(
     name="password", label="New password", type="password", autocomplete="new-password"
 )
+
+
+def credentials(email: str = "") -> Sequence[Input]:
+    """Return the fields of a login form. After a mistake, the email is there already."""
+    return replace(EMAIL, value=email), PASSWORD
 
 
 def page(

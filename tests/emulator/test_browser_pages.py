@@ -156,6 +156,17 @@ class TestScanners:
             assert "Ask for a new one" in answer.text
 
 
+class TestLoginPage:
+    @pytest.mark.parametrize("email", ["", "ada@example.com", '"><script>alert(1)</script>'])
+    def test_a_mistake_keeps_the_email(self, visit, press, login_page, email):
+        """The person types the password again, not the email, which is shown as text."""
+        shown = press(visit(login_page, follow_redirects=True), email=email, password="a bad guess")
+        assert shown.status_code in (401, 422)
+        outline = Outline(shown.text)
+        assert outline.fields["email"]["value"] == email
+        assert outline.fields["password"]["value"] == ""
+
+
 class TestWithoutAnApp:
     def test_the_magic_link_shows_the_code_to_paste(self, caller, visit, link, press):
         """A program in a terminal has no page to go to: the person takes the code there."""

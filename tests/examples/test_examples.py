@@ -47,16 +47,7 @@ Not on this server: magic links
 A month later: the session has ended: duration_elapsed
 """
 
-BROWSER = """\
-import re, sys
-import httpx
-
-with httpx.Client(follow_redirects=True, trust_env=False) as browser:
-    page = browser.get(sys.argv[1])
-    flow = re.search('name="flow" value="([^"]+)"', page.text)[1]
-    user = {"email": "demo@example.com", "password": "correct horse battery staple"}
-    browser.post(page.url.join("/login"), data={"flow": flow, **user})
-"""
+BROWSER = f"{sys.executable} {Path(__file__).with_name('login_filler.py')} %s"
 
 
 def _run(name, folder, *, says="", **variables):
@@ -111,9 +102,5 @@ def test_self_hosted_survives_an_outage_and_ends_on_time(tmp_path):
 
 def test_browser_sign_in_opens_a_browser_and_waits_for_it(tmp_path):
     """A browser that fills in the login page completes the sign-in of a program in a terminal."""
-    home, browser = tmp_path / "home", tmp_path / "browser.py"
-    home.mkdir()
-    browser.write_text(BROWSER, encoding="utf-8")
-    command = f"{sys.executable} {browser} %s"
-    out = _run("browser_sign_in.py", home, says="Sign in with your browser: http", BROWSER=command)
+    out = _run("browser_sign_in.py", tmp_path, says="Sign in with your browser: http", BROWSER=BROWSER)
     assert out == "Signed in as demo@example.com for 30 days, 0:00:00\n"

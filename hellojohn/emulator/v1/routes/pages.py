@@ -12,7 +12,7 @@ from starlette.responses import Response
 from hellojohn._secret import Secret
 from hellojohn.emulator.addresses import with_query
 from hellojohn.emulator.mail import Inbox
-from hellojohn.emulator.pages import EMAIL, NEW_PASSWORD, PASSWORD, Form, inbox_page, leave_for, page
+from hellojohn.emulator.pages import NEW_PASSWORD, Form, credentials, inbox_page, leave_for, page
 from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.requests import Fields, read_form, read_query
 from hellojohn.emulator.v1.links import LinkKind
@@ -60,7 +60,7 @@ class PageRoutes:
         try:
             return leave_for(self._login(flow_id, fields))
         except ApiProblem as problem:
-            return _login(flow_id, flow, problem=problem)
+            return _login(flow_id, flow, email=_email_in(fields), problem=problem)
 
     def _login(self, flow_id: str, fields: Fields) -> str:
         if fields.optional_text("cancel"):
@@ -140,11 +140,19 @@ class PageRoutes:
         return page(title, f"For {account}" if asks else text, form=form, problem=said, status=status)
 
 
-def _login(flow_id: str, flow: Flow, *, problem: ApiProblem | None = None) -> Response:
+def _email_in(fields: Fields) -> str:
+    """Return what was typed as the email, to show it again."""
+    try:
+        return fields.text("email")
+    except ApiProblem:
+        return ""
+
+
+def _login(flow_id: str, flow: Flow, *, email: str = "", problem: ApiProblem | None = None) -> Response:
     form = Form(
         action=LOGIN_PAGE,
         button="Sign in",
-        inputs=(EMAIL, PASSWORD),
+        inputs=credentials(email),
         hidden={"flow": flow_id},
         cancel="Cancel",
     )

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from hellojohn._secret import Secret
 from hellojohn.emulator.addresses import with_query
-from hellojohn.emulator.pages import EMAIL, PASSWORD, Form, leave_for, page
+from hellojohn.emulator.pages import Form, credentials, leave_for, page
 from hellojohn.emulator.problems import ApiProblem
 from hellojohn.emulator.v2.authorization import Asked, invalid_grant
 from hellojohn.emulator.v2.names import new_token
@@ -78,14 +78,12 @@ class OAuthRoutes:
     def submit_login(self, request: Request) -> Response:
         """Sign the browser in, and send it on to where it came from."""
         fields = read_form(request)
-        return_to = fields.text("return_to")
+        return_to, email = fields.text("return_to"), fields.text("email")
         try:
             asked = self._asked(return_to)
-            user = self._server.rules.authenticate(
-                asked.tenant, fields.text("email"), fields.secret("password")
-            )
+            user = self._server.rules.authenticate(asked.tenant, email, fields.secret("password"))
         except ApiProblem as problem:
-            return self._page(return_to, problem=problem)
+            return self._page(return_to, email=email, problem=problem)
         response = leave_for(return_to)
         set_session_cookie(response, self._authorization.open_session(asked.tenant.slug, user))
         return response
@@ -198,10 +196,9 @@ class OAuthRoutes:
             raise V2Problem("BAD_REQUEST")
         return self._authorization.check(dict(parse_qsl(parts.query)))
 
-    def _page(self, return_to: str, *, problem: ApiProblem | None = None) -> Response:
-        form = Form(
-            action=LOGIN_PAGE, button=_TITLE, inputs=(EMAIL, PASSWORD), hidden={"return_to": return_to}
-        )
+    def _page(self, return_to: str, *, email: str = "", problem: ApiProblem | None = None) -> Response:
+        hidden = {"return_to": return_to}
+        form = Form(action=LOGIN_PAGE, button=_TITLE, inputs=credentials(email), hidden=hidden)
         said = None if problem is None else problem.message
         status = 200 if problem is None else problem.status
         return page(_TITLE, "Sign in as one of the emulator's users.", form=form, problem=said, status=status)

@@ -261,9 +261,12 @@ class HelloJohn(ServerSide, _Client):
             **options: The arguments of ``httpx.Client``, such as ``base_url``, ``headers`` or ``timeout``.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe.
+            ConfigurationError: There is no origin, or one that is not safe; or a variable of the environment,
+                such as ``NO_PROXY``, is wrong.
         """
-        return self.wrap(httpx.Client(**options), origins=origins)
+        from hellojohn._http import create_client  # noqa: PLC0415 - as in the constructor
+
+        return self.wrap(create_client(lambda: httpx.Client(**options)), origins=origins)
 
     def wrap(self, client: SyncClient, *, origins: AnyOrigins = ()) -> SyncClient:
         """Attach the session's access token to the app's own ``httpx.Client`` or ``httpx2.Client``.
@@ -345,9 +348,12 @@ class AsyncHelloJohn(AsyncServerSide, _Client):
                 ``timeout``.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe.
+            ConfigurationError: There is no origin, or one that is not safe; or a variable of the environment,
+                such as ``NO_PROXY``, is wrong.
         """
-        return self.wrap(httpx.AsyncClient(**options), origins=origins)
+        from hellojohn._http import create_client  # noqa: PLC0415 - as in the constructor
+
+        return self.wrap(create_client(lambda: httpx.AsyncClient(**options)), origins=origins)
 
     def wrap(self, client: AsyncClient, *, origins: AnyOrigins = ()) -> AsyncClient:
         """Attach the session's access token to the app's own ``AsyncClient`` of httpx or httpx2.

@@ -80,7 +80,7 @@ def diagnose(account: Account, settings: Settings) -> Diagnosis:
         account=account.name,
         store=store,
         session=facts,
-        service=f"{context.api_url}: {problem or 'answers'}",
+        service=f"{context.api_url}: {_in_words(answer, problem)}",
         clock_offset=offset,
         advice=tuple(dict.fromkeys(filter(None, advice))),
     )
@@ -110,6 +110,10 @@ def _ask(account: Account) -> tuple[Answer | None, str]:
     if service.dialect.is_own_answer(answer):
         return answer, ""
     return answer, f"something other than HelloJohn answers (status {answer.status})"
+
+
+def _in_words(answer: Answer | None, problem: str) -> str:
+    return "not asked, because a setting is wrong" if answer is None else problem or "answers"
 
 
 def _clock_offset(answer: Answer | None, clock: Clock) -> float | None:
@@ -165,7 +169,9 @@ def _session_advice(record: SessionRecord | None, account: Account) -> list[str]
 
 def _service_advice(answer: Answer | None, problem: str, offset: float | None) -> list[str]:
     advice: list[str] = []
-    if answer is None or isinstance(answer, TransportFailure):
+    if answer is None:
+        advice.append(problem)
+    elif isinstance(answer, TransportFailure):
         advice.append("The service cannot be reached: check api_url, the proxy settings and the network.")
     elif problem:
         advice.append(

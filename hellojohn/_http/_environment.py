@@ -18,6 +18,7 @@ from hellojohn._http._settings import read_proxy
 
 _SCHEMES = ("http", "https", "all")
 _CERTIFI = "The package certifi"
+_CORRECT = "Correct it, or remove it."
 _INSTALL_SOCKS = 'needs a package: pip install "httpx[socks]".'
 
 
@@ -52,7 +53,9 @@ def certificates(verify: str | bool) -> tuple[str, str]:  # noqa: FBT001 - as ht
 def certificates_fault(source: str, path: str, error: OSError) -> str:
     """Return why the trusted certificates cannot be loaded, as a sentence."""
     reason = (error.reason if isinstance(error, ssl.SSLError) else error.strerror) or type(error).__name__
-    fix = "Reinstall certifi, or set SSL_CERT_FILE." if source == _CERTIFI else "Correct it, or remove it."
+    if error.filename and error.filename == os.environ.get("SSLKEYLOGFILE"):
+        return f"SSLKEYLOGFILE names {error.filename!r}, which cannot be written ({reason}). {_CORRECT}"
+    fix = "Reinstall certifi, or set SSL_CERT_FILE." if source == _CERTIFI else _CORRECT
     return f"{source} names {path!r}, from which no trusted certificates can be loaded ({reason}). {fix}"
 
 

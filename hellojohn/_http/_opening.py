@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
@@ -23,6 +23,8 @@ from hellojohn._http._environment import (
 )
 from hellojohn._http._settings import Transport, Verify
 from hellojohn._limits import CONNECTION_REST, CONNECTIONS, IDLE_CONNECTIONS
+
+Client = TypeVar("Client", httpx.Client, httpx.AsyncClient)
 
 _LIMITS = httpx.Limits(
     max_connections=CONNECTIONS, max_keepalive_connections=IDLE_CONNECTIONS, keepalive_expiry=CONNECTION_REST
@@ -67,6 +69,21 @@ def open_transport(
     return OpenTransport(made, pid, source, reports=limit_sockets(made))
 
 
+def create_client(create: Callable[[], Client]) -> Client:
+    """Create an httpx client for the app; name the variable of the environment that prevents it.
+
+    Raises:
+        ConfigurationError: A variable of the environment is wrong.
+    """
+    try:
+        return create()
+    except (ValueError, TypeError, ImportError, OSError, httpx.InvalidURL) as error:
+        fault = _certificates_fault() if isinstance(error, OSError) else proxies_fault()
+        if fault is None:  # an argument is wrong
+            raise
+    raise ConfigurationError(fault)
+
+
 def _made_by(factory: Callable[[], object]) -> httpx.BaseTransport:
     try:
         made = factory()
@@ -93,6 +110,14 @@ def _tls_context(url: httpx.URL, verify: Verify) -> ssl.SSLContext:
             raise
         fault = certificates_fault(source, path, error)
     raise ConfigurationError(fault)
+
+
+def _certificates_fault() -> str | None:
+    try:
+        _load_certificates(*certificates(verify=True))
+    except OSError as error:
+        return certificates_fault(*certificates(verify=True), error)
+    return None
 
 
 def _load_certificates(source: str, path: str) -> ssl.SSLContext:

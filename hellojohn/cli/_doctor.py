@@ -2,14 +2,25 @@
 
 import typer
 
-from hellojohn.cli._store import AccountName, Api, ApiChoice, AppName, Folder, StoreChoice, client
+from hellojohn.cli._store import (
+    APP,
+    AccountName,
+    Api,
+    ApiChoice,
+    AppName,
+    Folder,
+    StoreChoice,
+    client_on,
+    errors_shown,
+    store_or_reason,
+)
 
 
 def doctor(
     *,
     store: StoreChoice = None,
     path: Folder = None,
-    app: AppName = "hellojohn",
+    app: AppName = APP,
     account: AccountName = "default",
     api: ApiChoice = Api.V1,
 ) -> None:
@@ -17,7 +28,7 @@ def doctor(
 
     It changes nothing, takes its settings from the HELLOJOHN_* variables, and exits with 1 if it has advice.
     """
-    with client(store, path, app, account, api) as hj:
+    with errors_shown(), client_on(store_or_reason(store, path, app), account, api) as hj:
         found = hj.doctor()
     typer.echo(str(found))
     raise typer.Exit(1 if found.advice else 0)

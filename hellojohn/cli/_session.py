@@ -11,6 +11,7 @@ from hellojohn import HelloJohn, InvalidCredentials, MfaRequired, Session
 from hellojohn._errors import MfaChallenge, ValidationFailed
 from hellojohn.cli._plain import plain
 from hellojohn.cli._store import (
+    APP,
     AccountName,
     Api,
     ApiChoice,
@@ -46,7 +47,7 @@ def login(
     remember_me: RememberMe = None,
     store: StoreChoice = None,
     path: Folder = None,
-    app: AppName = "hellojohn",
+    app: AppName = APP,
     account: AccountName = "default",
     api: ApiChoice = Api.V1,
     as_json: AsJson = False,
@@ -66,7 +67,7 @@ def status(
     *,
     store: StoreChoice = None,
     path: Folder = None,
-    app: AppName = "hellojohn",
+    app: AppName = APP,
     account: AccountName = "default",
     api: ApiChoice = Api.V1,
     as_json: AsJson = False,
@@ -83,7 +84,7 @@ def token(
     *,
     store: StoreChoice = None,
     path: Folder = None,
-    app: AppName = "hellojohn",
+    app: AppName = APP,
     account: AccountName = "default",
     api: ApiChoice = Api.V1,
 ) -> None:
@@ -97,7 +98,7 @@ def logout(
     everywhere: Everywhere = False,
     store: StoreChoice = None,
     path: Folder = None,
-    app: AppName = "hellojohn",
+    app: AppName = APP,
     account: AccountName = "default",
     api: ApiChoice = Api.V1,
 ) -> None:

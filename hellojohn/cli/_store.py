@@ -1,6 +1,6 @@
 """Which session a command works with: the options of the store, and the client that they open."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -8,9 +8,11 @@ from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from hellojohn import FileStore, HelloJohn, HelloJohnError, KeyringStore, default_store
-from hellojohn._errors import ConfigurationError
+from hellojohn import FileStore, HelloJohn, HelloJohnError, KeyringStore, TokenStore, default_store
+from hellojohn._errors import ConfigurationError, StoreUnavailable
 from hellojohn.cli._plain import plain
+
+APP = "hellojohn"
 
 
 class Kind(StrEnum):
@@ -48,8 +50,7 @@ def open_store(kind: Kind | None, path: Path | None, app: str) -> FileStore | Ke
     Raises:
         ConfigurationError: The options contradict each other, or the store cannot be used.
     """
-    if kind is Kind.KEYRING and path is not None:
-        raise ConfigurationError("--path names the folder of --store file: a keyring has none.")
+    _check_options(kind, path, app)
     if kind is Kind.KEYRING:
         return KeyringStore(app)
     if path is not None:
@@ -59,12 +60,30 @@ def open_store(kind: Kind | None, path: Path | None, app: str) -> FileStore | Ke
     return default_store(app)
 
 
+def store_or_reason(kind: Kind | None, path: Path | None, app: str) -> TokenStore:
+    """Return the store that the options name, or one that raises why it cannot be opened.
+
+    Raises:
+        ConfigurationError: The options contradict each other.
+    """
+    _check_options(kind, path, app)
+    try:
+        return open_store(kind, path, app)
+    except HelloJohnError as error:
+        return _UnopenedStore(str(error))
+
+
 @contextmanager
 def client(kind: Kind | None, path: Path | None, app: str, account: str, api: Api) -> Generator[HelloJohn]:
     """Open a client on the store that the options name; turn its errors into messages."""
-    dialect: Literal["v1", "v2"] = "v2" if api is Api.V2 else "v1"
-    with errors_shown(), HelloJohn(store=open_store(kind, path, app), account=account, api=dialect) as hj:
+    with errors_shown(), client_on(open_store(kind, path, app), account, api) as hj:
         yield hj
+
+
+def client_on(store: TokenStore, account: str, api: Api) -> HelloJohn:
+    """Return a client on a store."""
+    dialect: Literal["v1", "v2"] = "v2" if api is Api.V2 else "v1"
+    return HelloJohn(store=store, account=account, api=dialect)
 
 
 @contextmanager
@@ -81,3 +100,25 @@ def fail(message: str) -> NoReturn:
     lines = "\n".join(plain(line) for line in message.split("\n"))
     typer.echo(f"hellojohn: {lines}", err=True)
     raise typer.Exit(1)
+
+
+class _UnopenedStore:
+    """Stands for a store that cannot be opened, so that the doctor can examine the rest."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def describe(self) -> Mapping[str, str]:
+        return {"store": "it cannot be opened"}
+
+    def _raise(self, *values: object, **options: object) -> NoReturn:  # noqa: ARG002 - any method's
+        raise StoreUnavailable(self._reason)
+
+    load = save = delete = lock = _raise
+
+
+def _check_options(kind: Kind | None, path: Path | None, app: str) -> None:
+    if kind is Kind.KEYRING and path is not None:
+        raise ConfigurationError("--path names the folder of --store file: a keyring has none.")
+    if path is not None and app != APP:
+        raise ConfigurationError("--app names the default folder, and --path replaces it: give one of them.")

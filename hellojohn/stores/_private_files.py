@@ -23,6 +23,7 @@ T = TypeVar("T")
 _OPEN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 _OTHERS = 0o077
 _PATIENCE = 50
+_PROBE = ".hellojohn-"
 _SHARING_ERRORS = {5, 32}  # Windows: a virus scanner or a reader has the file open for a moment
 # The answers of file systems that cannot sync folders, such as network file systems.
 _CANNOT_SYNC = {errno.EINVAL, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP}
@@ -108,6 +109,16 @@ class PrivateFolder:
                 msg = f"The lock of {file} was lost: its file was removed, or the file system keeps no locks."
                 raise StoreLocked(msg)
 
+    def try_out(self) -> None:
+        """Create a folder where the next file goes, and remove it.
+
+        Raises:
+            OSError: Nothing can be created there.
+            StoreUnavailable: Others can reach the folder.
+        """
+        place = self.path if self.exists() else _existing(self.path)
+        Path(tempfile.mkdtemp(prefix=_PROBE, dir=place)).rmdir()
+
     def permissions(self) -> str:
         """Say in words who can reach the folder and its files. It refuses nothing and changes nothing."""
         if sys.platform == "win32":
@@ -153,10 +164,10 @@ def keeps_modes(folder: Path) -> bool:
     """
     if sys.platform == "win32":
         return True
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    existing = _existing(folder)
     if existing == folder and not folder.stat().st_mode & _OTHERS:
         return True
-    probe = tempfile.mkdtemp(prefix=".hellojohn-", dir=existing)
+    probe = tempfile.mkdtemp(prefix=_PROBE, dir=existing)
     try:
         status = Path(probe).lstat()
         return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
@@ -201,6 +212,11 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    return next(parent for parent in (folder, *folder.parents) if parent.exists())
 
 
 def _mode(path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from platformdirs import user_data_path
 
-from hellojohn._errors import ConfigurationError, StoreLocked
+from hellojohn._errors import ConfigurationError, StoreError, StoreLocked
 from hellojohn._secret import Secret
 from hellojohn.stores._checks import check_app, uncopyable
 from hellojohn.stores._encoding import LARGEST, decoded, name_of, refuse_unfit
@@ -147,14 +147,20 @@ class FileStore:
         return str(place)
 
     def describe(self) -> Mapping[str, str]:
-        """Return facts for ``doctor``: where the files are, and how they are protected."""
+        """Return facts for ``doctor``: where the files are, who can reach them, and what prevents a save."""
         facts = {
             "where": str(self.path),
             "permissions": self._folder.permissions(),
             "lock": "a file beside each session; the system frees it when its holder dies",
             "encrypted": "no",
         }
-        return facts | {"advice": _INSECURE} if self._folder.allow_insecure else facts
+        advice = [_INSECURE] if self._folder.allow_insecure else []
+        try:
+            with explained("save to", self.path):
+                self._folder.try_out()
+        except StoreError as error:
+            advice.append(str(error))
+        return facts | ({"advice": " ".join(advice)} if advice else {})
 
     def _file(self, key: str) -> Path:
         return self._folder.path / f"{name_of(key)}.session"

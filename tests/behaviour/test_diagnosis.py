@@ -265,6 +265,16 @@ async def test_store_that_refuses_is_reported_once(doctor, hj, store):
     assert f"chmod 700 {store.path}" in advice
 
 
+@pytest.mark.parametrize("occupied", ["parent", "folder"])
+async def test_folder_that_cannot_be_used_is_reported(doctor, tmp_path, occupied):
+    """The advice says so before a sign-in fails, and nothing is left of the attempt."""
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "sessions" if occupied == "parent" else tmp_path / "file"
+    found = await doctor(store=FileStore(path))
+    assert any(f"{path}: " in sentence and "another path" in sentence for sentence in found.advice)
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
 async def test_advice_of_a_store(doctor):
     """The advice of a store stands among the advice, and not among its facts."""
     found = await doctor(store=MemoryStore())
@@ -346,6 +356,15 @@ async def test_answer_of_the_service(doctor, emulator, answer):
     """Any answer in HelloJohn's own words shows that the service is there, also a refusal."""
     emulator.fail("auth/me", **answer)
     assert (await doctor()).service.endswith(": answers")
+
+
+async def test_wrong_setting_of_the_connection(doctor, monkeypatch):
+    """A variable of the environment that prevents asking is the advice, and nothing about the network."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/certificates.pem")
+    found = await doctor(api_url="https://api.example.com")
+    assert found.service == "https://api.example.com: not asked, because a setting is wrong"
+    assert any(sentence.startswith("SSL_CERT_FILE names '/nowhere") for sentence in found.advice)
+    assert not any("network" in sentence for sentence in found.advice)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """``hellojohn doctor``: it finds the session that another program keeps, and its exit code is its verdict."""
 
+import pwd
+
 import keyring.core
 import keyring.errors
 import pytest
@@ -107,13 +109,26 @@ def test_a_missing_keyring_is_a_finding(run):
 
 
 def test_a_keyring_that_is_locked_is_said_to_be(run, monkeypatch):
-    """There is nothing to look at until it is unlocked, and no traceback either."""
+    """The session is out of sight until it is unlocked; the service and the clock are not."""
     locked = backends.failing(keyring.errors.KeyringLocked("no"))
     monkeypatch.setattr(keyring.core, "_keyring_backend", locked)
     result = run("doctor")
     assert result.exit_code == 1
-    assert result.output.startswith("hellojohn: The system keyring is locked. Unlock it, then try again")
-    assert result.output.count("\n") == 1
+    assert "store          it cannot be opened" in result.output
+    assert "advice         The system keyring is locked. Unlock it, then try again" in result.output
+    assert ": answers" in result.output
+
+
+def test_a_user_without_a_home_is_a_finding(run, monkeypatch):
+    """As in a container: the store cannot be opened, and the service is examined all the same."""
+    for variable in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    for options in ((), ("--store", "file"), ("--store", "keyring")):
+        result = run("doctor", *options)
+        assert result.exit_code == 1
+        assert "FileStore(path=...)" in result.output
+        assert ": answers" in result.output
 
 
 def test_a_keyring_has_no_folder(run, tmp_path):
@@ -121,6 +136,15 @@ def test_a_keyring_has_no_folder(run, tmp_path):
     result = run("doctor", "--store", "keyring", "--path", str(tmp_path))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "hellojohn: --path names the folder of --store file: a keyring has none.\n"
+
+
+def test_a_path_makes_the_app_meaningless(run, tmp_path):
+    """With both, the session would be looked for in one place and expected in the other."""
+    result = run("doctor", "--path", str(tmp_path), "--app", "my-app")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "hellojohn: --app names the default folder, and --path replaces it: give one of them.\n"
+    )
 
 
 def test_a_missing_setting_is_named(run, monkeypatch):

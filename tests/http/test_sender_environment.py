@@ -121,6 +121,12 @@ def test_missing_file_of_certifi_is_named(monkeypatch, files):
     assert_fault("certifi", files["missing.pem"], "SSL_CERT_FILE")
 
 
+def test_file_for_keys_that_cannot_be_written_is_named(monkeypatch, tmp_path):
+    """The certificates are in order, and Python loads them together with that file."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "nowhere" / "keys"))
+    assert_fault("SSLKEYLOGFILE", str(tmp_path / "nowhere"), "cannot be written")
+
+
 def test_certificates_are_not_needed_without_tls(monkeypatch, files):
     """A wrong variable does not keep a developer from the emulator."""
     monkeypatch.setenv("SSL_CERT_FILE", files["missing.pem"])

@@ -17,6 +17,38 @@ SETTINGS = {"tenant_id": "tnt_1", "publishable_key": "pk_1", "verify": TLS}
 API = "https://api.example.com"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("NO_PROXY", "fd00::/8"),
+        ("HTTPS_PROXY", "ftp://proxy.example.com"),
+        ("SSL_CERT_FILE", "/nowhere/certificates.pem"),
+        ("SSLKEYLOGFILE", "/nowhere/keys"),
+    ],
+)
+@pytest.mark.parametrize("owner", [HelloJohn, AsyncHelloJohn])
+def test_client_names_a_wrong_variable(monkeypatch, owner, variable, value):
+    """The errors of httpx do not say which variable of the environment a value comes from."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=rf"^{variable} "):
+        owner(**SETTINGS).client(base_url=API)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind_of_error"),
+    [
+        ({"base_ur": API}, TypeError),
+        ({"base_url": "http://[::1"}, httpx.InvalidURL),
+    ],
+    ids=["unknown", "address"],
+)
+@pytest.mark.parametrize("owner", [HelloJohn, AsyncHelloJohn])
+def test_client_raises_httpxs_error_for_an_argument(owner, options, kind_of_error):
+    """The environment is in order, so an argument is at fault."""
+    with pytest.raises(kind_of_error):
+        owner(**SETTINGS).client(**options)
+
+
 async def test_wrap_returns_the_same_client(kind):
     """wrap() returns the app's client, with all its settings."""
     client = kind.bare(base_url=API, headers={"X-App": "1"})

@@ -4,7 +4,7 @@
 returned, as ``Dialect`` says.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ from hellojohn._errors import MfaChallenge
 from hellojohn._secret import Secret
 from hellojohn._wire.conversation import Conversation
 from hellojohn._wire.reading import Fields
-from hellojohn._wire.values import TokenResponse
+from hellojohn._wire.values import Outcome, TokenResponse
 
 
 class SignedIn(NamedTuple):
@@ -173,8 +173,11 @@ class OAuth(Protocol):
         """Sign in with a code. It is sent once: a wrong verifier burns it."""
         ...
 
-    def service_token(self, client_secret: Secret, *, scopes: Sequence[str]) -> Conversation[TokenResponse]:
-        """Ask for a token for the client itself. It comes without a refresh token."""
+    def service_token(self, client_secret: Secret, *, scopes: Iterable[str]) -> Conversation[Outcome]:
+        """Ask once for a token for the client itself. It comes without a refresh token.
+
+        The outcome is read like that of a refresh. An error of the settings is a ``ConfigurationError``.
+        """
         ...
 
 

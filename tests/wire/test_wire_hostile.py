@@ -157,10 +157,15 @@ def test_any_answer_to_me(dialect, answer):
 def test_any_answer_to_a_refresh(dialect, answer):
     """An outcome, and never an exception. Only a 4xx ends a session."""
     outcome = dialect.outcome(answer)
-    assert isinstance(outcome, Outcome)
+    assert_meaning(outcome)
     ends = outcome.kind in {OutcomeKind.SESSION_ENDED, OutcomeKind.DOUBTFUL_END}
     assert (outcome.reason is not None) == ends
     assert not ends or 400 <= answer.status < 500
+
+
+def assert_meaning(outcome: Outcome) -> None:
+    """Assert that an outcome holds what its kind promises."""
+    assert isinstance(outcome, Outcome)
     assert (outcome.error is None) == (outcome.kind in {OutcomeKind.SESSION_ENDED, OutcomeKind.SUCCESS})
     assert (outcome.tokens is not None) == (outcome.kind is OutcomeKind.SUCCESS)
     assert not outcome.ask_again or outcome.kind is OutcomeKind.UNKNOWN
@@ -226,7 +231,7 @@ WAYS: dict[str, tuple[Callable[[], Any], type, list[ApiResponse]]] = {
     "v2 policy": (v2.links.password_policy, PasswordPolicy, []),
     "v2 verify": (lambda: v2.links.verify_email(L), nothing, []),
     "v2 oauth": (lambda: v2.oauth.exchange_code(CODE, duration=None, device=None), TokenResponse, []),
-    "v2 service": (lambda: v2.oauth.service_token(P, scopes=["a"]), TokenResponse, []),
+    "v2 service": (lambda: v2.oauth.service_token(P, scopes=["a"]), Outcome, []),
     "v2 config": (v2.admin.get_config, dict, []),
     "v2 write": (lambda: v2.admin.update_config({"access_token_ttl": "5m"}), dict, [WEB]),
     "v2 read back": (
@@ -257,8 +262,8 @@ def _error(conversation: Any, answer: ApiResponse) -> HelloJohnError | None:
     try:
         while True:
             conversation.send(answer)
-    except StopIteration:
-        return None
+    except StopIteration as stop:
+        return stop.value.error if isinstance(stop.value, Outcome) else None
     except (ApiError, ServiceUnavailable, ConfigurationError) as error:
         return error
 
@@ -291,6 +296,9 @@ def assert_plain(value: object) -> None:
     match value:
         case TokenResponse():
             assert_sound(value)
+        case Outcome():
+            assert value.reason is None
+            assert_meaning(value)
         case TotpEnrollment():
             (value.secret + value.uri).encode()
         case SessionPage():

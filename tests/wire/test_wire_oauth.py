@@ -15,7 +15,7 @@ from hellojohn._errors import (
     ValidationFailed,
 )
 from hellojohn._secret import Secret
-from hellojohn._wire import OAuthCode
+from hellojohn._wire import ApiResponse, OAuthCode, Outcome, OutcomeKind, TokenResponse
 from tests.wire.samples import FLAT, KEY, problem, reply, sent, shown_by, talk, token, v1
 from tests.wire.v2_samples import MFA_REQUIRED, SIGNED_IN, oauth_refused, refused, v2
 
@@ -122,7 +122,7 @@ def test_v1_refuses_a_hostile_provider(provider):
 
 def test_v1_publishes_no_service_tokens():
     """The message names the back end's own key."""
-    with pytest.raises(NotSupported, match=r"service tokens: .*secret_key"):
+    with pytest.raises(NotSupported, match=r"^service_auth and service_token: .*api=\"v2\".*secret_key"):
         v1.oauth.service_token(Secret("s"), scopes=())
 
 
@@ -223,19 +223,29 @@ def test_v2_scopes_are_a_list_of_names(scopes):
         v2.oauth.authorize_url(provider=None, **{**BROWSER, "scopes": scopes})
 
 
-@pytest.mark.parametrize(("scopes", "more"), [((), {}), (("a:read", "b"), {"scope": "a:read b"})])
+@pytest.mark.parametrize(
+    ("scopes", "more"),
+    [((), {}), (("a:read", "b"), {"scope": "a:read b"}), (iter(["a:read"]), {"scope": "a:read"})],
+)
 def test_v2_service_token(scopes, more):
     """It comes without a refresh token, and the secret is masked."""
     answer = {"access_token": "at_s", "token_type": "Bearer", "expires_in": 899, "scope": "a:read b"}
-    (request,), tokens = talk(v2.oauth.service_token(Secret("s3cret"), scopes=scopes), reply(200, answer))
+    (request,), outcome = talk(v2.oauth.service_token(Secret("s3cret"), scopes=scopes), reply(200, answer))
     assert form(request) == {
         "grant_type": "client_credentials",
         "client_id": "web",
         "client_secret": "s3cret",
         **more,
     }
-    assert (tokens.access_token, tokens.refresh_token, tokens.ttl) == (Secret("at_s"), None, 899.0)
+    assert request.idempotent
+    assert outcome.kind is OutcomeKind.SUCCESS
+    assert outcome.tokens == TokenResponse(Secret("at_s"), None, 899.0)
     assert "s3cret" not in f"{request} {request.body}"
+
+
+def asked_for_service(answer: ApiResponse) -> Outcome:
+    """Return the outcome of asking for a service token."""
+    return talk(v2.oauth.service_token(Secret("s3cret"), scopes=["a:read", "b"]), answer)[1]
 
 
 @pytest.mark.parametrize(
@@ -248,20 +258,62 @@ def test_v2_service_token(scopes, more):
 )
 def test_v2_service_settings_that_are_wrong(answer, named):
     """They are final: a service does not ask again with the same settings."""
-    with pytest.raises(ConfigurationError, match=named):
-        talk(v2.oauth.service_token(Secret("s3cret"), scopes=["a:read", "b"]), answer)
+    outcome = asked_for_service(answer)
+    assert outcome.kind is OutcomeKind.MISCONFIGURED
+    assert isinstance(outcome.error, ConfigurationError)
+    assert named in str(outcome.error)
 
 
 @pytest.mark.parametrize(
-    "answer", [reply(503, raw=b""), reply(200, raw=b"<html>"), reply(403, raw=b"<html>")]
+    ("answer", "kind"),
+    [
+        (reply(503, raw=b""), OutcomeKind.RETRY_LATER),
+        (oauth_refused("invalid_client", "Words", status=503), OutcomeKind.RETRY_LATER),
+        (reply(200, raw=b"<html>"), OutcomeKind.UNKNOWN),
+        (reply(200, {"mfa_required": True, "mfa_token": "x"}), OutcomeKind.UNKNOWN),
+        (reply(500, {"error": "invalid_client"}), OutcomeKind.UNKNOWN),
+        (reply(403, raw=b"<html>"), OutcomeKind.FOREIGN_RESPONSE),
+    ],
 )
-def test_v2_service_outage_is_not_a_wrong_setting(answer):
+def test_v2_service_outage_is_not_a_wrong_setting(answer, kind):
     """A service tries again later."""
-    with pytest.raises(ServiceUnavailable):
-        talk(v2.oauth.service_token(Secret("s3cret"), scopes=[]), answer)
+    outcome = asked_for_service(answer)
+    assert outcome.kind is kind
+    assert isinstance(outcome.error, ServiceUnavailable)
 
 
-def test_empty_client_secret_is_refused():
-    """The message names the argument."""
-    with pytest.raises(ValidationFailed, match="client_secret is empty"):
-        v2.oauth.service_token(Secret(""), scopes=[])
+@pytest.mark.parametrize("ended", [401, 423])
+def test_v2_service_has_no_session_to_end(ended):
+    """The codes that end a user's session are errors of the settings for a service."""
+    for code in ("user_disabled", "SESSION_EXPIRED", "REFRESH_TOKEN_REUSE"):
+        assert asked_for_service(refused(code, status=ended)).kind is OutcomeKind.MISCONFIGURED
+
+
+@pytest.mark.parametrize("named", ["DPoP", "mac", 7, None, ["bearer"]])
+def test_v2_service_token_of_another_type(named):
+    """A token that is not a bearer token cannot be sent as one: RFC 6749, section 7.1."""
+    answer = {"access_token": "at_s", "token_type": named, "expires_in": 899}
+    outcome = asked_for_service(reply(200, answer))
+    assert (outcome.kind, outcome.tokens) == (OutcomeKind.MISCONFIGURED, None)
+    assert "bearer" in str(outcome.error)
+
+
+def test_v2_service_reads_no_more_than_the_token():
+    """A session, a user and a refresh token in the answer, as on v1, are left out."""
+    answer = {**FLAT, "user": {"id": "usr_1"}, "session": {"id": "s", "expires_at": "2099-01-01T00:00:00Z"}}
+    assert asked_for_service(reply(200, answer)).tokens == TokenResponse(Secret("at_1"), None, 3600.0)
+
+
+@pytest.mark.parametrize("scopes", ["a:read", ["a b"], None, 7, [7]])
+def test_v2_service_scopes_are_a_list_of_names(scopes):
+    """A text would be sent letter by letter, and a missing list would ask for everything."""
+    with pytest.raises(ConfigurationError, match="scopes must be a list"):
+        v2.oauth.service_token(Secret("s3cret"), scopes=scopes)
+
+
+@pytest.mark.parametrize("secret", ["", "s3cret\n", "s3 cret", "s3cr\u00e9t", "\ud800", None, b"s3cret"])
+def test_unusable_client_secret_is_refused(secret):
+    """It comes from the settings of a program, so that the mistake is the developer's."""
+    with pytest.raises(ConfigurationError, match="client_secret must be") as caught:
+        v2.oauth.service_token(Secret(secret), scopes=[])
+    assert "3c" not in shown_by(caught.value)

@@ -12,8 +12,16 @@ from typing import Any
 
 import pytest
 
-from hellojohn._errors import ApiError, ExpiryReason, HelloJohnError, ServiceUnavailable
+from hellojohn._errors import (
+    ApiError,
+    ConfigurationError,
+    ExpiryReason,
+    HelloJohnError,
+    ServiceUnavailable,
+)
+from hellojohn._secret import Secret
 from hellojohn._wire import ApiResponse, OutcomeKind
+from tests.wire.samples import talk
 from tests.wire.v2_samples import ACCESS_TOKEN, v2
 
 FOLDER = os.environ.get("HELLOJOHN_RECORDINGS")
@@ -106,3 +114,28 @@ def test_every_recorded_answer_is_understood():
         elif answer.status < 500 and isinstance(body, dict):
             assert error is None, exchange["id"]
     assert seen > 0
+
+
+SERVICE = {
+    "invalid_client": (WRONG, ConfigurationError),
+    "invalid_scope": (WRONG, ConfigurationError),
+    "unsupported_grant_type": (WRONG, ConfigurationError),
+    "invalid_request": (WRONG, ApiError),
+    "RATE_LIMIT_EXCEEDED": (LATER, ServiceUnavailable),
+}
+
+
+def test_every_recorded_service_token_has_its_outcome():
+    """A token, or an error that says whether the settings or the service are to be mended."""
+    seen = 0
+    for exchange in _exchanges():
+        asked = exchange["request"].get("body")
+        if not isinstance(asked, dict) or asked.get("grant_type") != "client_credentials":
+            continue
+        answer = _answer(exchange["response"])
+        _, outcome = talk(v2.oauth.service_token(Secret("s"), scopes=["a"]), answer)
+        body = exchange["response"]["body"]
+        expected = SERVICE.get(body.get("error") or body.get("code"), (OutcomeKind.SUCCESS, type(None)))
+        assert (outcome.kind, type(outcome.error)) == expected, exchange["id"]
+        seen += 1
+    assert seen > 10

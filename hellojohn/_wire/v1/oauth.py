@@ -1,6 +1,6 @@
 """v1: sign-in with a browser, through a provider. Service tokens are not published."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from urllib.parse import urlencode
 
@@ -14,7 +14,7 @@ from hellojohn._wire.failures import Meaning
 from hellojohn._wire.topics import OAuthCode
 from hellojohn._wire.v1.requests import Requests
 from hellojohn._wire.v1.tokens import signed_in
-from hellojohn._wire.values import TokenResponse
+from hellojohn._wire.values import Outcome, TokenResponse
 
 _BURNT = Meaning(
     ChallengeExpired,
@@ -69,11 +69,12 @@ class V1OAuth:
         request = self._requests.public(path, body, call="sign-in with a browser", device=device)
         return single(request, partial(signed_in, otherwise=_BURNT))
 
-    def service_token(self, client_secret: Secret, *, scopes: Sequence[str]) -> Conversation[TokenResponse]:
+    def service_token(self, client_secret: Secret, *, scopes: Iterable[str]) -> Conversation[Outcome]:
         """Refuse: v1 publishes no service tokens."""
         raise NotSupported(
-            "service tokens: the cloud API (v1) publishes none. A back end uses secret_key=... with HelloJohn"
-            ' itself. The open-source server (api="v2") has them.'
+            "service_auth and service_token: the cloud API (v1) has not published service tokens. The"
+            ' open-source server (api="v2") issues them. To call HelloJohn itself from a back end, pass'
+            " secret_key=... to the client."
         )
 
 

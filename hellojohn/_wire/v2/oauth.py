@@ -1,7 +1,7 @@
 """v2: sign-in with a browser at the server's own login, and tokens for services."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from urllib.parse import urlencode
@@ -12,15 +12,15 @@ from hellojohn._limits import LONGEST_LINK
 from hellojohn._secret import Secret
 from hellojohn._wire.arguments import checked_address, checked_secret
 from hellojohn._wire.conversation import Conversation, single
-from hellojohn._wire.errors import required
 from hellojohn._wire.failures import Failure, read_failure
+from hellojohn._wire.outcome import failed_refresh
 from hellojohn._wire.reading import Fields, claims, text, token
 from hellojohn._wire.tokens import read_tokens, success
 from hellojohn._wire.topics import OAuthCode
 from hellojohn._wire.v2.codes import CODES
 from hellojohn._wire.v2.requests import Requests
 from hellojohn._wire.v2.tokens import signed_in
-from hellojohn._wire.values import Answer, ApiResponse, TokenResponse
+from hellojohn._wire.values import Answer, ApiResponse, Outcome, OutcomeKind, TokenResponse
 
 _TOKEN = "/oauth2/token"  # noqa: S105 - a path
 
@@ -74,17 +74,18 @@ class V2OAuth:
         }
         return single(self._requests.form(_TOKEN, body), partial(_read_code_tokens, code=code))
 
-    def service_token(self, client_secret: Secret, *, scopes: Sequence[str]) -> Conversation[TokenResponse]:
-        """Ask for a token for the client itself."""
+    def service_token(self, client_secret: Secret, *, scopes: Iterable[str]) -> Conversation[Outcome]:
+        """Ask once for a token for the client itself."""
         body: dict[str, object] = {
             "grant_type": "client_credentials",
             "client_id": self._requests.client_id,
-            "client_secret": checked_secret(client_secret, name="client_secret", longest=LONGEST_LINK),
+            "client_secret": _checked_client_secret(client_secret),
         }
         wanted = _checked_scopes(scopes)
         if wanted:
             body["scope"] = " ".join(wanted)
-        return single(self._requests.form(_TOKEN, body), partial(_read_service_token, scopes=wanted))
+        request = self._requests.form(_TOKEN, body, idempotent=True)
+        return single(request, partial(_service_outcome, scopes=wanted))
 
 
 def _refuse_provider(provider: str | None) -> None:
@@ -95,13 +96,20 @@ def _refuse_provider(provider: str | None) -> None:
         )
 
 
-def _checked_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
+def _checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     given: object = scopes
-    if isinstance(given, str) or not all(
-        isinstance(scope, str) and scope.split() == [scope] for scope in scopes
-    ):
+    names = None if isinstance(given, str) or not isinstance(given, Iterable) else tuple(scopes)
+    if names is None or not all(isinstance(name, str) and name.split() == [name] for name in names):
         raise ConfigurationError('scopes must be a list of names without spaces, such as ["orders:read"].')
-    return tuple(scopes)
+    return names
+
+
+def _checked_client_secret(client_secret: Secret) -> Secret:
+    if not client_secret.is_sendable():
+        raise ConfigurationError(
+            "client_secret must be the client's secret as the server shows it: visible ASCII without spaces."
+        )
+    return client_secret
 
 
 def _failure(answer: Answer) -> Failure | None:
@@ -133,23 +141,40 @@ def _is_for(code: OAuthCode, content: Fields) -> bool:
     return hmac.compare_digest((text(claims(id_token).get("nonce")) or "").encode(), code.nonce.encode())
 
 
-def _read_service_token(answer: Answer, *, scopes: tuple[str, ...]) -> TokenResponse:
-    failure = _failure(answer)
-    match None if failure is None else failure.code:
+def _service_outcome(answer: Answer, *, scopes: tuple[str, ...]) -> Outcome:
+    """Return the meaning of an answer to ``service_token``: as of a refresh, without a session to end."""
+    tokens = read_tokens(answer)
+    if tokens is None:
+        outcome = failed_refresh(answer, CODES, {})
+        mistake = _wrong_settings(outcome.code, scopes)
+        return outcome if mistake is None else replace(outcome, error=mistake)
+    if not _is_bearer(success(answer) or {}):
+        error = ApiError("HelloJohn issued a token that is not a bearer token. The SDK cannot send it.")
+        return Outcome(OutcomeKind.MISCONFIGURED, error=error)
+    return Outcome(OutcomeKind.SUCCESS, TokenResponse(tokens.access_token, None, tokens.ttl))
+
+
+def _wrong_settings(code: str | None, scopes: tuple[str, ...]) -> ConfigurationError | None:
+    match code:
         case "invalid_client":
-            raise ConfigurationError(
+            return ConfigurationError(
                 "The server refused the client's secret: check client_id (HELLOJOHN_CLIENT_ID) and"
                 " client_secret."
             )
         case "invalid_scope":
-            raise ConfigurationError(
+            return ConfigurationError(
                 f"The client does not have all of these scopes: {', '.join(scopes)}. Add them to the client,"
                 " or ask for fewer."
             )
         case "unsupported_grant_type":
-            raise ConfigurationError(
+            return ConfigurationError(
                 "The client cannot get service tokens: it has to be confidential, with the grant"
                 " client_credentials."
             )
         case _:
-            return replace(required(read_tokens(answer), answer, CODES), refresh_token=None)
+            return None
+
+
+def _is_bearer(content: Fields) -> bool:
+    kind = content.get("token_type", "bearer")
+    return isinstance(kind, str) and kind.lower() == "bearer"

@@ -63,9 +63,9 @@ class Requests:
         content = {**self.names, **body}
         return self.bare("POST", path, content, bearer=bearer, device=device, idempotent=idempotent)
 
-    def form(self, path: str, body: Body) -> ApiRequest:
+    def form(self, path: str, body: Body, *, idempotent: bool = False) -> ApiRequest:
         """Build a request of OAuth, which is a form."""
-        return ApiRequest("POST", path, body, headers=self.headers, form=True)
+        return ApiRequest("POST", path, body, headers=self.headers, form=True, idempotent=idempotent)
 
     def server(
         self, method: str, path: str, body: Body | None = None, *, call: str, idempotent: bool = False

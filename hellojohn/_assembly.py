@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from hellojohn._config import Settings, check_account
@@ -9,7 +10,9 @@ from hellojohn._doctor import Diagnosis, diagnose
 from hellojohn._errors import ConfigurationError
 from hellojohn._http import Sender
 from hellojohn._http._keys import KeyFetcher
-from hellojohn._session.account import Account
+from hellojohn._secret import Secret
+from hellojohn._service import MakeSource, ServiceAccounts
+from hellojohn._session.account import CLOSED, Account
 from hellojohn._session.engine import Engine
 from hellojohn._session.workers import Lane
 from hellojohn._transport.clients import library_of
@@ -57,20 +60,16 @@ class Parts(PartOfClient):
         self._verifier: Verifier | None = None
         self._lock = threading.Lock()
         self._prepared = False
-        self.engine = Engine(
-            settings,
-            store=self._store,
-            dialect=make_dialect(
-                settings.api,
-                base_url=settings.api_url,
-                tenant_id=settings.tenant_id,
-                client_id=settings.client_id,
-                publishable_key=settings.publishable_key,
-                secret_key=settings.secret_key,
-            ),
-            send=lambda request, deadline: sender.send(request, deadline=deadline),
-            load=self._load,
+        self._dialect = make_dialect(
+            settings.api,
+            base_url=settings.api_url,
+            tenant_id=settings.tenant_id,
+            client_id=settings.client_id,
+            publishable_key=settings.publishable_key,
+            secret_key=settings.secret_key,
         )
+        self.engine = self._begin(settings, self._store)
+        self._services = ServiceAccounts(self._dialect, self._begin_service)
 
     @property
     def verifier(self) -> "Verifier":
@@ -96,6 +95,16 @@ class Parts(PartOfClient):
                     clock=settings.clock,
                 )
             return self._verifier
+
+    def service_account(self, client_secret: Secret, scopes: Iterable[str]) -> Account:
+        """Return the account of a service. Calls with the same secret and scopes share it.
+
+        Raises:
+            ConfigurationError: An argument is malformed, or the client was closed.
+        """
+        if self.engine.context.closing:
+            raise ConfigurationError(CLOSED)
+        return self._services.account(client_secret, scopes)
 
     def httpx_auth(self, account: Account, origins: AnyOrigins) -> SessionAuth:
         """Return the auth hook for httpx."""
@@ -147,7 +156,11 @@ class Parts(PartOfClient):
 
     def close(self) -> None:
         """Wait for what must be saved, and close the connections."""
-        self.engine.close()
+        engines = self.engine, *self._services.engines
+        for engine in engines:  # so that all of them wait for one refresh together
+            engine.refuse_work()
+        for engine in engines:
+            engine.close()
         self.sender.close()
 
     def close_in_thread(self) -> Flow[None]:
@@ -165,6 +178,19 @@ class Parts(PartOfClient):
         except RuntimeError:  # no thread can be started
             close()
         yield WaitFor(closed)
+
+    def _begin(self, settings: Settings, store: TokenStore, source: MakeSource | None = None) -> Engine:
+        return Engine(
+            settings,
+            store=store,
+            dialect=self._dialect,
+            send=lambda request, deadline: self.sender.send(request, deadline=deadline),
+            load=self._load,
+            source=source,
+        )
+
+    def _begin_service(self, source: MakeSource) -> Engine:
+        return self._begin(replace(self.settings, idle_timeout=None), MemoryStore(), source)
 
     def _load(self) -> None:
         if not self._prepared:

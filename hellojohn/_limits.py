@@ -104,6 +104,9 @@ browsers keep cookies."""
 
 LONGEST_ACCOUNT = 256
 
+MOST_SERVICE_ACCOUNTS = 64
+"""Service tokens that a client shares between its callers, one for each secret with its scopes."""
+
 # ---------------------------------------------------------------- the auth hook
 
 LONGEST_REFUSAL = 65_536

@@ -1,24 +1,75 @@
-"""The server's side of a client, in two faces: sessions, settings, verification and revocations.
+"""The server's side of a client, in two faces: sessions, settings, verification, revocations, service tokens.
 
 Each room is loaded when it is first used: a program that signs a user in has no need of them.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hellojohn._secret import Secret
 
 if TYPE_CHECKING:
     from hellojohn._assembly import Parts
     from hellojohn._session.account import Account
+    from hellojohn._transport.httpx import SessionAuth
+    from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
     from hellojohn.admin import Admin, AsyncAdmin, AsyncSessions, Sessions
     from hellojohn.verify import AsyncRevocations, Revocations, TokenClaims, Verification
 
 
-class ServerSide:
-    """The server's side, for callers that block."""
+class _ServiceHooks:
+    """The auth hooks of services, which serve blocking and awaiting clients alike."""
 
     _parts: "Parts"
+
+    def service_auth(
+        self,
+        *,
+        client_secret: str,
+        scopes: Iterable[str] = (),
+        origins: "Iterable[str] | Literal['*']" = (),
+    ) -> "SessionAuth":
+        """Return an ``httpx.Auth`` that adds a service's access token to requests.
+
+        The service is the client that ``client_id`` names. The first request asks the server for a token,
+        and later ones replace it before it expires. Hooks and calls with the same secret and scopes share the
+        token. It is kept in memory only.
+
+        Args:
+            client_secret: The secret of a confidential client.
+            scopes: The scopes to ask for, such as ``["orders:read"]``; by default all that the client has.
+            origins: Which origins get the token: see ``httpx_auth``.
+
+        Raises:
+            NotSupported: On v1, which has not published service tokens.
+            ConfigurationError: An argument is malformed, or there is no origin. A request raises it when the
+                server refuses the secret or a scope.
+        """
+        hidden = Secret(client_secret)
+        del client_secret
+        return self._parts.httpx_auth(self._parts.service_account(hidden, scopes), origins)
+
+    def httpx2_service_auth(
+        self,
+        *,
+        client_secret: str,
+        scopes: Iterable[str] = (),
+        origins: "Iterable[str] | Literal['*']" = (),
+    ) -> "SessionAuth2":
+        """Return an ``httpx2.Auth``, as ``service_auth`` does for httpx.
+
+        Raises:
+            NotSupported: On v1, which has not published service tokens.
+            ConfigurationError: An argument is malformed, there is no origin, or httpx2 is not installed.
+        """
+        hidden = Secret(client_secret)
+        del client_secret
+        return self._parts.httpx2_auth(self._parts.service_account(hidden, scopes), origins)
+
+
+class ServerSide(_ServiceHooks):
+    """The server's side, for callers that block."""
+
     _account: "Account"
 
     @property
@@ -78,11 +129,37 @@ class ServerSide:
         del token
         return self._parts.verifier.verify_token_remote(hidden)
 
+    def service_token(
+        self, *, client_secret: str, scopes: Iterable[str] = (), refused: str | None = None
+    ) -> str:
+        """Return a service's access token, for gRPC, a WebSocket or any other transport.
 
-class AsyncServerSide:
+        Call it for each message: it asks the server only when a new token is due. Hooks and calls with the
+        same secret and scopes share the token.
+
+        Args:
+            client_secret: The secret of a confidential client.
+            scopes: The scopes to ask for; by default all that the client has.
+            refused: The token that the other transport was refused with: a newer one comes back.
+
+        Raises:
+            NotSupported: On v1, which has not published service tokens.
+            ConfigurationError: An argument is malformed, or the server refuses the secret or a scope.
+            ServiceUnavailable: There is no usable answer and no unexpired token; or ``refused`` is only a
+                moment old, so that the next token would be refused as well.
+        """
+        from hellojohn._session import calls  # noqa: PLC0415 - as in the constructor
+        from hellojohn._waiting import run  # noqa: PLC0415 - the same
+
+        hidden, old = Secret(client_secret), None if refused is None else Secret(refused)
+        del client_secret, refused
+        account = self._parts.service_account(hidden, scopes)
+        return (run(calls.access_token(account, refused=old))).reveal()
+
+
+class AsyncServerSide(_ServiceHooks):
     """The server's side, for callers that await."""
 
-    _parts: "Parts"
     _account: "Account"
 
     @property
@@ -141,3 +218,30 @@ class AsyncServerSide:
         hidden = Secret(token)
         del token
         return await self._parts.verifier.verify_token_remote_async(hidden)
+
+    async def service_token(
+        self, *, client_secret: str, scopes: Iterable[str] = (), refused: str | None = None
+    ) -> str:
+        """Return a service's access token, for gRPC, a WebSocket or any other transport.
+
+        Call it for each message: it asks the server only when a new token is due. Hooks and calls with the
+        same secret and scopes share the token.
+
+        Args:
+            client_secret: The secret of a confidential client.
+            scopes: The scopes to ask for; by default all that the client has.
+            refused: The token that the other transport was refused with: a newer one comes back.
+
+        Raises:
+            NotSupported: On v1, which has not published service tokens.
+            ConfigurationError: An argument is malformed, or the server refuses the secret or a scope.
+            ServiceUnavailable: There is no usable answer and no unexpired token; or ``refused`` is only a
+                moment old, so that the next token would be refused as well.
+        """
+        from hellojohn._session import calls  # noqa: PLC0415 - as in the constructor
+        from hellojohn._waiting import run_async  # noqa: PLC0415 - the same
+
+        hidden, old = Secret(client_secret), None if refused is None else Secret(refused)
+        del client_secret, refused
+        account = self._parts.service_account(hidden, scopes)
+        return (await run_async(calls.access_token(account, refused=old))).reveal()

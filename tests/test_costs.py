@@ -14,6 +14,7 @@ import pytest
 import hellojohn
 from hellojohn import FileStore
 from tests.behaviour.scripted import EMAIL, PASSWORD, ScriptedService
+from tests.ways_in.token_endpoint import SECRET, TokenEndpoint
 
 PACKAGE = str(Path(hellojohn.__file__).parent)
 ENGINE = f"{PACKAGE}/_session/"
@@ -58,6 +59,19 @@ def test_request_with_a_fresh_token(service):
         with counting() as calls:
             api.get("/")
     assert sum(calls.values()) <= 4
+    assert len(calls) <= 2
+
+
+def test_request_of_a_service_with_a_fresh_token():
+    """A service's request costs no more than a user's."""
+    api = httpx.MockTransport(lambda request: httpx.Response(200))
+    with TokenEndpoint().client() as hj:
+        auth = hj.service_auth(client_secret=SECRET, scopes=["a"], origins=["https://api.example.com"])
+        with httpx.Client(base_url="https://api.example.com", auth=auth, transport=api) as client:
+            client.get("/")
+            with counting() as calls:
+                client.get("/")
+    assert 0 < sum(calls.values()) <= 4
     assert len(calls) <= 2
 
 

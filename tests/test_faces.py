@@ -40,7 +40,10 @@ PAIRS = [
     (Config, AsyncConfig),
     (Revocations, AsyncRevocations),
 ]
-PLAIN = {"__init__", "on", "for_account", "client", "wrap", "httpx_auth", "httpx2_auth", "requests_auth"}
+PLAIN = {
+    *("__init__", "on", "for_account", "client", "wrap"),
+    *("httpx_auth", "httpx2_auth", "requests_auth", "service_auth", "httpx2_service_auth"),
+}
 """What neither face waits for."""
 ITERATED = {"list"}
 """What is iterated, with ``async for`` on the async face."""

@@ -27,7 +27,7 @@ _http
 verify
 _oauth _transport
 _browser _doctor
-_auth _mfa admin
+_auth _mfa _service admin
 _assembly
 _server_side
 _client

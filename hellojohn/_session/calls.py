@@ -40,8 +40,8 @@ def access_token(account: Account, *, refused: Secret | None) -> Flow[Secret]:
         newer = yield from acquire(account, snapshot)
         if not newer.record.is_newer_than(snapshot.record):
             raise ServiceUnavailable(
-                "The refused token is the result of another refusal a moment ago. Check the clock and the"
-                " settings of the service that refuses it.",
+                "The refused token is only a moment old, and the next one would be refused as well. Check the"
+                " clock and the settings of the service that refuses it.",
                 retry_after=LONGEST_STORM,
             )
         snapshot = newer

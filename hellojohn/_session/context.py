@@ -13,7 +13,7 @@ from hellojohn._session.exchange import Service
 from hellojohn._session.flight import Flight, Result
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.record import SessionRecord
-from hellojohn._session.refresh import Refresher
+from hellojohn._session.refresh import TokenSource
 from hellojohn._session.storage import SessionStorage
 from hellojohn._session.workers import WorkerPool
 
@@ -28,7 +28,7 @@ class EngineContext:
         storage: The sessions.
         devices: The tokens of remembered devices.
         service: The auth service.
-        refresher: What a refresh needs.
+        source: Where the next token of an account comes from.
         events: The queue of events.
         workers: The threads.
         clock: The wall clock.
@@ -44,7 +44,7 @@ class EngineContext:
     storage: SessionStorage
     devices: RememberedDevices
     service: Service
-    refresher: Refresher
+    source: TokenSource
     events: Events
     workers: WorkerPool
     clock: Clock

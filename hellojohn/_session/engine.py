@@ -19,7 +19,7 @@ from hellojohn._session.exchange import Service
 from hellojohn._session.flight import Flight
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.record import SessionRecord
-from hellojohn._session.refresh import Refresher
+from hellojohn._session.refresh import Refresher, TokenSource
 from hellojohn._session.retry import Retrier
 from hellojohn._session.storage import SessionStorage
 from hellojohn._session.tasks import save_unsaved
@@ -39,6 +39,7 @@ class Engine:
         dialect: Dialect,
         send: Callable[[ApiRequest, float], Answer],
         load: Callable[[], None],
+        source: Callable[[Service, Timing], TokenSource] | None = None,
         timing: Timing | None = None,
         workers: WorkerPool = WORKERS,
     ) -> None:
@@ -50,6 +51,7 @@ class Engine:
             dialect: How to speak to the service.
             send: Sends one request within so many seconds.
             load: Loads and opens what ``send`` and ``dialect`` need.
+            source: Makes what brings the next token of an account; by default, its refresh token does.
             timing: The clocks; by default the client's wall clock and the real monotonic one.
             workers: The threads.
         """
@@ -67,7 +69,11 @@ class Engine:
             storage=storage,
             devices=RememberedDevices(store),
             service=service,
-            refresher=Refresher(service, storage, self._snapshot, idle),
+            source=(
+                Refresher(service, storage, self._snapshot, idle)
+                if source is None
+                else source(service, timing)
+            ),
             events=self.events,
             workers=workers,
             clock=settings.clock,
@@ -92,10 +98,15 @@ class Engine:
                 self._accounts[name] = account
             return account
 
+    def refuse_work(self) -> float:
+        """Refuse new work from now on; return when ``close`` stops waiting, by the monotonic clock."""
+        context = self.context
+        context.closes_at = min(context.closes_at, time.monotonic() + context.storage.refresh_time)
+        return context.closes_at
+
     def close(self) -> None:
         """Refuse new work, wait for what must be saved, for at most one refresh, and end the threads."""
-        context = self.context
-        context.closes_at = ends_at = min(context.closes_at, time.monotonic() + context.storage.refresh_time)
+        context, ends_at = self.context, self.refuse_work()
         # One flight can begin another, such as a refresh that signs out what it has replaced.
         while (flight := self._unfinished()) is not None and time.monotonic() < ends_at:
             flight.start(blocking=False)  # its caller may have been interrupted

@@ -124,7 +124,8 @@ class TokenSnapshot:
 
     def freshness(self, now: float) -> Freshness:
         """Return the state at a moment."""
-        if not math.isfinite(now):
+        # A service's account begins with a token that expired at minus infinity, whatever the clock says.
+        if not math.isfinite(now) and self.token_expires_at > -math.inf:
             return Freshness.FRESH
         now = within_time(now)
         if now >= self.over_at or now >= self.idle_at:

@@ -28,7 +28,7 @@ class SessionRecord:
         sign_in_id: A random id of the sign-in, the same in every generation of the session.
         generation: The number of token pairs so far. A refresh adds one.
         access_token: The access token.
-        refresh_token: The refresh token.
+        refresh_token: The refresh token; in the account of a service, the client's secret.
         refreshed_at: When this pair arrived.
         ttl: The access token's life in seconds, from its arrival.
         created_at: When the user signed in.

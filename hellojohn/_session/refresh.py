@@ -19,7 +19,7 @@ import logging
 import math
 import random
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from hellojohn._clock import within_time
 from hellojohn._errors import ExpiryReason, HelloJohnError, SessionExpired, StoreError, StoreLocked
@@ -64,8 +64,18 @@ class Refreshed(NamedTuple):
     to_revoke: SessionRecord | None = None
 
 
+class TokenSource(Protocol):
+    """Where the next token of an account comes from: a refresh token, or a service's secret."""
+
+    def refresh(
+        self, locked: LockedSession, known: SessionRecord, turn: Turn, *, forced: bool, after_refusal: bool
+    ) -> Refreshed:
+        """Get a newer token than the known one, as ``Refresher.refresh`` does."""
+        ...
+
+
 class Refresher(NamedTuple):
-    """What every refresh of one client needs.
+    """What every refresh of one client's sessions needs.
 
     Attributes:
         service: The auth service.

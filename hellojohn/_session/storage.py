@@ -29,6 +29,7 @@ from hellojohn._session.record_format import dump, parse
 from hellojohn.stores._capabilities import describe, enter_lock, lease_of, quarantine, saver, without_lock
 from hellojohn.stores._protocol import LockedValue, TokenStore
 
+E = TypeVar("E", bound=Exception)
 T = TypeVar("T")
 logger = logging.getLogger("hellojohn")
 
@@ -257,7 +258,7 @@ def guarded(method: str, call: Callable[[], T]) -> T:
     raise failure
 
 
-def fresh_copy(error: Exception) -> Exception:
+def fresh_copy(error: E) -> E:
     """Return a copy without traceback, cause or context: one error reaches many callers.
 
     Only the SDK's own errors are copied. The class of an app's own store may not allow it.

@@ -98,7 +98,7 @@ def refresh_now(
         with locked(account) as place:
             known = _with_use(account, known)
             copy = _save_copy(account, place, turn)
-            refreshed = context.refresher.refresh(
+            refreshed = context.source.refresh(
                 place, copy or known, turn, forced=forced, after_refusal=after_refusal
             )
             _show(account, turn, refreshed)

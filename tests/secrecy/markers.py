@@ -13,6 +13,7 @@ VERIFIER = "MARKED-verifier"
 OAUTH_CODE = "MARKED-oauth-code"
 PUBLISHABLE = "pk_MARKED-publishable"
 SECRET = "sk_MARKED-secret"
+CLIENT_SECRET = "MARKED-client-secret"
 STORE_KEY = "MARKED-store-key"
 
 _MARKED = re.compile(r"MARKED-[a-z-]+")

@@ -124,6 +124,14 @@ def test_clock_without_a_time_says_nothing(now: float) -> None:
     assert snapshot(client_ends_at=START + 1).freshness(now) is FRESH
 
 
+@pytest.mark.parametrize("now", [-1e9, 0.0, START, math.nan, math.inf])
+def test_account_of_a_service_begins_without_a_token(now: float) -> None:
+    """The generation before the first token is never sent, whatever the clock returns."""
+    it = snapshot(generation=0, refreshed_at=-math.inf, ttl=0.0)
+    assert it.freshness(now) is EXPIRING
+    assert not it.fresh_from <= now < it.fresh_until
+
+
 def test_watched_snapshot_is_never_used_unseen() -> None:
     """A session that is not saved yet takes every request through the engine."""
     it = TokenSnapshot(a_record(), idle_timeout=None, background=True, watched=True)

@@ -47,6 +47,18 @@ Not on this server: magic links
 A month later: the session has ended: duration_elapsed
 """
 
+SERVICE = """\
+First call: the API answers 200
+A hundred calls, and tokens asked for: 1
+Half an hour later: the API answers 200
+Tokens asked for: 2
+The auth server is down: the API answers 200
+The token has expired: no token, try again in 30 s
+It is back: the API answers 200
+With another scope: fix the settings: The client does not have all of these scopes: orders:read, \
+orders:write. Add them to the client, or ask for fewer.
+"""
+
 BROWSER = f"{sys.executable} {Path(__file__).with_name('login_filler.py')} %s"
 
 
@@ -98,6 +110,11 @@ def test_admin_policies_are_set_and_sessions_end(tmp_path):
 def test_self_hosted_survives_an_outage_and_ends_on_time(tmp_path):
     """An outage of the open-source server signs no user out, and the client ends the session itself."""
     assert _run("self_hosted.py", tmp_path) == SELF_HOSTED
+
+
+def test_service_shares_a_token_and_survives_an_outage(tmp_path):
+    """All calls share a token, which serves through an outage, and a missing scope is named."""
+    assert _run("service.py", tmp_path) == SERVICE
 
 
 def test_browser_sign_in_opens_a_browser_and_waits_for_it(tmp_path):

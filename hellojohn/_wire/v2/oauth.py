@@ -146,8 +146,9 @@ def _service_outcome(answer: Answer, *, scopes: tuple[str, ...]) -> Outcome:
     tokens = read_tokens(answer)
     if tokens is None:
         outcome = failed_refresh(answer, CODES, {})
-        mistake = _wrong_settings(outcome.code, scopes)
-        return outcome if mistake is None else replace(outcome, error=mistake)
+        if outcome.kind is not OutcomeKind.MISCONFIGURED:
+            return outcome
+        return replace(outcome, error=_wrong_settings(outcome.code, scopes) or outcome.error)
     if not _is_bearer(success(answer) or {}):
         error = ApiError("HelloJohn issued a token that is not a bearer token. The SDK cannot send it.")
         return Outcome(OutcomeKind.MISCONFIGURED, error=error)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hellojohn._session.account import Account
     from hellojohn._transport.httpx import SessionAuth
     from hellojohn._transport.httpx2 import SessionAuth as SessionAuth2
+    from hellojohn._transport.requests import SessionAuth as RequestsAuth
     from hellojohn.admin import Admin, AsyncAdmin, AsyncSessions, Sessions
     from hellojohn.verify import AsyncRevocations, Revocations, TokenClaims, Verification
 
@@ -65,6 +66,23 @@ class _ServiceHooks:
         hidden = Secret(client_secret)
         del client_secret
         return self._parts.httpx2_auth(self._parts.service_account(hidden, scopes), origins)
+
+    def requests_service_auth(
+        self,
+        *,
+        client_secret: str,
+        scopes: Iterable[str] = (),
+        origins: "Iterable[str] | Literal['*']" = (),
+    ) -> "RequestsAuth":
+        """Return an auth for ``requests``, as ``service_auth`` does for httpx. It blocks where it waits.
+
+        Raises:
+            NotSupported: On v1, which has not published service tokens.
+            ConfigurationError: An argument is malformed, there is no origin, or requests is not installed.
+        """
+        hidden = Secret(client_secret)
+        del client_secret
+        return self._parts.requests_auth(self._parts.service_account(hidden, scopes), origins)
 
 
 class ServerSide(_ServiceHooks):

@@ -42,7 +42,14 @@ PAIRS = [
 ]
 PLAIN = {
     *("__init__", "on", "for_account", "client", "wrap"),
-    *("httpx_auth", "httpx2_auth", "requests_auth", "service_auth", "httpx2_service_auth"),
+    *(
+        "httpx_auth",
+        "httpx2_auth",
+        "requests_auth",
+        "service_auth",
+        "httpx2_service_auth",
+        "requests_service_auth",
+    ),
 }
 """What neither face waits for."""
 ITERATED = {"list"}

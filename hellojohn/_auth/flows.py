@@ -258,8 +258,6 @@ class Flows:
 
     def access_token(self, refused: Secret | None) -> Flow[Secret]:
         """Return a token."""
-        if refused is not None and not isinstance(refused.reveal(), str):
-            raise ConfigurationError("refused must be the text of the access token that was refused.")
         return calls.access_token(self.account, refused=refused)
 
     def refresh(self) -> Flow[Session]:

@@ -1,9 +1,9 @@
 """What an app asks: for its session, a token, its user, and for anything the service can say."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
-from hellojohn._errors import ServiceUnavailable
+from hellojohn._errors import ConfigurationError, ServiceUnavailable
 from hellojohn._limits import CALL_DEADLINE, LONGEST_STORM
 from hellojohn._models import Session, User
 from hellojohn._secret import Secret
@@ -35,6 +35,8 @@ def refresh(account: Account) -> Flow[Session]:
 
 def access_token(account: Account, *, refused: Secret | None) -> Flow[Secret]:
     """Return a token that is good now, and not the refused one."""
+    if refused is not None and not isinstance(cast("object", refused.reveal()), str):
+        raise ConfigurationError("refused must be the text of the access token that was refused.")
     snapshot = yield from acquire(account)
     if refused is not None and snapshot.record.access_token == refused:
         newer = yield from acquire(account, snapshot)

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+import requests
 
 from hellojohn import (
     AsyncHelloJohn,
@@ -25,6 +26,7 @@ from tests.both_faces import PATIENCE, EventLog, close, settle, until
 from tests.counts import count
 from tests.session.stores import FailingStore
 from tests.stores.forking import in_forked_child
+from tests.transport.backend import Backend
 from tests.transport.kinds import KINDS, Kind
 from tests.ways_in.conftest import EMAIL, PASSWORD, START, settings
 from tests.ways_in.token_endpoint import SECRET, TTL, TokenEndpoint
@@ -141,7 +143,7 @@ async def test_real_refusals_of_the_settings(emulator: Emulator, owner: Any) -> 
 async def test_v1_has_no_service_tokens(emulator: Emulator, owner: Any) -> None:
     """The cloud API has not published them, and the SDK says so before it sends anything."""
     hj = owner(**settings(emulator))
-    for call in (hj.service_auth, hj.httpx2_service_auth):
+    for call in (hj.service_auth, hj.httpx2_service_auth, hj.requests_service_auth):
         with pytest.raises(NotSupported, match=r"service_auth and service_token: .*v1"):
             call(client_secret=SECRET, scopes=SCOPES, origins=[API])
     with pytest.raises(NotSupported, match=r"service_auth and service_token: .*v1"):
@@ -215,6 +217,16 @@ async def test_token_does_not_follow_a_redirect(kind: Kind, server: TokenEndpoin
     assert seen == [("api.example.com", "Bearer st_1"), ("evil.example.com", None)]
     await kind.close(client)
     await close(hj)
+
+
+def test_requests_of_the_other_library(server: TokenEndpoint) -> None:
+    """A ``requests.Session`` sends the token to the allowed origin, and shares it with all other callers."""
+    with Backend() as backend, Backend() as stranger, server.client() as hj, requests.Session() as session:
+        session.trust_env = False
+        session.auth = hj.requests_service_auth(**USUAL, origins=[backend.url])
+        assert [session.get(url).status_code for url in (backend.url, stranger.url)] == [200, 200]
+        assert hj.service_token(**USUAL) == "st_1"
+    assert (backend.tokens, stranger.tokens, len(server.asked)) == (["Bearer st_1"], [None], 1)
 
 
 async def test_header_of_the_app_wins(kind: Kind, server: TokenEndpoint) -> None:
@@ -354,6 +366,12 @@ async def test_wrong_arguments_are_refused_at_once(
     assert server.asked == []
 
 
+async def test_refused_token_must_be_text(hj: Any) -> None:
+    """An object in the place of the refused token is named."""
+    with pytest.raises(ConfigurationError, match="refused must be the text"):
+        await settle(hj.service_token(**USUAL, refused=5))
+
+
 async def test_nothing_is_stored_or_announced(owner: Any, server: TokenEndpoint) -> None:
     """A service has no session: the store is not touched, no event comes, and no user is signed in."""
     store = FailingStore()
@@ -403,7 +421,7 @@ async def test_closed_client_gives_no_token(owner: Any, server: TokenEndpoint) -
 
 
 def test_closing_waits_for_a_request_under_way(server: TokenEndpoint) -> None:
-    """A caller that waits for a token while the client is closed gets it."""
+    """Close waits for the answer. The caller gets its token, or an error that the client is closed."""
     reached, leave = threading.Event(), threading.Event()
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -419,8 +437,10 @@ def test_closing_waits_for_a_request_under_way(server: TokenEndpoint) -> None:
         until(lambda: hj._parts.engine.context.closing)
         assert not closed.done()
         leave.set()
-        assert token.result(PATIENCE) == "st_1"
         closed.result(PATIENCE)
+        error = token.exception(PATIENCE)
+    assert error is None or "closed" in str(error)
+    assert len(server.asked) == 1
 
 
 async def test_cancelled_caller_leaves_the_token(server: TokenEndpoint) -> None:
@@ -465,14 +485,11 @@ def test_forked_child_uses_and_replaces_the_token(emulator: Emulator) -> None:
 
 
 async def test_hook_is_shown_and_not_copied(hj: Any) -> None:
-    """The repr names the origins; a copy or a pickle would carry the secret, and is refused."""
+    """A repr shows no secret. A copy or a pickle would carry it, and is refused."""
     await settle(hj.service_token(**USUAL))
-    for auth in (
-        hj.service_auth(**USUAL, origins=[API]),
-        hj.httpx2_service_auth(**USUAL, origins=[API]),
-    ):
-        assert "https://api.example.com" in repr(auth)
+    for make in (hj.service_auth, hj.httpx2_service_auth, hj.requests_service_auth):
+        auth = make(**USUAL, origins=[API])
         assert SECRET not in f"{auth!r} {vars(auth)} {vars(hj)}"
         for duplicate in (copy.deepcopy, pickle.dumps):
-            with pytest.raises(TypeError, match="does not pickle or deep-copy"):
+            with pytest.raises(TypeError, match="do not pickle or deep-copy"):
                 duplicate(auth)

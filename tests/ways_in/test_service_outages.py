@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hellojohn import ApiError, AsyncHelloJohn, ConfigurationError, HelloJohn, NotFound, ServiceUnavailable
+from hellojohn import ApiError, AsyncHelloJohn, ConfigurationError, HelloJohn, ServiceUnavailable
 from hellojohn._clock import Timing
 from hellojohn._limits import COOLDOWN, LARGEST_BODY, LONGEST_COOLDOWN, REFRESH_ATTEMPTS
 from hellojohn._session import engine
@@ -231,8 +231,8 @@ FOREIGN: dict[str, tuple[httpx.Response, type[Exception], str]] = {
     ),
     "v1's unknown path": (
         httpx.Response(404, json={"error": {"code": "not_found", "message": "No such route."}}),
-        NotFound,
-        "No such route",
+        ServiceUnavailable,
+        "Check api_url",
     ),
     "an unknown client": (
         httpx.Response(400, json={"code": "CLIENT_NOT_FOUND", "message": "x"}),

@@ -1,4 +1,4 @@
-"""How often a claim about concurrency or crashes is tested: in full by ``scripts/proof``, else a tenth."""
+"""How often a claim about concurrency or crashes is tested: in full by ``scripts/proof``, else less often."""
 
 import os
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from pathlib import Path
 FULL = bool(os.environ.get("HELLOJOHN_PROOF"))
 
 
-def count(full: int) -> int:
-    """Return ``full`` for a proof, a tenth of it otherwise."""
-    return full if FULL else max(1, full // 10)
+def count(full: int, share: int = 10) -> int:
+    """Return ``full`` for a proof, and one part in ``share`` of it otherwise."""
+    return full if FULL else max(1, full // share)
 
 
 def reporter() -> Callable[[str], None]:

@@ -1,6 +1,6 @@
-"""A web back end that has signed in before its workers are forked: what ``gunicorn --preload`` makes of it.
+"""A web back end that signs in before ``gunicorn --preload`` forks its workers.
 
-Time is when the file ``CLOCK`` was touched. A request waits until every worker has one.
+Its time is the modification time of the file ``CLOCK``. A request waits until every worker has one.
 """
 
 import multiprocessing
@@ -16,12 +16,12 @@ hj = HelloJohn(
 hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD, remember_me=True)
 hj.auth.refresh()
 api = hj.client(base_url=os.environ["HELLOJOHN_API_URL"])
-everybody = multiprocessing.get_context("fork").Barrier(int(os.environ["WEB_CONCURRENCY"]))
+all_workers = multiprocessing.get_context("fork").Barrier(int(os.environ["WEB_CONCURRENCY"]))
 
 
 def app(_environment, start_response):
     """Answer with the worker's number and what it got from the API."""
-    everybody.wait(30)
+    all_workers.wait(30)
     status = api.get("/resource").status_code
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [f"{os.getpid()} {status}".encode()]

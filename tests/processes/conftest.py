@@ -1,4 +1,4 @@
-"""The places where processes share a session, each a real one."""
+"""The real stores in which processes share a session."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ def place(request, tmp_path) -> Place:
 
 @pytest.fixture
 def fresh_keyring_library(monkeypatch) -> Iterator[None]:
-    """Let the keyring library look for backends anew: it asks once a process, whatever bus that is on."""
+    """Let the keyring library look for backends again: it caches them for the process."""
     cached = vars(keyring.backend.get_all_keyring)
     before = cached.pop("saved_result", None)
     monkeypatch.setattr(keyring.core, "_keyring_backend", None)

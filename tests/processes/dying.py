@@ -1,7 +1,7 @@
-"""A process that is killed at a named step around a refresh: nothing in the SDK knows of it.
+"""A process that kills itself at a chosen step of a refresh. The SDK does not know about the steps.
 
-The steps are the calls that leave the process's memory: the store's, the system calls that replace a file,
-and the two ends of the request.
+The steps are the calls that leave the process's memory: the calls of the store, the system calls that replace
+a file, and the start and the end of the request.
 """
 
 import os
@@ -13,25 +13,51 @@ from typing import Any
 import httpx
 
 from hellojohn import TokenStore
+from hellojohn.stores import LockedValue
 from tests.processes.fleet import World
 
 
 class Steps:
-    """Counts steps, and kills the process at the one that is chosen."""
+    """Counts steps, and kills the process at the chosen one."""
 
     def __init__(self, deadly: int) -> None:
         self._deadly = deadly
         self.names: list[str] = []
 
     def take(self, name: str) -> None:
-        """Take a step; it may be the last."""
+        """Note a step, and kill the process if this is the chosen one."""
         self.names.append(name)
         if len(self.names) == self._deadly:
             os.kill(os.getpid(), signal.SIGKILL)
 
+    @contextmanager
+    def around(self, name: str) -> Iterator[None]:
+        """Take a step before and after the block."""
+        self.take(f"before {name}")
+        yield
+        self.take(f"after {name}")
+
+
+class DyingValue:
+    """The text under a lock, with a step before and after each call."""
+
+    def __init__(self, inner: LockedValue, steps: Steps) -> None:
+        self._inner = inner
+        self._steps = steps
+
+    def load(self) -> str | None:
+        """Load."""
+        with self._steps.around("load"):
+            return self._inner.load()
+
+    def save(self, text: str, *, expires_in: float | None = None, release: bool = False) -> None:
+        """Save."""
+        with self._steps.around("save"):
+            self._inner.save(text, expires_in=expires_in, release=release)
+
 
 class DyingStore:
-    """A store that takes a step before and after everything it does."""
+    """A store with a step before and after each call."""
 
     def __init__(self, inner: TokenStore, steps: Steps) -> None:
         self._inner = inner
@@ -40,35 +66,32 @@ class DyingStore:
 
     def load(self, key: str) -> str | None:
         """Load."""
-        return self._around("load", lambda: self._inner.load(key))
+        with self._steps.around("load"):
+            return self._inner.load(key)
 
     def save(self, key: str, text: str) -> None:
         """Save."""
-        self._around("save", lambda: self._inner.save(key, text))
+        with self._steps.around("save"):
+            self._inner.save(key, text)
 
     def delete(self, key: str) -> None:
         """Delete."""
-        self._around("delete", lambda: self._inner.delete(key))
+        with self._steps.around("delete"):
+            self._inner.delete(key)
 
     @contextmanager
-    def lock(self, key: str, timeout: float) -> Iterator[None]:
+    def lock(self, key: str, timeout: float) -> Iterator[DyingValue | None]:
         """Lock."""
         self._steps.take("before lock")
-        with self._inner.lock(key, timeout):
+        with self._inner.lock(key, timeout) as value:
             self._steps.take("after lock")
-            yield
+            yield None if value is None else DyingValue(value, self._steps)
             self._steps.take("before release")
         self._steps.take("after release")
 
-    def _around(self, name: str, call: Callable[[], Any]) -> Any:
-        self._steps.take(f"before {name}")
-        result = call()
-        self._steps.take(f"after {name}")
-        return result
-
 
 class DyingTransport(httpx.HTTPTransport):
-    """A transport that takes a step before a request leaves and after its answer has come."""
+    """A transport with a step before it sends a request and after it has the answer."""
 
     def __init__(self, steps: Steps) -> None:
         super().__init__()
@@ -83,7 +106,7 @@ class DyingTransport(httpx.HTTPTransport):
 
 
 def refresh_and_die(world: World, deadly: int, names: Any) -> None:
-    """Refresh once, and be killed at step ``deadly``; tell the steps' names when it never came."""
+    """Refresh once, and die at step ``deadly``. Send the names of the steps if there are fewer."""
     steps = Steps(deadly)
     for name in ("fsync", "replace"):
         setattr(os, name, _stepping(getattr(os, name), name, steps))
@@ -94,7 +117,7 @@ def refresh_and_die(world: World, deadly: int, names: Any) -> None:
 
 
 def refresh_until_killed(world: World, begun: Any) -> None:
-    """Refresh once, to be killed from outside at any moment."""
+    """Refresh once. The test kills this process meanwhile."""
     with world.client() as hj:
         hj.auth.session()
         begun.send("begun")
@@ -103,9 +126,7 @@ def refresh_until_killed(world: World, begun: Any) -> None:
 
 def _stepping(call: Callable[..., Any], name: str, steps: Steps) -> Callable[..., Any]:
     def stepping(*arguments: Any, **options: Any) -> Any:
-        steps.take(f"before {name}")
-        result = call(*arguments, **options)
-        steps.take(f"after {name}")
-        return result
+        with steps.around(name):
+            return call(*arguments, **options)
 
     return stepping

@@ -39,13 +39,13 @@ class SharedClock:
         return time.time() + self._ahead.value
 
     def advance(self, seconds: float) -> None:
-        """Put the clock forward for everybody."""
+        """Move the clock forward, for all processes."""
         self._ahead.value += seconds
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the session is, in words that a child process understands."""
+    """Where the session is stored. A child process can open the same store."""
 
     kind: str
     where: str
@@ -59,24 +59,24 @@ class Place:
 
 @dataclass(frozen=True)
 class World:
-    """What a child needs to take part."""
+    """What a child process needs to use the shared session."""
 
     place: Place
     clock: SharedClock
     settings: Mapping[str, Any]
 
     def client(self, **more: Any) -> HelloJohn:
-        """Make a client on the shared session."""
+        """Return a client of the shared session."""
         return HelloJohn(**self.settings, clock=self.clock, **{"store": self.place.store(), **more})
 
     @property
     def url(self) -> str:
-        """The protected API."""
+        """The address of the protected API."""
         return self.settings["api_url"]
 
 
 def world_of(emulator: Emulator, place: Place, clock: SharedClock) -> World:
-    """Describe a running emulator and a place to children."""
+    """Return what children need to use a running emulator and a store."""
     settings = {
         "api_url": emulator.url,
         "tenant_id": emulator.tenant_id,
@@ -86,13 +86,13 @@ def world_of(emulator: Emulator, place: Place, clock: SharedClock) -> World:
 
 
 class Fleet:
-    """Processes that wait, and send one request each when told."""
+    """Processes that send one request each on command."""
 
     def __init__(self, pipes: list[Connection]) -> None:
         self._pipes = pipes
 
     def send_all(self) -> list[object]:
-        """Have every process send a request at once; return what each got."""
+        """Have every process send a request at once, and return the results."""
         for pipe in self._pipes:
             pipe.send("go")
         return [self._answer(pipe) for pipe in self._pipes]
@@ -107,7 +107,7 @@ class Fleet:
 def fleet(world: World, size: int) -> Iterator[Fleet]:
     """Start ``size`` processes, each with a client of its own."""
     pairs = [CHILDREN.Pipe() for _ in range(size)]
-    children = [CHILDREN.Process(target=_sail, args=(world, theirs), daemon=True) for _, theirs in pairs]
+    children = [CHILDREN.Process(target=_serve, args=(world, theirs), daemon=True) for _, theirs in pairs]
     try:
         for child in children:
             child.start()
@@ -123,7 +123,7 @@ def fleet(world: World, size: int) -> Iterator[Fleet]:
             child.kill()
 
 
-def _sail(world: World, pipe: Connection) -> None:
+def _serve(world: World, pipe: Connection) -> None:
     with world.client() as hj, hj.client(base_url=world.url) as api:
         hj.auth.session()
         pipe.send("ready")
@@ -134,7 +134,7 @@ def _sail(world: World, pipe: Connection) -> None:
 def _tried(call: Callable[[], object]) -> object:
     try:
         return call()
-    except Exception as error:  # noqa: BLE001 - the test shall see it
+    except Exception as error:  # noqa: BLE001 - the test compares it
         return repr(error)
 
 

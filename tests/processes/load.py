@@ -1,4 +1,4 @@
-"""Real processes that send requests all the time, to see what trouble makes of them."""
+"""Processes that send requests all the time, while a test disturbs their store."""
 
 import re
 import time
@@ -19,10 +19,10 @@ _EXPECTED = re.compile(r"(200|(ServiceUnavailable|StoreUnavailable|StoreLocked)\
 
 
 class Load:
-    """The requests of several processes, and what came of them."""
+    """The requests of several processes, and their outcomes."""
 
     def __init__(self) -> None:
-        """Send nothing yet."""
+        """Start without processes."""
         self._over = CHILDREN.Event()
         self._served = CHILDREN.Value("i", 0)
         self._outcomes = Counter[str]()
@@ -47,15 +47,15 @@ class Load:
                 child.kill()
 
     def wait_served(self) -> None:
-        """Wait until everybody can have been answered several times more."""
+        """Wait until there were several more answers for every thread."""
         wanted, ends_at = self._served.value + 5 * PROCESSES * _THREADS, time.monotonic() + PATIENCE
         while self._served.value < wanted:
-            assert time.monotonic() < ends_at, "nobody is served any more"
+            assert time.monotonic() < ends_at, "no request is answered any more"
             time.sleep(_PACE)
 
     @property
     def unexpected(self) -> list[str]:
-        """What came that is neither an answer nor an error that means: not now."""
+        """The outcomes that are neither an answer nor an error that means "try later"."""
         return [outcome for outcome in self._outcomes if not _EXPECTED.fullmatch(outcome)]
 
 
@@ -79,5 +79,5 @@ def _keep_asking(api: httpx.Client, over, served) -> Counter[str]:
 def _outcome(api: httpx.Client) -> str:
     try:
         return str(api.get("/resource").status_code)
-    except Exception as error:  # noqa: BLE001 - the test shall see it
+    except Exception as error:  # noqa: BLE001 - the test compares it
         return repr(error)

@@ -24,18 +24,18 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="only on systems
 
 ROOT = Path(__file__).parents[2]
 WORKERS = 4
-ROUNDS = count(100)
+ROUNDS = count(100, share=20)
 TWO_HOURS = 7_200.0
 
 
 # Workers
 
 
-class Time:
-    """The time that a file keeps: whoever touches it moves it, for every process."""
+class FileClock:
+    """A clock whose time is the modification time of a file, for every process."""
 
     def __init__(self, file: Path) -> None:
-        """Begin now."""
+        """Start at the present time."""
         file.touch()
         self._file = file
 
@@ -51,7 +51,7 @@ class Time:
 
 @contextmanager
 def _gunicorn(**settings: str) -> Iterator[str]:
-    """Run the preloaded app; yield its address, which listens from the start."""
+    """Run the preloaded app and yield its address. It accepts connections at once."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         number = listener.fileno()
         options = ("--preload", "--no-control-socket", "--log-level=warning", f"--bind=fd://{number}")
@@ -69,11 +69,11 @@ def _gunicorn(**settings: str) -> Iterator[str]:
 
 
 @pytest.mark.timeout(600)
-def test_preloaded_workers_share_the_session_that_they_were_forked_with(tmp_path, report):
+def test_preloaded_workers_share_one_session(tmp_path, report):
     """At most one request with a given refresh token is in flight, across processes that share a store."""
-    time = Time(tmp_path / "clock")
-    with Emulator(port=0, clock=time) as emulator:
-        causes = (time.advance, emulator.reject_access_tokens)
+    clock = FileClock(tmp_path / "clock")
+    with Emulator(port=0, clock=clock) as emulator:
+        causes = (clock.advance, emulator.reject_access_tokens)
         settings = {
             "CLOCK": str(tmp_path / "clock"),
             "SESSIONS": str(tmp_path / "sessions"),
@@ -82,7 +82,7 @@ def test_preloaded_workers_share_the_session_that_they_were_forked_with(tmp_path
             "HELLOJOHN_PUBLISHABLE_KEY": emulator.publishable_key,
         }
         with _gunicorn(**settings) as site, ThreadPoolExecutor(WORKERS) as pool:
-            for done in range(1, ROUNDS + 1):  # the first refresh was before the fork
+            for done in range(1, ROUNDS + 1):  # the app refreshed once before the fork
                 answers = list(pool.map(_ask, [site] * WORKERS))
                 assert [status for _, status in answers] == ["200"] * WORKERS
                 assert len({worker for worker, _ in answers}) == WORKERS
@@ -98,11 +98,11 @@ def _ask(site: str) -> list[str]:
 # A session in memory
 
 
-def test_a_child_forked_with_a_session_in_memory_is_told_what_to_do(emulator):
-    """Even in mid-refresh it says so at once, and harms nobody: the parent's session goes on."""
+def test_forked_child_with_a_session_in_memory(emulator):
+    """The child gets an error that names the fix, even during a refresh, and the parent's session goes on."""
     where = (emulator.url, emulator.tenant_id, emulator.publishable_key)
     pipe, theirs = CHILDREN.Pipe()
-    parent = CHILDREN.Process(target=_be_parent, args=(*where, theirs))
+    parent = CHILDREN.Process(target=_fork_during_a_refresh, args=(*where, theirs))
     with emulator.hold("token/refresh") as refresh:
         parent.start()
         refresh.wait_arrived()
@@ -117,11 +117,11 @@ def test_a_child_forked_with_a_session_in_memory_is_told_what_to_do(emulator):
 
 
 def _result(pipe: Connection) -> str:
-    assert pipe.poll(PATIENCE), "somebody hangs"
+    assert pipe.poll(PATIENCE), "a process does not answer"
     return pipe.recv()
 
 
-def _be_parent(url: str, tenant: str, key: str, pipe: Connection) -> None:
+def _fork_during_a_refresh(url: str, tenant: str, key: str, pipe: Connection) -> None:
     client = HelloJohn(api_url=url, tenant_id=tenant, publishable_key=key, store=MemoryStore())
     with client as hj, ThreadPoolExecutor(1) as pool:
         hj.auth.sign_in(*DEMO)

@@ -1,4 +1,4 @@
-"""What may happen to a Valkey server that holds sessions, and to its locks: nobody is signed out by it."""
+"""Failures of a Valkey server that holds sessions and locks: none of them signs a user out."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ TWO_HOURS = 7_200.0
 
 @pytest.fixture
 def place(own_valkey) -> Place:
-    """Return a server that forgets nothing of what it has confirmed."""
+    """Return a server that keeps every write that it has confirmed."""
     own_valkey.stop()
     own_valkey._config.update({"appendonly": "yes", "appendfsync": "always"})
     own_valkey.start()
@@ -37,7 +37,7 @@ def place(own_valkey) -> Place:
 
 @pytest.fixture
 def server(place) -> Iterator[valkey.Valkey]:
-    """Return its operator's own connection."""
+    """Return the connection of the server's operator."""
     with valkey.Valkey(unix_socket_path=place.where) as server:
         yield server
 
@@ -61,10 +61,10 @@ def _api(world: World) -> Iterator[httpx.Client]:
 
 
 class Trouble:
-    """What befalls the server, and how it ends."""
+    """A failure of the server, and its end."""
 
     def __init__(self, server: valkey.Valkey, process) -> None:
-        """Nothing yet."""
+        """Change nothing yet."""
         self.server = server
         self.process = process
 
@@ -81,7 +81,7 @@ class Restart(Trouble):
 
     def end(self) -> None:
         """Start it, after a while."""
-        time.sleep(OUTAGE)  # its length is the test's input: whatever ends before the lease will do
+        time.sleep(OUTAGE)  # any length below the lease will do
         self.process.start()
 
 
@@ -99,7 +99,7 @@ class FullMemory(Trouble):
 
 
 class CutConnections(Trouble):
-    """All connections are gone at once."""
+    """All connections are closed at once."""
 
     def strike(self, number: int) -> None:
         """Cut them."""
@@ -107,7 +107,7 @@ class CutConnections(Trouble):
 
 
 class LostLock(Trouble):
-    """The lock is gone while it is held, as after a failover; those who wait for it take it at once."""
+    """The lock disappears while it is held, as after a failover, and a waiting process takes it."""
 
     def strike(self, number: int) -> None:
         """Delete it."""
@@ -121,7 +121,7 @@ def trouble(request, server, own_valkey) -> Trouble:
 
 
 @pytest.mark.timeout(900)
-def test_trouble_in_the_middle_of_a_refresh_signs_nobody_out(world, emulator, trouble, report):
+def test_a_failure_during_a_refresh_signs_nobody_out(world, emulator, trouble, report):
     """Only the server's word, the session's own deadline or sign_out ends a session."""
     load = Load()
     with load.from_clients(_api, world):
@@ -136,14 +136,14 @@ def test_trouble_in_the_middle_of_a_refresh_signs_nobody_out(world, emulator, tr
     assert (emulator.rotations, emulator.reuses) == (TROUBLES, 0)
     report(
         f"Valkey, {type(trouble).__name__} in the middle of {TROUBLES} refreshes, {PROCESSES} processes busy:"
-        f" {emulator.rotations} refreshes, 0 reused tokens, 0 sign-outs, nothing but typed errors"
+        f" {emulator.rotations} refreshes, 0 reused tokens, 0 sign-outs, only typed errors"
     )
 
 
 # Step by step
 
 
-def test_who_comes_by_a_lost_lock_does_not_ask_beside_the_one_who_lost_it(world, emulator, server):
+def test_next_holder_of_a_lost_lock_does_not_refresh(world, emulator, server):
     """At most one request with a given refresh token is in flight, whatever becomes of the lock."""
     with _client(world) as first, _client(world) as second, ThreadPoolExecutor() as pool:
         second.auth.session()
@@ -159,8 +159,8 @@ def test_who_comes_by_a_lost_lock_does_not_ask_beside_the_one_who_lost_it(world,
     assert (emulator.rotations, emulator.reuses) == (1, 0)
 
 
-def test_a_holder_that_slept_through_its_lease_destroys_nothing(place, clock):
-    """It wakes up behind the fence: what another process has saved stays, and it takes that over."""
+def test_holder_that_was_stopped_past_its_lease(place, clock):
+    """A process that wakes after its lease keeps what another process has saved, and uses that."""
     with Emulator(port=0, clock=clock, reuse_grace="10s") as emulator:
         world = world_of(emulator, place, clock)
         with _client(world, SHORT_LEASE) as hj:

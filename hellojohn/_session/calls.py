@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from hellojohn._errors import ConfigurationError, ServiceUnavailable
+from hellojohn._errors import ConfigurationError, HelloJohnError, ServiceUnavailable
 from hellojohn._limits import CALL_DEADLINE, LONGEST_STORM
 from hellojohn._models import Session, User
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
 from hellojohn._session.acquire import acquire, load
+from hellojohn._session.flight import Result
 from hellojohn._session.freshness import TokenSnapshot
+from hellojohn._session.storage import fresh_copy
 from hellojohn._session.workers import Lane
 from hellojohn._waiting import Flow
-from hellojohn._wire import Answer, Conversation, SignedIn, converse
+from hellojohn._wire import Answer, ApiRequest, Conversation, Dialect, SignedIn, converse
 
 T = TypeVar("T")
 
@@ -51,15 +53,9 @@ def access_token(account: Account, *, refused: Secret | None) -> Flow[Secret]:
 
 
 def user(account: Account) -> Flow[User]:
-    """Ask the service who is signed in. A refused token is replaced once."""
-    snapshot = yield from acquire(account)
-    answers = yield from account.perform(lambda: _ask_user(account, snapshot), Lane.NETWORK)
-    if account.context.service.dialect.is_token_refused(answers[0]):
-        newer = yield from acquire(account, snapshot)
-        # A request made as one user is not repeated as another.
-        if newer.record.is_newer_than(snapshot.record) and newer.record.is_same_session(snapshot.record):
-            answers = yield from account.perform(lambda: _ask_user(account, newer), Lane.NETWORK)
-    return account.context.service.dialect.read_user(answers[-1])
+    """Ask the service who is signed in."""
+    dialect = account.context.service.dialect
+    return ask_as_user(account, lambda who: _me(dialect, who.access_token))
 
 
 def ask(account: Account, conversation: Conversation[T]) -> Flow[T]:
@@ -68,22 +64,53 @@ def ask(account: Account, conversation: Conversation[T]) -> Flow[T]:
 
 
 def ask_as_user(account: Account, build: Callable[[SignedIn], Conversation[T]]) -> Flow[T]:
-    """Have a conversation with the service as the signed-in user."""
+    """Have a conversation with the service as the signed-in user. A refused token is replaced once.
+
+    The whole conversation is repeated: the refused request did nothing, and the requests before it only read.
+    """
     snapshot = yield from acquire(account)
-    record = snapshot.record
-    who = SignedIn(record.access_token, "" if record.user is None else record.user.id)
-    return (yield from ask(account, build(who)))
+    asked = build(_who(snapshot))
+    result, refused = yield from account.perform(lambda: _attempt(account, asked), Lane.NETWORK)
+    if refused:
+        newer = yield from acquire(account, snapshot)
+        # A request made as one user is not repeated as another.
+        if newer.record.is_newer_than(snapshot.record) and newer.record.is_same_session(snapshot.record):
+            return (yield from ask(account, build(_who(newer))))
+    return result.get()
 
 
-def have_conversation(account: Account, conversation: Conversation[T]) -> T:
+def have_conversation(
+    account: Account, conversation: Conversation[T], note: Callable[[Answer], object] | None = None
+) -> T:
     service = account.context.service
     service.load()
-    return converse(conversation, lambda request: service.send(request, CALL_DEADLINE))
+
+    def send(request: ApiRequest) -> Answer:
+        answer = service.send(request, CALL_DEADLINE)
+        if note is not None:
+            note(answer)
+        return answer
+
+    return converse(conversation, send)
 
 
-def _ask_user(account: Account, snapshot: TokenSnapshot) -> list[Answer]:
+def _attempt(account: Account, conversation: Conversation[T]) -> tuple[Result[T], bool]:
+    """Have a conversation; return how it ended, and whether that was because the token was refused."""
+    answers: list[Answer] = []
+    try:
+        return Result(have_conversation(account, conversation, answers.append)), False
+    except HelloJohnError as error:
+        is_token_refused = account.context.service.dialect.is_token_refused
+        return Result(error=fresh_copy(error)), bool(answers) and is_token_refused(answers[-1])
+
+
+def _who(snapshot: TokenSnapshot) -> SignedIn:
+    record = snapshot.record
+    return SignedIn(record.access_token, "" if record.user is None else record.user.id)
+
+
+def _me(dialect: Dialect, token: Secret) -> Conversation[User]:
     """Ask who is signed in; if the answer cannot say it, ask in the way that can."""
-    service, token = account.context.service, snapshot.record.access_token
-    answers = [service.send(service.dialect.me(token), CALL_DEADLINE)]
-    more = service.dialect.me_after(answers[0], token)
-    return answers if more is None else [*answers, service.send(more, CALL_DEADLINE)]
+    answer = yield dialect.me(token)
+    more = dialect.me_after(answer, token)
+    return dialect.read_user(answer if more is None else (yield more))

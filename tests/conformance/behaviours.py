@@ -120,6 +120,16 @@ V1 = (
         ("verify/test_shapes.py::test_each_spelling_is_read",),
     ),
     Behaviour(
+        "Refused by name, before anything is sent: `password_policy`, service tokens, sign-in with a browser"
+        " without a provider, second factors without a secret key.",
+        (
+            "ways_in/test_passwords.py::test_password_policy",
+            "ways_in/test_service_tokens.py::test_v1_has_no_service_tokens",
+            "ways_in/test_browser.py::test_server_without_a_login_page",
+            "wire/test_wire_second_factors.py::test_v1_refuses_enrolments_without_a_secret_key",
+        ),
+    ),
+    Behaviour(
         "Keys are kept for at least five minutes, and never fetched more than once in 30 seconds.",
         (
             "verify/test_key_set.py::test_fresh_keys_are_fetched_once",
@@ -268,6 +278,14 @@ V2 = (
     Behaviour(
         "A reset ends the sessions of this client, and signs no user in.",
         ("real_server/test_real_ways_in.py::test_reset_by_mail",),
+    ),
+    Behaviour(
+        "A service asks for one token, however many callers it has. A wrong secret or scope is an error of"
+        " the settings.",
+        (
+            "real_server/test_real_ways_in.py::test_service_token",
+            "real_server/test_real_ways_in.py::test_refused_service",
+        ),
     ),
     Behaviour(
         "A redirect address is compared as a text. An error in the browser carries no state.",

@@ -25,6 +25,7 @@ _VALUES: dict[type, str] = {
     OAuthRequest: "the address for the browser",
     SessionInfo: "the session's facts",
     User: "the user",
+    str: "a token",
     PasswordPolicy: "the rules",
     TotpEnrollment: "the secret and its URI",
     SessionPolicy: "the settings",

@@ -477,6 +477,28 @@ CODE_TOKENS = Call(
     fields=("grant_type", "code", "redirect_uri", "client_id", "code_verifier"),
     recorded="signin/oauth.token.code.ok",
 )
+SERVICE = Call(
+    "service_token",
+    lambda hj: hj.service_token(client_secret="secret_1", scopes=["reports:read"]),
+    "POST /oauth2/token",
+    "none",
+    (
+        Answer(
+            recorded("signin/m2m.token.form_secret"), "a token", "Kept in memory, and shared by all callers."
+        ),
+        Answer(
+            recorded("signin/m2m.token.wrong_secret"), "`ConfigurationError`", "The message names the secret."
+        ),
+        Answer(
+            recorded("signin/m2m.token.scope_refused"),
+            "`ConfigurationError`",
+            "It names the scopes.",
+        ),
+        Answer(recorded("signin/m2m.token.public_client"), "`ConfigurationError`", "It is not a service."),
+        Answer(Reply(504, "<html>Timeout</html>"), "`ServiceUnavailable`, ambiguous"),
+    ),
+    fields=("grant_type", "client_id", "client_secret", "scope"),
+)
 END_OF_USER = Call(
     "sessions.revoke_all",
     lambda hj: hj.sessions.revoke_all("usr_1"),
@@ -545,5 +567,5 @@ KEYS = Call(
 CALLS = (
     *(SIGN_IN, SIGN_UP, REFRESH, LOGOUT, LOGOUT_ALL, WHO, WHO_ELSE, CODE, RECOVERY_CODE, MAILED_CODE),
     *(TEXTED_CODE, FACTORS, ENROLL, CONFIRM, DISABLE, ROTATE, FORGOT, RESET, POLICY, VERIFY, VERIFIED),
-    *(AUTHORIZE, CODE_TOKENS, END_OF_USER, CONFIG, CONFIG_SET, KEYS),
+    *(AUTHORIZE, CODE_TOKENS, SERVICE, END_OF_USER, CONFIG, CONFIG_SET, KEYS),
 )

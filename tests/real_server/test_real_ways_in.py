@@ -4,6 +4,7 @@ import base64
 import hmac
 import struct
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -11,13 +12,15 @@ import pytest
 from hellojohn import (
     ApiError,
     ChallengeExpired,
+    ConfigurationError,
     HelloJohn,
     InvalidCredentials,
     MfaRequired,
     SessionExpired,
     ValidationFailed,
 )
-from tests.real_server.conftest import PASSWORD, Mails
+from hellojohn.emulator import Emulator
+from tests.real_server.conftest import PASSWORD, Mails, named
 from tests.real_server.counted_clients import Clients
 
 NEW_PASSWORD = "Other-Horse-Battery-10"
@@ -135,3 +138,36 @@ def test_published_server_cannot_enroll_an_app(hj: HelloJohn) -> None:
     """The published server has no key for second factors, and the error says so."""
     with pytest.raises(ApiError, match="no key for second factors"):
         hj.mfa.enroll_totp()
+
+
+@pytest.fixture
+def service(server: Clients, emulator: Emulator | None) -> tuple[HelloJohn, str]:
+    """A client of the tenant that is a service, and its secret."""
+    if emulator is None:
+        name, _, secret = named("SERVICE")[0].partition(":")
+    else:
+        name, secret = "worker", emulator.add_client("worker", scopes=["reports:read"], confidential=True)
+    return server.client(client_id=name), secret
+
+
+def test_service_token(server: Clients, service: tuple[HelloJohn, str]) -> None:
+    """Fifty callers of a service share one token, which verifies, and which the server's API takes."""
+    worker, secret = service
+    with ThreadPoolExecutor(50) as pool:
+        tokens = set(pool.map(lambda _: worker.service_token(client_secret=secret), range(50)))
+    assert (len(tokens), server.sent("/oauth2/token")) == (1, 1)
+    (token,) = tokens
+    assert worker.verify_token(token).scopes
+    with httpx.Client(auth=worker.service_auth(client_secret=secret, origins=[server.place.url])) as api:
+        answer = api.get(f"{server.place.url}/v2/me")
+    assert answer.request.headers["Authorization"] == f"Bearer {token}"
+    assert (answer.status_code, server.sent("/oauth2/token")) == (200, 1)
+
+
+def test_refused_service(service: tuple[HelloJohn, str]) -> None:
+    """A wrong secret and a scope that the service does not have are errors of the settings."""
+    worker, secret = service
+    with pytest.raises(ConfigurationError, match="client_secret"):
+        worker.service_token(client_secret=f"{secret}x")
+    with pytest.raises(ConfigurationError, match="admin:all"):
+        worker.service_token(client_secret=secret, scopes=["admin:all"])

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import jwt
 
+from benchmarks._clock import now
 from benchmarks._key_server import AUDIENCE, KeyServer, Signer, advance, key_server, travel
 from benchmarks._verifiers import CONTENDERS, Contender, Loop, Verify
 
@@ -23,6 +24,7 @@ PATIENCE = 8.0
 """What a measurement waits for a contender that waits for a hanging key server."""
 
 _SOON = 0.2
+_LATE = 0.005
 _STEPS = (1, 31, 61, 301, 601, 3_601, 86_401)
 
 
@@ -55,6 +57,9 @@ class Race:
         yield "keys just ran out, key server takes 3 s: callers wait", self._ran_out()
         yield "keys just ran out, key server hangs: callers wait", self._ran_out(takes=60)
         yield "a known token behind a stranger's kid waits", self._behind_a_stranger()
+        late, stall = self._known()
+        yield "keys just ran out, key server takes 3 s: of 10,000 known tokens, over 5 ms", late
+        yield "the same: longest stall of the event loop", stall
         yield "cold, key server hangs: a caller waits", self._hangs()
         yield "an outage of 6 min / 61 min", self._outage()
         yield "cost ÷ PyJWT `decode` with a ready key", self._cost()
@@ -135,6 +140,23 @@ class Race:
             stranger.result()
             return longest
 
+    def _known(self, calls: int = 10_000) -> tuple[str, str]:
+        """Verify a known token again and again while stale keys are fetched."""
+        with self._field() as field:
+            made: Any = self._contender.make(field.server.url)
+
+            def verify(count: int) -> tuple[list[float], float | None]:
+                if self._contender.is_async:
+                    return self._loop.waits(made, field.token, count)
+                return [_wait(made, field.token) for _ in range(count)], None
+
+            verify(1)
+            field.server.takes = SLOW
+            advance(302)
+            waits, stall = verify(calls)
+            late = sum(seconds > _LATE for seconds in waits)
+            return str(late), "-" if stall is None else f"{stall * 1e3:.0f} ms"
+
     def _hangs(self) -> str:
         with self._field() as field:
             field.server.takes = 60
@@ -195,9 +217,9 @@ def _longest(field: Field, tokens: list[str]) -> str:
     """Return how long the slowest of some callers at once waits, and how it ends."""
 
     def one(token: str) -> tuple[float, bool]:
-        began = time.perf_counter()
+        began = now()
         good = _is_good(field.verify, token)
-        return time.perf_counter() - began, good
+        return now() - began, good
 
     pool = ThreadPoolExecutor(len(tokens))
     futures: list[Future[tuple[float, bool]]] = [pool.submit(one, token) for token in tokens]
@@ -209,6 +231,12 @@ def _longest(field: Field, tokens: list[str]) -> str:
     longest = max(seconds for seconds, _ in results)
     shown = f"{longest * 1e3:.0f} ms" if longest < 1 else f"{longest:.1f} s"
     return shown if all(good for _, good in results) else f"{shown}, error"
+
+
+def _wait(verify: Verify, token: str) -> float:
+    began = now()
+    verify(token)
+    return now() - began
 
 
 def _time(verify: Verify, token: str, calls: int) -> float:

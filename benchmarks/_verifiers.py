@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jwt
 
+from benchmarks._clock import now
 from benchmarks._key_server import AUDIENCE
 
 Verify = Callable[[str], object]
@@ -130,3 +131,26 @@ class Loop:
             return time.perf_counter() - began
 
         return asyncio.run_coroutine_threadsafe(many(), self._loop).result()
+
+    def waits(
+        self, work: Callable[[str], Awaitable[object]], token: str, calls: int
+    ) -> tuple[list[float], float]:
+        """Return what each of so many awaited calls takes, and the longest stall of the loop meanwhile."""
+
+        async def each() -> list[float]:
+            found: list[float] = []
+            for _ in range(calls):
+                began = now()
+                await work(token)
+                found.append(now() - began)
+                await asyncio.sleep(0)
+            return found
+
+        async def both() -> tuple[list[float], float]:
+            task, stall, last = asyncio.ensure_future(each()), 0.0, now()
+            while not task.done():
+                await asyncio.sleep(0)
+                stall, last = max(stall, now() - last), now()
+            return task.result(), stall
+
+        return asyncio.run_coroutine_threadsafe(both(), self._loop).result()

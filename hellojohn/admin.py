@@ -141,6 +141,9 @@ class _Flows:
         return _policy(fields)
 
     def update_config(self, policy: SessionPolicy | None, changes: Mapping[str, Any]) -> Flow[SessionPolicy]:
+        given: object = policy
+        if given is not None and not isinstance(given, SessionPolicy):
+            raise TypeError(f"update takes a SessionPolicy, not {type(given).__name__}.")
         if policy is not None and changes:
             raise ConfigurationError("Pass a SessionPolicy or single settings, not both.")
         if policy is None and not changes:

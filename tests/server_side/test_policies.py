@@ -130,6 +130,12 @@ async def test_both_forms_at_once(hj: Any) -> None:
         await done(hj.admin.config.update())
 
 
+async def test_name_of_a_preset_is_not_a_policy(hj: Any) -> None:
+    """The error names the class that is taken."""
+    with pytest.raises(TypeError, match="SessionPolicy, not str"):
+        await done(hj.admin.config.update("standard"))
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

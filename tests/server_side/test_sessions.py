@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from hellojohn import (
-    ApiError,
     ConfigurationError,
     Device,
     HelloJohn,
@@ -16,6 +15,7 @@ from hellojohn import (
     NotSupported,
     ServiceUnavailable,
     SessionExpired,
+    ValidationFailed,
 )
 from hellojohn.emulator import Emulator
 from tests.ways_in.conftest import EMAIL, PASSWORD, done, emulator, hj, settings
@@ -81,11 +81,12 @@ async def test_unknown_session(hj: Any) -> None:
         await done(hj.sessions.get("ses_unknown"))
 
 
-@pytest.mark.parametrize("session_id", ["", "../admin/config", "a/b", "a b", "x" * 2_000, "\x00"])
+@pytest.mark.parametrize("session_id", ["", "..", "../admin/config", "a/b", "a b", "x" * 2_000, "\x00"])
 async def test_hostile_ids_do_not_leave_their_path(hj: Any, emulator: Emulator, session_id: str) -> None:
     """An id is one segment of a path, whatever it holds."""
-    with pytest.raises((ConfigurationError, ApiError, ValueError)):
-        await done(hj.sessions.revoke(session_id))
+    for call in (hj.sessions.get, hj.sessions.revoke):
+        with pytest.raises(NotFound if "/" in session_id else ValidationFailed):
+            await done(call(session_id))
     assert emulator.calls("admin/config") == 0
 
 
@@ -100,6 +101,34 @@ def test_repeated_cursor_is_a_typed_error() -> None:
     client = HelloJohn(tenant_id="t", secret_key="sk_test_1", transport=transport, store=MemoryStore())
     with client, pytest.raises(ServiceUnavailable, match="repeats a page"):
         list(client.sessions.list())
+
+
+@pytest.mark.parametrize("cursor", [None, 7, "", "x" * 5_000, "\ud800"], ids=ascii)
+def test_unusable_cursor_is_a_typed_error(cursor: object) -> None:
+    """A list that goes on nowhere does not look complete: an operator would miss sessions."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        page = {"data": [{"id": "ses_1"}], "pagination": {"has_more": True, "next_cursor": cursor}}
+        return httpx.Response(200, content=json.dumps(page))
+
+    transport = httpx.MockTransport(answer)
+    client = HelloJohn(tenant_id="t", secret_key="sk_test_1", transport=transport)
+    with client, pytest.raises(ServiceUnavailable, match="cannot be understood"):
+        list(client.sessions.list())
+
+
+@pytest.mark.parametrize(
+    "pagination", [None, {}, {"next_cursor": None}, {"has_more": False, "next_cursor": "x"}]
+)
+def test_last_page(pagination: object) -> None:
+    """A page that names no other is the last one."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=json.dumps({"data": [{"id": "ses_1"}], "pagination": pagination}))
+
+    client = HelloJohn(tenant_id="t", secret_key="sk_test_1", transport=httpx.MockTransport(answer))
+    with client:
+        assert [info.id for info in client.sessions.list()] == ["ses_1"]
 
 
 def test_secret_key_is_asked_for_by_name() -> None:

@@ -1,10 +1,12 @@
 """The measurements of verification run from end to end, and their page names the libraries."""
 
 import re
+import threading
 
 import pytest
 
 from benchmarks import keys, verify
+from benchmarks._clock import now
 from benchmarks._key_race import Race
 from benchmarks._verifiers import CONTENDERS
 
@@ -21,6 +23,23 @@ def test_verification_is_compared_with_a_ready_key():
 def test_a_cold_herd_is_counted_at_the_server(contender):
     """The figure comes from the server, not from the library."""
     assert Race(contender, callers=4)._cold() == "1"
+
+
+@pytest.mark.parametrize(
+    ("contender", "stall"), [(CONTENDERS[0], "-"), (CONTENDERS[1], " ms")], ids=["sync", "async"]
+)
+def test_known_tokens_are_timed_one_by_one(contender, stall):
+    """The late ones are counted, and on an event loop its longest stall is noted."""
+    late, longest = Race(contender, callers=4)._known(calls=50)
+    assert 0 <= int(late) <= 50
+    assert longest.endswith(stall)
+
+
+def test_waits_are_those_of_the_thread_alone():
+    """The clock of the waits goes on in a sleep, and never backwards."""
+    began = now()
+    threading.Event().wait(0.01)
+    assert now() - began > 0.005
 
 
 def test_the_page_names_every_library_and_its_version():

@@ -114,8 +114,12 @@ def _page(content: Fields) -> SessionPage | None:
         return None
     sessions = tuple(filter(None, map(read_session, listed(content.get("data")))))
     pagination = fields(content.get("pagination"))
-    more = pagination.get("has_more") is not False
-    return SessionPage(sessions, text(pagination.get("next_cursor")) if more else None)
+    more, cursor = pagination.get("has_more"), pagination.get("next_cursor")
+    if more is False or (more is None and cursor is None):
+        return SessionPage(sessions, None)
+    # Without a cursor that can be sent back, the list would end too early and look complete.
+    usable = text(cursor)
+    return SessionPage(sessions, usable) if usable and len(usable) <= LONGEST_CURSOR else None
 
 
 def _read_session(answer: Answer) -> SessionInfo:

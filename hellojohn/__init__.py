@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hellojohn._mfa import *  # noqa: F403
     from hellojohn._models import *  # noqa: F403
     from hellojohn._oauth import *  # noqa: F403
+    from hellojohn._policy import *  # noqa: F403
     from hellojohn.admin import *  # noqa: F403
     from hellojohn.stores import *  # noqa: F403
     from hellojohn.verify import *  # noqa: F403
@@ -110,6 +111,7 @@ _MODULES = (
     "_doctor",
     "_mfa",
     "_oauth",
+    "_policy",
     "admin",
     "stores",
     "verify",

@@ -1,15 +1,11 @@
 """``hj.sessions`` and ``hj.admin``: the sessions and settings of a tenant, with the secret key."""
 
-import json
-import warnings
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from hellojohn._details import SessionInfo
-from hellojohn._duration import format_duration, parse_duration
 from hellojohn._errors import ConfigurationError, ServiceUnavailable
+from hellojohn._policy import DURATIONS, LIVES, Duration, SessionPolicy
 from hellojohn._session import calls
 from hellojohn._session.account import Account
 from hellojohn._waiting import Flow, run, run_async
@@ -21,99 +17,11 @@ __all__ = [
     "AsyncConfig",
     "AsyncSessions",
     "Config",
-    "PolicyWarning",
-    "SessionPolicy",
     "Sessions",
 ]
 
 _PAGE = 100  # the largest page that the service gives
 _KEPT: Final = "a value that is not given"
-_LIVES = ("session_duration", "access_token_ttl")
-_DURATIONS = (*_LIVES, "idle_timeout")
-
-Duration = str | timedelta
-
-
-class PolicyWarning(UserWarning):
-    """A session policy defeats itself, such as tokens that outlive the idle timeout."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SessionPolicy:
-    """The settings of a tenant's sessions. ``str()`` of it is the JSON of the documentation.
-
-    Attributes:
-        session_duration: The life of a whole session; ``None`` if the server does not say.
-        access_token_ttl: The life of an access token; ``None`` if the server does not say.
-        idle_timeout: How long a session may go without a refresh; ``None`` for no limit.
-        max_sessions_per_user: How many sessions a user may have; ``None`` for no limit.
-    """
-
-    session_duration: Duration | None = "30d"
-    access_token_ttl: Duration | None = "1h"  # noqa: S105 - a duration
-    idle_timeout: Duration | None = None
-    max_sessions_per_user: int | None = None
-
-    STANDARD: ClassVar["SessionPolicy"]
-    HIGH_SECURITY: ClassVar["SessionPolicy"]
-    COMPLIANCE: ClassVar["SessionPolicy"]
-
-    def __post_init__(self) -> None:
-        """Check the values, and keep durations as ``timedelta``.
-
-        Raises:
-            ConfigurationError: A value is malformed.
-        """
-        for name in _DURATIONS:
-            value = getattr(self, name)
-            if value is not None:
-                object.__setattr__(self, name, parse_duration(value, name=name))
-        most: object = self.max_sessions_per_user
-        if most is not None and (isinstance(most, bool) or not isinstance(most, int) or most < 1):
-            raise ConfigurationError("max_sessions_per_user must be a whole number from 1, or None.")
-
-    def to_json(self) -> dict[str, str | int | None]:
-        """Return the settings as the API has them."""
-        return {**{name: _text(getattr(self, name)) for name in _DURATIONS}, **self._numbers()}
-
-    def warn(self, *, stacklevel: int = 2) -> None:
-        """Issue a ``PolicyWarning`` for settings that defeat each other.
-
-        Args:
-            stacklevel: Whose line the warning names, as for ``warnings.warn``: by default the caller's.
-        """
-        session, token, idle = (_seconds(getattr(self, name)) for name in _DURATIONS)
-        if token is not None and idle is not None and token >= idle:
-            message = (
-                "access_token_ttl is not shorter than idle_timeout. The service counts refreshes as"
-                " activity, so users who are active all the time are signed out as idle."
-            )
-            warnings.warn(message, PolicyWarning, stacklevel=stacklevel)
-        if token is not None and session is not None and token > session:
-            message = "access_token_ttl is longer than session_duration: tokens outlive their sessions."
-            warnings.warn(message, PolicyWarning, stacklevel=stacklevel)
-
-    def _numbers(self) -> dict[str, str | int | None]:
-        return {"max_sessions_per_user": self.max_sessions_per_user}
-
-    def __str__(self) -> str:
-        """Return the JSON of the documentation."""
-        return json.dumps(self.to_json(), indent=2)
-
-
-SessionPolicy.STANDARD = SessionPolicy()
-SessionPolicy.HIGH_SECURITY = SessionPolicy(
-    session_duration="24h",
-    access_token_ttl="15m",  # noqa: S106 - a duration
-    idle_timeout="1h",
-    max_sessions_per_user=3,
-)
-SessionPolicy.COMPLIANCE = SessionPolicy(
-    session_duration="8h",
-    access_token_ttl="5m",  # noqa: S106 - a duration
-    idle_timeout="30m",
-    max_sessions_per_user=2,
-)
 
 
 class _Flows:
@@ -153,7 +61,7 @@ class _Flows:
             sent = {name: checked[name] for name in changes}
         else:
             sent = policy.to_json()
-        for name in _LIVES:
+        for name in LIVES:
             if name in sent and sent[name] is None:
                 raise ConfigurationError(f"{name} must be a duration: only a limit can be None.")
         fields = yield from calls.ask(self._account, self._topic.update_config(sent))
@@ -377,25 +285,17 @@ def _given(
     session_duration: object, access_token_ttl: object, idle_timeout: object, max_sessions: object
 ) -> dict[str, Any]:
     values: dict[str, Any] = dict(
-        zip(_DURATIONS, (session_duration, access_token_ttl, idle_timeout), strict=True)
+        zip(DURATIONS, (session_duration, access_token_ttl, idle_timeout), strict=True)
     )
     values["max_sessions_per_user"] = max_sessions
     return {name: value for name, value in values.items() if value is not _KEPT}
 
 
 def _policy(fields: Mapping[str, object]) -> SessionPolicy:
-    names = (*_DURATIONS, "max_sessions_per_user")
+    names = (*DURATIONS, "max_sessions_per_user")
     known: dict[str, Any] = {name: fields.get(name) for name in names}
     try:
         return SessionPolicy(**known)
     except ConfigurationError:
         pass
     raise ServiceUnavailable("The service's settings cannot be understood. Try again later.", ambiguous=True)
-
-
-def _text(duration: timedelta | None) -> str | None:
-    return None if duration is None else format_duration(duration)
-
-
-def _seconds(duration: timedelta | None) -> float | None:
-    return None if duration is None else duration.total_seconds()

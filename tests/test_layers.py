@@ -19,7 +19,7 @@ LAYERS = """
 _constructors _limits _names _secret _unpicklable _version _waiting
 _errors
 _clock _duration
-_config _details _models
+_config _details _models _policy
 stores
 _wire
 _session

@@ -141,7 +141,7 @@ class Listener:
         return self._take(words[1])
 
     def _take(self, target: str) -> _Reply:
-        """Take a callback; return what the browser shows."""
+        """Take a callback, and return the page for the browser."""
         request = self._request
         if request is None or target.partition("?")[0] != "/callback":
             return _Reply("404 Not Found", "There is nothing here.")

@@ -187,7 +187,7 @@ class _Client:
                 port. ``"*"`` sends it to every https URL: only for a client whose URLs are all the app's own.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe.
+            ConfigurationError: No origin is given, or one is not safe.
         """
         return self._parts.httpx_auth(self._account, origins)
 
@@ -195,7 +195,7 @@ class _Client:
         """Return an ``httpx2.Auth``, as ``httpx_auth`` does for httpx.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe; or httpx2 is not installed.
+            ConfigurationError: No origin is given, or one is not safe; or httpx2 is not installed.
         """
         return self._parts.httpx2_auth(self._account, origins)
 
@@ -209,7 +209,7 @@ class _Client:
             origins: Which origins get the access token: see ``httpx_auth``.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe; or requests is not installed.
+            ConfigurationError: No origin is given, or one is not safe; or requests is not installed.
         """
         return self._parts.requests_auth(self._account, origins)
 
@@ -261,7 +261,7 @@ class HelloJohn(ServerSide, _Client):
             **options: The arguments of ``httpx.Client``, such as ``base_url``, ``headers`` or ``timeout``.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe; or a variable of the environment,
+            ConfigurationError: No origin is given, or one is not safe; or a variable of the environment,
                 such as ``NO_PROXY``, is wrong.
         """
         from hellojohn._http import create_client  # noqa: PLC0415 - as in the constructor
@@ -280,7 +280,7 @@ class HelloJohn(ServerSide, _Client):
             The same client.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe; or the client has an auth
+            ConfigurationError: No origin is given, or one is not safe; or the client has an auth
             already. TypeError: It is another kind of client.
         """
         return self._parts.attach(self._account, client, "Client", origins, caller="HelloJohn")
@@ -348,7 +348,7 @@ class AsyncHelloJohn(AsyncServerSide, _Client):
                 ``timeout``.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe; or a variable of the environment,
+            ConfigurationError: No origin is given, or one is not safe; or a variable of the environment,
                 such as ``NO_PROXY``, is wrong.
         """
         from hellojohn._http import create_client  # noqa: PLC0415 - as in the constructor
@@ -367,7 +367,7 @@ class AsyncHelloJohn(AsyncServerSide, _Client):
             The same client.
 
         Raises:
-            ConfigurationError: There is no origin, or one that is not safe; or the client has an auth
+            ConfigurationError: No origin is given, or one is not safe; or the client has an auth
             already. TypeError: It is another kind of client.
         """
         return self._parts.attach(self._account, client, "AsyncClient", origins, caller="AsyncHelloJohn")
@@ -381,7 +381,7 @@ class AsyncHelloJohn(AsyncServerSide, _Client):
     async def aclose(self) -> None:
         """Wait until running operations are stored, and close the SDK's connections: see ``HelloJohn.close``.
 
-        The event loop goes on meanwhile.
+        The event loop is not blocked.
         """
         from hellojohn._waiting import run_async  # noqa: PLC0415 - as in the constructor
 

@@ -5,9 +5,9 @@
     │ └ NotSupported                     this server cannot do it; nothing was sent
     ├ SignInSuperseded                   a later sign-in or sign-out came first
     ├ SignInRequired                     no usable session: send the user to sign-in
-    │ ├ NotSignedIn                      nobody has signed in on this account
+    │ ├ NotSignedIn                      no user has signed in on this account
     │ └ SessionExpired                   there was a session and it is over; see ``reason``
-    ├ ApiError                           the API answered, and the answer is no
+    ├ ApiError                           the API refused the request
     │ ├ InvalidCredentials  ├ MfaRequired  ├ AccountLocked  ├ AccountDisabled
     │ ├ PermissionDenied    ├ NotFound     ├ Conflict       ├ ValidationFailed
     │ ├ ChallengeExpired    ├ EmailNotVerified
@@ -139,7 +139,7 @@ class NotSignedIn(SignInRequired):
 
 
 class SessionExpired(SignInRequired):
-    """The session is over. Send the user to sign-in; ``reason`` says what to tell them.
+    """The session is over. Send the user to sign-in; ``reason`` says why.
 
     Attributes:
         reason: Why it is over.
@@ -163,7 +163,7 @@ class SessionExpired(SignInRequired):
 
 
 class ApiError(HelloJohnError):
-    """The API answered, and the answer is no.
+    """The API refused the request.
 
     Attributes:
         status: The HTTP status.
@@ -218,7 +218,7 @@ class AccountLocked(ApiError):
 
 
 class AccountDisabled(ApiError):
-    """The account is disabled. Tell the user whom to ask."""
+    """The account is disabled. Refer the user to the operator of the service."""
 
 
 class PermissionDenied(ApiError):
@@ -271,7 +271,7 @@ class ServiceUnavailable(HelloJohnError):
 
     Attributes:
         retry_after: Seconds to wait, where the service asked for a wait.
-        ambiguous: Whether the service may have carried out the call all the same.
+        ambiguous: Whether the service may have carried out the call although no answer arrived.
     """
 
     def __init__(
@@ -284,7 +284,7 @@ class ServiceUnavailable(HelloJohnError):
 
 
 class KeysUnavailable(ServiceUnavailable):
-    """There are no usable keys to verify tokens with.
+    """No usable keys to verify tokens with are available.
 
     Answer 503 with ``retry_after``: the token may be good.
     """

@@ -141,7 +141,7 @@ SUSPENSION = 5.0
 
 LONGEST_TIMEOUT = 86_400.0
 
-# ---------------------------------------------------------------- the wire: what is sent, in characters
+# ---------------------------------------------------------------- lengths of sent values, in characters
 
 LONGEST_EMAIL = 320
 LONGEST_PASSWORD = 4_096
@@ -162,7 +162,7 @@ LONGEST_METADATA = 65_536
 LONGEST_USER_AGENT = 512
 """Of a browser's name that a back end passes on. The rest is cut off."""
 
-# ---------------------------------------------------------------- the wire: what is read
+# ---------------------------------------------------------------- sizes of answers
 
 LONGEST_MESSAGE = 300
 """What an error quotes of the service's words."""

@@ -61,7 +61,7 @@ class Mfa:
         Raises:
             NotSupported: On v1 without a secret key: the path of the user itself is not published.
             SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         return run(self._flows.factors())
 
@@ -75,7 +75,7 @@ class Mfa:
             Conflict: An app is enrolled already, and ``replace`` is false.
             NotSupported: On v1 without a secret key.
             SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         return run(self._flows.enroll_totp(replace=replace))
 
@@ -88,7 +88,7 @@ class Mfa:
         Raises:
             InvalidCredentials: The code is wrong.
             SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         hidden = Secret(code)
         del code
@@ -104,7 +104,7 @@ class Mfa:
         Raises:
             InvalidCredentials: The password or the code is wrong.
             SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         hidden, hidden_code = Secret(password), Secret(code)
         del password, code
@@ -120,7 +120,7 @@ class Mfa:
         Raises:
             InvalidCredentials: The password or the code is wrong.
             SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         hidden, hidden_code = Secret(password), Secret(code)
         del password, code

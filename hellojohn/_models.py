@@ -45,7 +45,7 @@ class SessionOptions:
     """What to ask for at sign-in.
 
     Attributes:
-        duration: How long the session shall live: ``"8h"`` or a ``timedelta``. The tenant's own
+        duration: How long the session may live: ``"8h"`` or a ``timedelta``. The tenant's own
             ``session_duration`` is the upper bound.
     """
 
@@ -145,7 +145,7 @@ class AuthEvent:
 
     Attributes:
         type: What happened.
-        session: The session it happened to; ``None`` where there is none.
+        session: The session; ``None`` for an event without one.
         reason: Why the session is over, for ``SESSION_EXPIRED``.
         account: Which session in the store.
     """

@@ -43,7 +43,7 @@ class _ServiceHooks:
 
         Raises:
             NotSupported: On v1, which has not published service tokens.
-            ConfigurationError: An argument is malformed, or there is no origin. A request raises it when the
+            ConfigurationError: An argument is malformed, or no origin is given. A request raises it when the
                 server refuses the secret or a scope.
         """
         hidden = Secret(client_secret)
@@ -61,7 +61,7 @@ class _ServiceHooks:
 
         Raises:
             NotSupported: On v1, which has not published service tokens.
-            ConfigurationError: An argument is malformed, there is no origin, or httpx2 is not installed.
+            ConfigurationError: An argument is malformed, no origin is given, or httpx2 is not installed.
         """
         hidden = Secret(client_secret)
         del client_secret
@@ -78,7 +78,7 @@ class _ServiceHooks:
 
         Raises:
             NotSupported: On v1, which has not published service tokens.
-            ConfigurationError: An argument is malformed, there is no origin, or requests is not installed.
+            ConfigurationError: An argument is malformed, no origin is given, or requests is not installed.
         """
         hidden = Secret(client_secret)
         del client_secret
@@ -137,8 +137,8 @@ class ServerSide(_ServiceHooks):
             token: The token, without ``Bearer``.
 
         Raises:
-            NotSupported: The server cannot tell.
-            ServiceUnavailable: There is no usable answer. Answer 503.
+            NotSupported: The server has no such check.
+            ServiceUnavailable: The service gave no usable answer. Answer 503.
             ApiError: The service refused to answer, such as for a wrong key.
             ConfigurationError: The secret key is missing.
             TypeError: The token is not text.
@@ -163,8 +163,8 @@ class ServerSide(_ServiceHooks):
         Raises:
             NotSupported: On v1, which has not published service tokens.
             ConfigurationError: An argument is malformed, or the server refuses the secret or a scope.
-            ServiceUnavailable: There is no usable answer and no unexpired token; or ``refused`` is only a
-                moment old, so that the next token would be refused as well.
+            ServiceUnavailable: The service gave no usable answer and the last token has expired; or
+                ``refused`` is only a moment old, so that the next token would be refused as well.
         """
         from hellojohn._session import calls  # noqa: PLC0415 - as in the constructor
         from hellojohn._waiting import run  # noqa: PLC0415 - the same
@@ -227,8 +227,8 @@ class AsyncServerSide(_ServiceHooks):
             token: The token, without ``Bearer``.
 
         Raises:
-            NotSupported: The server cannot tell.
-            ServiceUnavailable: There is no usable answer. Answer 503.
+            NotSupported: The server has no such check.
+            ServiceUnavailable: The service gave no usable answer. Answer 503.
             ApiError: The service refused to answer, such as for a wrong key.
             ConfigurationError: The secret key is missing.
             TypeError: The token is not text.
@@ -253,8 +253,8 @@ class AsyncServerSide(_ServiceHooks):
         Raises:
             NotSupported: On v1, which has not published service tokens.
             ConfigurationError: An argument is malformed, or the server refuses the secret or a scope.
-            ServiceUnavailable: There is no usable answer and no unexpired token; or ``refused`` is only a
-                moment old, so that the next token would be refused as well.
+            ServiceUnavailable: The service gave no usable answer and the last token has expired; or
+                ``refused`` is only a moment old, so that the next token would be refused as well.
         """
         from hellojohn._session import calls  # noqa: PLC0415 - as in the constructor
         from hellojohn._waiting import run_async  # noqa: PLC0415 - the same

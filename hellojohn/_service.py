@@ -1,7 +1,7 @@
 """Service tokens: a client signs in with its own secret. ``_server_side`` has the public calls.
 
 A service's account differs from a user's in one thing: the client's secret brings each token, and stays
-good. Freshness, single flight and the auth hook are those of every account. There is no session: nothing is
+good. Freshness, single flight and the auth hook are those of every account. It has no session: nothing is
 stored, no event is emitted, and closing a client signs nothing out.
 
     token at hand   the server                  a request gets

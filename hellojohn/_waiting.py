@@ -1,8 +1,8 @@
 """One signal, and the two ways to wait for it: blocking and awaiting.
 
-What a caller does is a ``Flow``: a generator that yields a ``WaitFor`` wherever it must wait and returns the
+A caller's code is a ``Flow``: a generator that yields a ``WaitFor`` wherever it must wait and returns the
 result. ``run`` blocks at these points; ``run_async`` awaits, under asyncio and trio. A caller may give up at
-any time: what it waits for runs elsewhere and goes on.
+any time: the work runs elsewhere and goes on.
 """
 
 import math

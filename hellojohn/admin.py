@@ -85,7 +85,7 @@ class Sessions:
         Raises:
             NotSupported: The server cannot list sessions.
             PermissionDenied: The key must not list sessions.
-            ServiceUnavailable: There is no usable answer, or the service repeats a page.
+            ServiceUnavailable: The service gave no usable answer, or repeated a page.
             ConfigurationError: The secret key is missing.
         """
         return _Pages(self._flows, user_id, status).sessions()
@@ -94,8 +94,8 @@ class Sessions:
         """Return one session.
 
         Raises:
-            NotFound: There is no such session.
-            ServiceUnavailable: There is no usable answer.
+            NotFound: The session does not exist.
+            ServiceUnavailable: The service gave no usable answer.
             ConfigurationError: The secret key is missing.
         """
         return run(self._flows.get(session_id))
@@ -104,8 +104,8 @@ class Sessions:
         """End one session. Its access token stays valid until it expires, except under remote verification.
 
         Raises:
-            NotFound: There is no such session.
-            ServiceUnavailable: There is no usable answer.
+            NotFound: The session does not exist.
+            ServiceUnavailable: The service gave no usable answer.
             ConfigurationError: The secret key is missing.
         """
         run(self._flows.revoke(session_id))
@@ -114,7 +114,7 @@ class Sessions:
         """End all sessions of a user.
 
         Raises:
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
             ConfigurationError: The secret key is missing.
         """
         run(self._flows.revoke_all(user_id))
@@ -156,7 +156,7 @@ class Config:
 
         Raises:
             PermissionDenied: The key must not read them.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
             ConfigurationError: The secret key is missing.
         """
         return run(self._flows.get_config())
@@ -186,7 +186,7 @@ class Config:
             NotSupported: The server has no such setting.
             PermissionDenied: The key must not change them.
             ValidationFailed: The service refused a value.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
             ConfigurationError: A value is malformed, or the secret key is missing.
         """
         changes = _given(session_duration, access_token_ttl, idle_timeout, max_sessions_per_user)

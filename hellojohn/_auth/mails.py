@@ -24,7 +24,7 @@ class Mails:
             NotSupported: The server has no magic links.
             RateLimited: Too many mails were sent.
             ValidationFailed: The address is empty or too long.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         run(self._flows.send_magic_link(email, redirect_to))
 
@@ -48,7 +48,7 @@ class Mails:
             ChallengeExpired: The link is used, unknown or too old: send another one.
             MfaRequired: A second factor is needed: see ``verify_mfa``.
             NotSupported: The server has no magic links.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             StoreError: The session could not be stored. It was signed out again.
         """
@@ -70,12 +70,12 @@ class Mails:
         Raises:
             RateLimited: Too many mails were sent.
             ValidationFailed: The address is empty or too long.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         run(self._flows.send_password_reset(email, redirect_to))
 
     def confirm_password_reset(self, token_or_url: str, new_password: str) -> None:
-        """Set a new password with a mailed link. It signs nobody in.
+        """Set a new password with a mailed link. It does not sign the user in.
 
         The reset ends the user's sessions at the service.
 
@@ -86,7 +86,7 @@ class Mails:
         Raises:
             ChallengeExpired: The link is used, unknown or too old: send another one.
             ValidationFailed: The password breaks the tenant's rules. The link stays good.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         hidden, password = Secret(token_or_url), Secret(new_password)
         del token_or_url, new_password
@@ -104,7 +104,7 @@ class Mails:
             ValidationFailed: The new password breaks the tenant's rules.
             NotSupported: The server cannot do it: send a password reset.
             SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         before, after = Secret(current), Secret(new)
         del current, new
@@ -115,7 +115,7 @@ class Mails:
 
         Raises:
             NotSupported: The server does not publish them.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         return run(self._flows.password_policy())
 
@@ -129,7 +129,7 @@ class Mails:
         Raises:
             SignInRequired: No address was given, and no user is signed in.
             RateLimited: Too many mails were sent.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         run(self._flows.send_email_verification(email, redirect_to))
 
@@ -138,7 +138,7 @@ class Mails:
 
         Raises:
             ChallengeExpired: The link is used, unknown or too old: send another one.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         hidden = Secret(token_or_url)
         del token_or_url
@@ -162,7 +162,7 @@ class AsyncMails:
             NotSupported: The server has no magic links.
             RateLimited: Too many mails were sent.
             ValidationFailed: The address is empty or too long.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         await run_async(self._flows.send_magic_link(email, redirect_to))
 
@@ -186,7 +186,7 @@ class AsyncMails:
             ChallengeExpired: The link is used, unknown or too old: send another one.
             MfaRequired: A second factor is needed: see ``verify_mfa``.
             NotSupported: The server has no magic links.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             StoreError: The session could not be stored. It was signed out again.
         """
@@ -208,12 +208,12 @@ class AsyncMails:
         Raises:
             RateLimited: Too many mails were sent.
             ValidationFailed: The address is empty or too long.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         await run_async(self._flows.send_password_reset(email, redirect_to))
 
     async def confirm_password_reset(self, token_or_url: str, new_password: str) -> None:
-        """Set a new password with a mailed link. It signs nobody in.
+        """Set a new password with a mailed link. It does not sign the user in.
 
         The reset ends the user's sessions at the service.
 
@@ -224,7 +224,7 @@ class AsyncMails:
         Raises:
             ChallengeExpired: The link is used, unknown or too old: send another one.
             ValidationFailed: The password breaks the tenant's rules. The link stays good.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         hidden, password = Secret(token_or_url), Secret(new_password)
         del token_or_url, new_password
@@ -242,7 +242,7 @@ class AsyncMails:
             ValidationFailed: The new password breaks the tenant's rules.
             NotSupported: The server cannot do it: send a password reset.
             SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         before, after = Secret(current), Secret(new)
         del current, new
@@ -253,7 +253,7 @@ class AsyncMails:
 
         Raises:
             NotSupported: The server does not publish them.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         return await run_async(self._flows.password_policy())
 
@@ -269,7 +269,7 @@ class AsyncMails:
         Raises:
             SignInRequired: No address was given, and no user is signed in.
             RateLimited: Too many mails were sent.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         await run_async(self._flows.send_email_verification(email, redirect_to))
 
@@ -278,7 +278,7 @@ class AsyncMails:
 
         Raises:
             ChallengeExpired: The link is used, unknown or too old: send another one.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
         """
         hidden = Secret(token_or_url)
         del token_or_url

@@ -56,7 +56,7 @@ class Auth(Mails):
             EmailNotVerified: The address is not verified yet.
             RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
             ValidationFailed: The email or the password is empty or too long.
-            ServiceUnavailable: There is no usable answer; an existing session is kept.
+            ServiceUnavailable: The service gave no usable answer; an existing session is kept.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             ConfigurationError: An argument has the wrong type, or a key is missing.
             StoreError: The session could not be stored. It was signed out again.
@@ -103,7 +103,7 @@ class Auth(Mails):
             Conflict: The email address is taken.
             ValidationFailed: The service refused a value, such as a weak password.
             RateLimited: Too many attempts; ``retry_after`` says how many seconds to wait.
-            ServiceUnavailable: There is no usable answer. The user may exist if ``ambiguous`` is true.
+            ServiceUnavailable: The service gave no usable answer. If ``ambiguous``, the user may exist.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             ConfigurationError: An argument has the wrong type, or a key is missing.
             StoreError: The session could not be stored. It was signed out again.
@@ -135,7 +135,8 @@ class Auth(Mails):
         """Answer a second-factor challenge and keep the session that it brings.
 
         Args:
-            challenge: The ``challenge`` of the ``MfaRequired`` error. What was asked at sign-in still holds.
+            challenge: The ``challenge`` of the ``MfaRequired`` error. The duration asked for at sign-in
+                still applies.
             code: The code that the user typed: of the factor, or a recovery code.
             factor: Which factor the code belongs to; the one that fits the code if not given.
             remember_device: Whether the next sign-in on this device needs no second factor.
@@ -145,7 +146,7 @@ class Auth(Mails):
             InvalidCredentials: The code is wrong. The same challenge can be answered again.
             ChallengeExpired: The challenge has ended: sign in again.
             ValidationFailed: The code is empty or too long.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             ConfigurationError: An argument has the wrong type.
             StoreError: The session could not be stored. It was signed out again.
@@ -168,7 +169,7 @@ class Auth(Mails):
         Raises:
             ChallengeExpired: The challenge has ended: sign in again.
             RateLimited: Too many codes were sent.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
             ConfigurationError: No factor of the challenge can be sent.
         """
         run(self._flows.send_mfa_code(challenge, factor))
@@ -257,7 +258,7 @@ class Auth(Mails):
         Raises:
             ValidationFailed: The address does not belong to this request.
             ChallengeExpired: The request is over, or the sign-in was refused in the browser.
-            ServiceUnavailable: There is no usable answer.
+            ServiceUnavailable: The service gave no usable answer.
             SignInSuperseded: A later sign-in or sign-out was asked for.
             StoreError: The session could not be stored. It was signed out again.
         """
@@ -280,12 +281,12 @@ class Auth(Mails):
         Raises:
             ServiceUnavailable: With ``everywhere`` only: the other sessions may live on.
             ApiError: With ``everywhere`` only: the service refused.
-            StoreError: The store did not remove the session. The service was asked to end it all the same.
+            StoreError: The store did not remove the session. The service was still asked to end it.
         """
         return run(self._flows.sign_out(everywhere=everywhere))
 
     def session(self) -> Session | None:
-        """Return the session; ``None`` when there is none or it has ended.
+        """Return the session, or ``None`` if no user is signed in or the session has ended.
 
         It reads the store the first time, and never asks the service.
 
@@ -316,7 +317,7 @@ class Auth(Mails):
 
         Raises:
             SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer; the session is kept.
+            ServiceUnavailable: The service gave no usable answer; the session is kept.
             ApiError: The settings are wrong; the session is kept.
             StoreError: The store failed.
         """
@@ -327,7 +328,7 @@ class Auth(Mails):
 
         Raises:
             SignInRequired: No user is signed in, or the session has ended.
-            ServiceUnavailable: There is no usable answer; the session is kept.
+            ServiceUnavailable: The service gave no usable answer; the session is kept.
             ApiError: The service refused.
             StoreError: The store failed.
         """

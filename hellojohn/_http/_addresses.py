@@ -20,7 +20,7 @@ def addresses_of(host: str, port: int, last_good: str | None) -> list[str]:
     last comes first, so that a dead one costs its share of the time once.
 
     Raises:
-        httpcore.ConnectError: There is none, or the name is not one.
+        httpcore.ConnectError: The name has no address, or is malformed.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)

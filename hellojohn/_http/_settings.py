@@ -1,4 +1,4 @@
-"""Checks the settings of the SDK's HTTP client when they are made, before they can fail in use."""
+"""Checks the settings of the SDK's own HTTP client when they are made, before they can fail in use."""
 
 import inspect
 import ssl

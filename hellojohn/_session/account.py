@@ -1,6 +1,6 @@
 """One account: its state, the order of its operations and its single flight. It holds the only lock.
 
-Requests read ``state`` without the lock. Nothing here blocks: what an operation does is in ``acquire`` and
+Requests read ``state`` without the lock. Nothing here blocks: the work of an operation is in ``acquire`` and
 ``operations``.
 """
 
@@ -136,12 +136,12 @@ class Account(PartOfClient):
             change: What happened.
             turn: The operation's turn.
             record: The session from now on.
-            expired: Why there is none.
+            expired: Why the session has ended.
             damaged: Whether the store lost the session because its text was damaged.
             event: What to emit.
 
         Returns:
-            Whether no later operation came first. A closed client shows nothing more, but that is no matter.
+            Whether the change was applied, or would have been if the client were not closed.
         """
         with self.lock:
             before = self.state
@@ -211,7 +211,8 @@ class Account(PartOfClient):
         Args:
             operation: The operation.
             lane: Which threads run it.
-            ask: Takes the operation's place in the order. What was asked for runs, even after a Ctrl-C here.
+            ask: Takes the operation's place in the order. The operation runs even if a Ctrl-C interrupts its
+                caller.
         """
         flight = self._new_flight(operation, "operation", lane=lane)
         try:
@@ -249,7 +250,7 @@ class Account(PartOfClient):
         )
 
     def _run(self, flight: Flight[T], operation: Callable[[], T]) -> None:
-        """Run an operation and land its flight, whatever it raises."""
+        """Run an operation and land its flight, even if it raises."""
         result: Result[T] = Result(error=INTERRUPTED)
         try:
             try:

@@ -14,7 +14,7 @@ class AccountStorage:
     """Where one account is stored.
 
     All writes of the account in this process go through one mutex. A sign-in may write while a refresh of
-    this process holds the store's lock, and the count of writes tells the refresh.
+    this process holds the store's lock. The refresh notices it by the count of writes.
 
     Attributes:
         mutex: Held for every write.

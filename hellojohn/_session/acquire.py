@@ -1,6 +1,6 @@
-"""How a request gets a token: what can be sent at once, and what has to be waited for.
+"""How a request gets a token: at once if one is valid, else by waiting for a load or a refresh.
 
-The table of ``freshness`` decides. What has to be waited for is in ``tasks``.
+The table of ``freshness`` decides. The work that callers wait for is in ``tasks``.
 """
 
 import logging
@@ -28,7 +28,7 @@ _ROUNDS = 4
 
 
 class _Step:
-    """What a caller has to wait for, and what it can use if that fails or takes too long."""
+    """The flight that a caller waits for, and the token to use if the flight fails or takes too long."""
 
     __slots__ = ("fallback", "flight")
 
@@ -55,8 +55,8 @@ def acquire(
         timeout: Seconds to wait at most; ``None`` to wait as long as a refresh may take.
 
     Raises:
-        SignInRequired: There is no session, or it has ended.
-        ServiceUnavailable: There is no usable token now. The session is kept.
+        SignInRequired: No user is signed in, or the session has ended.
+        ServiceUnavailable: A usable token cannot be had now. The session is kept.
         StoreError: The same, because of the store.
         ApiError: The same, because of the settings.
     """
@@ -90,7 +90,7 @@ def acquire(
 
 
 def load(account: Account) -> Flow[TokenSnapshot | None]:
-    """Get the session without asking the service; ``None`` if there is none or it has ended.
+    """Get the session without asking the service, or ``None`` if no user is signed in or it has ended.
 
     Raises:
         StoreError: The store failed.
@@ -120,7 +120,7 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
 
 
 def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool) -> TokenSnapshot | _Step:
-    """Return a token that can be sent now, or what has to be waited for."""
+    """Return a token that can be sent now, or the step to wait for."""
     with account.lock:
         snapshot = account.state.snapshot
         if snapshot is None:

@@ -1,4 +1,4 @@
-"""What an app asks: for its session, a token, its user, and for anything the service can say."""
+"""The calls of an app that do not sign in or out: the session, a token, the user, other questions."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast

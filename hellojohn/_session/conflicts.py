@@ -1,4 +1,4 @@
-"""What to do with a session that is to be saved, given what the store holds. One table, as data. Pure.
+"""The table of conflicts between a session to save and the content of the store. Pure.
 
     the store holds                     a refresh's pair      an unsaved copy  a sign-in's session
     ----------------------------------  --------------------  ---------------  ----------------------------
@@ -13,7 +13,7 @@
 
 A save that failed may have been carried out: SAVED is what it left. Another process may have noted a refresh
 in it since, so an unsaved copy does not replace it. A sign-in finds SAVED or NEWER in this way only.
-A refresh finds NOTHING when another process has signed the session out. After a quarantine nobody knows what
+A refresh finds NOTHING when another process has signed the session out. After a quarantine it is unknown what
 the damaged text was, so the copy at hand is kept: the service decides at the next refresh.
 """
 
@@ -32,7 +32,7 @@ class Bringing(Enum):
 
 
 class Held(Enum):
-    """What the store holds, compared with the session that is to be saved."""
+    """How the content of the store compares with the session to save."""
 
     EARLIER = auto()
     SAVED = auto()
@@ -48,7 +48,7 @@ class Rule(NamedTuple):
     Attributes:
         save: Whether to save the session.
         revoke_new: Whether to sign it out at the service instead.
-        revoke_old: Whether to sign out what the store held.
+        revoke_old: Whether to sign out the session that the store held.
     """
 
     save: bool
@@ -81,7 +81,7 @@ RULES: dict[tuple[Bringing, Held], Rule] = {
 
 
 def compare(stored: Stored | None, new: SessionRecord, *, damaged: bool) -> Held:
-    """Return what the store holds, compared with a session that is to be saved."""
+    """Compare the content of the store with a session to save."""
     if not isinstance(stored, SessionRecord):
         return Held.DAMAGED if damaged and stored is None else Held.NOTHING
     if not stored.is_same_session(new):

@@ -107,7 +107,7 @@ class Engine:
     def close(self) -> None:
         """Refuse new work, wait for what must be saved, for at most one refresh, and end the threads."""
         context, ends_at = self.context, self.refuse_work()
-        # One flight can begin another, such as a refresh that signs out what it has replaced.
+        # One flight can begin another, such as a refresh that signs out the session it has replaced.
         while (flight := self._unfinished()) is not None and time.monotonic() < ends_at:
             flight.start(blocking=False)  # its caller may have been interrupted
             flight.wait(max(ends_at - time.monotonic(), 0.0))

@@ -56,7 +56,7 @@ class Events:
         self.reset()
 
     def reset(self) -> None:
-        """Drop what was queued, in a forked child: the parent delivers it."""
+        """Drop the queued events, in a forked child: the parent delivers them."""
         self._lock = threading.Lock()
         self._queue: deque[_Delivery] = deque()
         self._thread: int | None = None

@@ -33,7 +33,7 @@ class Service(NamedTuple):
     time_left: Callable[[], float]
 
     def prepare(self) -> None:
-        """Load and open what a refresh needs. Call it before the lock is taken."""
+        """Load all modules and open all resources for a refresh. Call it before taking the lock."""
         self.load()
         self.retrier.prepare()
 

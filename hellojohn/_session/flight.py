@@ -51,7 +51,7 @@ class Flight(Completion, Generic[T]):
     """An operation that several callers may wait for (single flight).
 
     Attributes:
-        kind: What the operation does.
+        kind: The kind of operation.
         must_finish: Whether ``close`` and the end of the program wait for it.
         forced: Whether it refreshes although the last refresh has just failed.
         result: How it ended; ``None`` while it runs.
@@ -83,8 +83,8 @@ class Flight(Completion, Generic[T]):
         """Prepare an operation.
 
         Args:
-            operation: Runs the operation and lands the flight, whatever happens.
-            kind: What it does.
+            operation: Runs the operation and lands the flight, even if the operation raises.
+            kind: The kind of operation.
             workers: Whose threads run it.
             running: Where the flight is registered from its start until it lands.
             lane: Which threads run it; by its kind if not given.
@@ -142,7 +142,7 @@ class Flight(Completion, Generic[T]):
 
 
 def in_thread(work: Callable[[], T], name: str) -> Flow[T]:
-    """Do long work on a thread of its own, beside the lanes, and wait for it.
+    """Do long work on a separate thread, beside the lanes, and wait for it.
 
     The caller must make the work end when it gives up.
     """

@@ -124,7 +124,7 @@ class TokenSnapshot:
 
     def freshness(self, now: float) -> Freshness:
         """Return the state at a moment."""
-        # A service's account begins with a token that expired at minus infinity, whatever the clock says.
+        # A service's account begins with a token that expired at minus infinity: it has no token at any time.
         if not math.isfinite(now) and self.token_expires_at > -math.inf:
             return Freshness.FRESH
         now = within_time(now)

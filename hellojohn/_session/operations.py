@@ -66,7 +66,7 @@ def sign_out(account: Account, *, everywhere: bool) -> Flow[bool]:
     """End the session here and at the service; return whether the service confirmed it.
 
     Raises:
-        StoreError: The store did not remove the session. The service was asked to end it all the same.
+        StoreError: The store did not remove the session. The service was still asked to end it.
         HelloJohnError: With ``everywhere`` only: the service did not confirm.
     """
     ask = cache(account.ask_to_sign_out)
@@ -185,7 +185,7 @@ def _sign_out(
 
 
 def _remove(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | None, bool]:
-    """Remove the session from the store, under the lock if it can be had; return what it was."""
+    """Remove the session from the store, under the lock if possible, and return it."""
     stored: Stored | None = None
     try:
         with locked(account, SIGN_OUT_LOCK_WAIT, shared=True) as place, turn.writing():
@@ -215,7 +215,7 @@ def _remove_without_lock(account: Account, turn: Turn) -> tuple[Stored | None, S
 
 
 def _remove_again(account: Account, turn: Turn, record: SessionRecord) -> None:
-    """Remove what the holder of the lock may have saved at the very moment of the sign-out."""
+    """Remove a record that the holder of the lock saved at the moment of the sign-out."""
     storage = account.context.storage
     try:
         with turn.writing():

@@ -27,7 +27,7 @@ class Turn:
 
     @contextmanager
     def reading(self) -> Generator[int]:
-        """Hold the mutex for a read that may quarantine what it finds. Yields how many writes there were.
+        """Hold the mutex for a read that may quarantine the record. Yields how many writes there were.
 
         Raises:
             Overtaken: A later operation has taken this one's place.

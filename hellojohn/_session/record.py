@@ -94,7 +94,7 @@ class SessionRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndedRecord:
-    """What is left in the store of a session that the service has ended. It holds no token.
+    """The note that replaces an ended session in the store. It holds no token.
 
     Attributes:
         api_url: The service that issued the session.

@@ -1,6 +1,6 @@
 """The JSON text of a record. Pure.
 
-Other programs may have changed what a store holds, so every field is checked when it is read. No error
+Other programs may have changed the content of a store, so every field is checked when it is read. No error
 message shows a value, because it may be a token.
 """
 
@@ -19,7 +19,7 @@ VERSION = 1
 
 
 class _Kind(NamedTuple):
-    """What a field holds. ``json`` returns values of exactly these types."""
+    """The type of a field. ``json`` returns values of exactly these types."""
 
     name: str
     types: frozenset[type]

@@ -11,8 +11,8 @@
     misconfigured     everything is kept, ``ApiError``
     foreign response  everything is kept, ``ServiceUnavailable``
 
-Between the answer and the save stand only loaded code and the save: whatever can fail for lack of a module, a
-file descriptor or a thread was done before the refresh was sent.
+Between the answer and the save stand only loaded code and the save. Everything that could fail for lack of a
+module, a file descriptor or a thread is done before the refresh is sent.
 """
 
 import logging
@@ -48,7 +48,7 @@ class Refreshed(NamedTuple):
     Attributes:
         record: The session as it is now, or as it was when it ended.
         expired: Why the session has ended.
-        error: Why there is no new token, although the session is kept.
+        error: Why the refresh brought no new token. The session is kept.
         rotated: Whether the service issued a new pair.
         saved: Whether the store has ``record``.
         lock_lost: Whether it was not saved because the lock was lost.
@@ -130,7 +130,7 @@ class Refresher(NamedTuple):
         return self._conclude(exchange, exchange.run(), after_refusal=after_refusal)
 
     def _conclude(self, exchange: Exchange, outcome: Outcome, *, after_refusal: bool) -> Refreshed:
-        """Do what the table says for an outcome."""
+        """Follow the table for an outcome."""
         match outcome.kind:
             case OutcomeKind.SUCCESS:
                 assert outcome.tokens is not None  # noqa: S101 - as SUCCESS means
@@ -248,7 +248,7 @@ def random_cooldown() -> float:
 
 
 def _replaced(record: SessionRecord, stored: Stored | None, to_revoke: SessionRecord | None) -> Refreshed:
-    """Use what another process has stored meanwhile."""
+    """Use the record that another process has stored since."""
     if isinstance(stored, SessionRecord):
         return Refreshed(stored, to_revoke=to_revoke)
     return Refreshed(expired=ended_elsewhere(record, stored), to_revoke=to_revoke)

@@ -60,7 +60,7 @@ class Attempts:
         return outcome.kind is OutcomeKind.UNKNOWN and outcome.ask_again and self._unknown == 1
 
     def ends(self, number: int, wait: float) -> bool:
-        """Return whether there is no attempt after this one, which would come after ``wait`` seconds."""
+        """Return whether this attempt is the last one. The next one would come after ``wait`` seconds."""
         return number >= REFRESH_ATTEMPTS or wait >= self.left() or not self.wanted()
 
 

@@ -1,4 +1,4 @@
-"""What a client knows of one account's session, as one frozen value, and every way in which it changes. Pure.
+"""The state of one account in a client, as one frozen value, and the table of its transitions. Pure.
 
     event           EMPTY        ACTIVE       UNSAVED      SIGNING_OUT  CLOSED
     --------------  -----------  -----------  -----------  -----------  ------

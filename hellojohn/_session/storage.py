@@ -39,7 +39,7 @@ class Replaced(NamedTuple):
 
     Attributes:
         saved: Whether the new session was saved.
-        stored: What the store held before.
+        stored: The content of the store before.
         to_revoke: A session to sign out at the service, if there is one.
     """
 
@@ -139,7 +139,7 @@ class SessionStorage:
         return math.ceil(max(ends_at - within_time(self.timing.clock()), 0.0) + KEPT_AFTER_END)
 
     def describe(self) -> Mapping[str, str]:
-        """Return what the store says about itself, and its kind."""
+        """Return the store's description of itself, and its class."""
         kind = {"store": type(self._store).__name__}
         try:
             return guarded("describe", lambda: {**kind, **describe(self._store)})
@@ -199,7 +199,7 @@ class LockedSession:
         return None
 
     def replace(self, new: SessionRecord, bringing: Bringing, *, last: bool = False) -> Replaced:
-        """Save a session if the table of ``conflicts`` says so, given what the store holds now.
+        """Save a session if the table of ``conflicts`` says so for the present content of the store.
 
         Args:
             new: The session.

@@ -57,7 +57,7 @@ def read_store(account: Account, turn: Turn) -> None:
     Raises:
         StoreCorrupt: The text was damaged and is quarantined now, or another key or version can read it.
         StoreError: The store failed.
-        SignInRequired: There is no session.
+        SignInRequired: No user is signed in.
     """
     try:
         stored = _read(account, turn)
@@ -124,7 +124,7 @@ def _with_use(account: Account, record: SessionRecord) -> SessionRecord:
 
 
 def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:
-    """Let requests use what a refresh has brought. Call it while the store's lock is held."""
+    """Let requests use the result of a refresh. Call it while the store's lock is held."""
     event: AuthEventType | None = AuthEventType.SESSION_EXPIRED
     if refreshed.expired is not None:
         if refreshed.record is not None and refreshed.record.sign_in_id != account.state.shown:
@@ -137,7 +137,7 @@ def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:
 
 
 def _save_copy(account: Account, place: LockedSession, turn: Turn) -> SessionRecord | None:
-    """Save the session that the store did not take before; return what is known of the session then."""
+    """Save the session that the store refused before, and return the current record."""
     state = account.state
     if state.phase is not Phase.UNSAVED or state.snapshot is None:
         return None
@@ -165,7 +165,7 @@ def announce_end(account: Account) -> None:
         with locked(account) as place, turn.writing():
             stored = place.load()
             if not isinstance(stored, SessionRecord) or not stored.is_same_session(known):
-                first = False  # the next refresh finds out what has happened
+                first = False  # the next refresh finds out why
             else:
                 first, noted = not stored.end_announced, stored.changed(end_announced=True)
                 if not known.is_newer_than(stored):  # else the store has not taken the session in memory

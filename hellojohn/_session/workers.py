@@ -1,4 +1,4 @@
-"""The threads that run operations to their end, whatever happens to their callers.
+"""The threads that run operations to their end, even if the callers give up.
 
 A refresh that has begun must be stored. Its caller may be cancelled, time out or be interrupted; a worker
 thread is not. Each lane has its own threads, so that a read of the store never waits behind a slow service:
@@ -10,7 +10,7 @@ thread is not. Each lane has its own threads, so that a read of the store never 
     SIGN_IN   sign-ins and sign-outs                        what NETWORK leaves, SIGN_IN_THREADS at least
     EVENTS    callbacks of the app, one at a time a client  at most EVENT_THREADS
 
-A thread starts when there is work for it, and ends when there was none for a moment. The end of the program
+A thread starts when there is work for it, and ends after a moment without work. The end of the program
 waits for work that must be saved, but at most EXIT_WAIT seconds.
 """
 

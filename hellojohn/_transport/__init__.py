@@ -1,1 +1,1 @@
-"""The auth hook for HTTP clients: which origins get a token, and what is replayed after a 401."""
+"""The auth hook for HTTP clients: which origins get a token, and which requests are replayed after a 401."""

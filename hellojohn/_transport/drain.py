@@ -46,7 +46,7 @@ async def drain_async(response: Response, plain_body: type) -> None:
 
 
 class _Body:
-    """What was read of a response."""
+    """The part of a response that was read."""
 
     def __init__(self, response: Response) -> None:
         self._response = response
@@ -85,6 +85,6 @@ def _can_be_decoded(response: Response, content: bytes) -> bool:
         return True
     try:
         type(response)(response.status_code, headers=response.headers, content=content)
-    except Exception:  # noqa: BLE001 - each coding has an error of its own
+    except Exception:  # noqa: BLE001 - each coding raises a different error
         return False
     return True

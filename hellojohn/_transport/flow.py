@@ -124,7 +124,7 @@ class TokenFlow(PartOfClient):
         return snapshot is not None and request.headers["Authorization"] == snapshot.header
 
     def _without_token(self, request: Request) -> Request:
-        """Remove our token from a request that was copied from one of ours."""
+        """Remove the token from a request that was copied from one with a token."""
         if "Authorization" in request.headers and self._is_ours(request):
             del request.headers["Authorization"]
         request.extensions.pop(_MARK, None)

@@ -46,7 +46,7 @@ class Origins:
                 cleartext.
 
         Raises:
-            ConfigurationError: There is no origin, one is malformed, or one is cleartext to another machine.
+            ConfigurationError: No origin is given, one is malformed, or one is cleartext to another machine.
         """
         self._all = isinstance(origins, str) and origins == "*"
         self._logged: set[str] = set()

@@ -6,7 +6,7 @@ none, bytes, text, form, JSON                yes
 multipart of values and seekable files       yes: httpx rewinds its files to 0 before each attempt
 ``content=`` a seekable file                 yes, from where it stood at the first attempt
 ``content=`` a list or tuple of bytes        yes
-generators, iterators, pipes, own streams    no: what was read is gone
+generators, iterators, pipes, own streams    no: the data read is gone
 """
 
 from collections.abc import Callable
@@ -50,17 +50,17 @@ def _is_repeatable(field: object) -> bool:
     return isinstance(file, str | bytes) or _goes_to(file, 0)
 
 
-def _position(file: Any) -> int | None:  # noqa: ANN401 - whatever the app passed as a file
+def _position(file: Any) -> int | None:  # noqa: ANN401 - any object that the app passed as a file
     try:
         position = file.tell()
-    except Exception:  # noqa: BLE001 - a look at somebody's file must not break the request
+    except Exception:  # noqa: BLE001 - a look at an app's file must not break the request
         return None
     return position if isinstance(position, int) else None
 
 
-def _goes_to(file: Any, position: int) -> bool:  # noqa: ANN401 - whatever the app passed as a file
+def _goes_to(file: Any, position: int) -> bool:  # noqa: ANN401 - any object that the app passed as a file
     try:
         file.seek(position)
-    except Exception:  # noqa: BLE001 - it was closed meanwhile, or cannot go back after all
+    except Exception:  # noqa: BLE001 - it was closed since, or cannot go back after all
         return False
     return _position(file) == position

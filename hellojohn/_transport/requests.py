@@ -64,6 +64,6 @@ def _rewind(request: PreparedRequest) -> bool:
     try:
         if request.body is not None and not isinstance(request.body, str | bytes):
             rewind_body(request)
-    except (UnrewindableBodyError, ValueError):  # a file that was closed meanwhile
+    except (UnrewindableBodyError, ValueError):  # a file that was closed since
         return False
     return True

@@ -75,7 +75,7 @@ def check_done(
 
 
 def required(found: T | None, answer: Answer, codes: Codes, *, fixed_path: bool = False) -> T:
-    """Return what was read from an answer.
+    """Return the values that were read from an answer.
 
     The content of the answer is read in the expression of the argument: a local variable with it would show
     in the traceback of the error.

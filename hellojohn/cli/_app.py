@@ -1,4 +1,4 @@
-"""The commands, as Typer reads them. What a command does is in a module of its own."""
+"""The commands, as Typer reads them. The work of each command is in another module."""
 
 from typing import Annotated
 

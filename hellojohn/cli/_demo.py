@@ -1,4 +1,4 @@
-"""``hellojohn demo``: the main job end to end, each step told and checked.
+"""``hellojohn demo``: the main job end to end, with each step explained and checked.
 
 Everything is real but the time: sockets, threads, files, a second process. The emulator's clock is moved, so
 that nothing has to be waited for.
@@ -25,7 +25,7 @@ def play(console: Console, *, pause: float) -> bool:
     """Play every step; return whether every claim held.
 
     Args:
-        console: Where to tell it.
+        console: Where to print.
         pause: Seconds before each step, for reading.
     """
     tell = Narrator(console, pause=pause)
@@ -45,7 +45,7 @@ def _holds(number: int, stage: Stage) -> bool:
     stage.tell.title(f"{number}. {title}")
     try:
         step(stage)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the step has failed
+    except Exception as error:  # noqa: BLE001 - any error means that the step has failed
         kind = "Not so" if isinstance(error, ClaimFailedError) else type(error).__name__
         stage.tell.failure(f"{kind}: {error}")
         stage.tell.title(f"The demo failed at step {number} of {len(STEPS)}.")
@@ -55,7 +55,7 @@ def _holds(number: int, stage: Stage) -> bool:
 
 @contextmanager
 def _stage(tell: Narrator) -> Generator[Stage]:
-    """Set up a service, a client whose sessions are in files, and an API client of the app's own."""
+    """Set up a service, a client whose sessions are in files, and the app's client of its API."""
     events: SimpleQueue[AuthEvent] = SimpleQueue()
     statuses: list[int] = []
 

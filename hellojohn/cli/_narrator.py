@@ -12,7 +12,7 @@ _LONGEST_LINE = 80
 
 
 class ClaimFailedError(Exception):
-    """What the demo says is not so."""
+    """A claim of the demo is not true."""
 
 
 class Narrator:
@@ -36,15 +36,15 @@ class Narrator:
         self._wrapped(text)
 
     def code(self, line: str) -> None:
-        """Show what an app writes."""
+        """Show the code of an app."""
         self._line(Text(f"{_INDENT * 2}{line}", "cyan"))
 
     def fact(self, label: str, value: object) -> None:
-        """Show what came of it."""
+        """Show the result."""
         self._wrapped(str(value), lead=f"{label:<{_LABEL_WIDTH}}", lead_style="dim")
 
     def claim(self, text: str, *, holds: bool) -> None:
-        """Say what has been shown.
+        """Say what the step has shown.
 
         Raises:
             ClaimFailedError: It does not hold.

@@ -15,7 +15,7 @@ _CODE = "cyan"
 
 
 def serve(emulator: Emulator, *, host: str, console: Console) -> None:
-    """Run ``emulator`` until the process is told to stop.
+    """Run ``emulator`` until the process gets a signal to stop.
 
     Raises:
         ConfigurationError: It cannot listen on its address.

@@ -1,4 +1,4 @@
-"""The demo's steps: each does one thing that an app does, and claims only what it has seen.
+"""The demo's steps: each does one thing that an app does, and checks the claims that it prints.
 
 ``STEPS`` at the end is the order. A step that fails raises: a claim that does not hold, or any other error.
 """
@@ -41,16 +41,16 @@ _BRIEFLY: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Stage:
-    """What the steps share.
+    """The objects that the steps share.
 
     Attributes:
-        tell: Tells the story.
+        tell: Prints the text of a step.
         emulator: The service, and an API that takes its tokens.
         folder: Where the session is kept.
         hj: The client.
         api: The app's own httpx client, with the client's auth.
-        statuses: What the API has answered, on the wire.
-        events: What the client has told the app.
+        statuses: The status codes of the API's answers.
+        events: The events that the app has received.
     """
 
     tell: Narrator
@@ -261,7 +261,7 @@ def _time(session: Session) -> str:
 def _answer_to_another_process(stage: Stage) -> str:
     ahead = stage.emulator.clock() - time.time()
     arguments = (str(stage.folder), stage.emulator.url, str(ahead))
-    run = subprocess.run(  # noqa: S603 - this interpreter, a module of ours
+    run = subprocess.run(  # noqa: S603 - this interpreter, and a module of this package
         [sys.executable, "-P", "-m", "hellojohn.cli._restarted", *arguments],
         env=os.environ | _variables(stage.emulator),
         capture_output=True,

@@ -41,7 +41,7 @@ class FileStore:
 
     Raises:
         ConfigurationError: ``path`` is not the path of a folder, ``app`` is not a name or goes with a
-            ``path``, there is no default folder for this user, or the file system keeps no modes.
+            ``path``, this user has no default folder, or the file system keeps no modes.
     """
 
     def __init__(

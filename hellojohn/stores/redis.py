@@ -106,7 +106,7 @@ class RedisStore:
 
         Raises:
             StoreLocked: Another holder had it for the whole wait, or the server answered too late each time:
-                after more than a sixth of the lease, which runs meanwhile.
+                after more than a sixth of the lease, which has begun by then.
             StoreUnavailable: The server failed.
         """
         lock = RedisLock(self._record(key), key)

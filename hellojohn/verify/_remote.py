@@ -42,7 +42,7 @@ def ask(check_token: CheckToken, send: Send, token: Secret) -> Verification:
     Raises:
         ServiceUnavailable: No usable answer came.
         ApiError: The service refused to answer, such as for a wrong key.
-        NotSupported: The server cannot tell.
+        NotSupported: The server has no such check.
         ConfigurationError: The secret key is missing.
     """
     conversation = check_token(token)

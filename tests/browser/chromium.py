@@ -39,7 +39,7 @@ class Browser:
         self.driver = self._start()
 
     def forget(self) -> None:
-        """Delete all cookies, and what the console shows."""
+        """Delete all cookies, and clear the console."""
         self.driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
         self.complaints()
 
@@ -54,7 +54,7 @@ class Browser:
             options.add_argument("--no-sandbox")  # Chromium sets none up for root
         return Chrome(options=options, service=ChromeService(driver))
 
-    # What a person does
+    # Actions of a person
 
     def open(self, address: str) -> None:
         """Enter an address."""
@@ -78,7 +78,7 @@ class Browser:
         """Wait until the address bar shows a path and a query."""
         self._wait(lambda: self.place == place, place)
 
-    # What a person sees
+    # Views of a person
 
     @property
     def place(self) -> str:
@@ -96,7 +96,7 @@ class Browser:
         """The element that has the keyboard."""
         return self.driver.switch_to.active_element
 
-    # What a developer sees
+    # Views of a developer
 
     def all(self, selector: str) -> list[WebElement]:
         """Return the elements of the page that a CSS selector names."""
@@ -107,7 +107,7 @@ class Browser:
         return self.driver.get_cookie(name)
 
     def complaints(self) -> list[str]:
-        """Return what the browser has written to its console since the last call."""
+        """Return the lines of the browser's console since the last call."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def _wait(self, holds: Callable[[], bool], wanted: str) -> None:

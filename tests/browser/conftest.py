@@ -62,7 +62,7 @@ def chromium(browser_programs, tmp_path_factory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(chromium) -> Browser:
-    """Return the browser, in which nobody is signed in."""
+    """Return the browser, without a signed-in user."""
     chromium.forget()
     return chromium
 

@@ -179,7 +179,7 @@ def test_page_is_accessible(page: str, browser: Browser):
 
 @V1
 def test_page_fits_a_narrow_screen(page: str, browser: Browser):
-    """Nothing is cut off, and nobody has to scroll sideways."""
+    """Nothing is cut off, and the page does not scroll sideways."""
     browser.open(page)
     narrow = {"width": WIDTH, "height": 640, "deviceScaleFactor": 1, "mobile": True}
     browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", narrow)

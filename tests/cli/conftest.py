@@ -1,4 +1,4 @@
-"""What the command line's tests share: the command in this process, and as a process of its own."""
+"""Fixtures of the command line's tests: the command in this process, and as a child process."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ _SAY_IN_COLOURS = ("COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "NO_COLOR", "PY_C
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings of whoever runs the tests out of them."""
+    """Keep the developer's own settings out of the tests."""
     ours = [name for name in os.environ if name.startswith("HELLOJOHN_")]
     for name in (*ours, *_SAY_IN_COLOURS):
         monkeypatch.delenv(name, raising=False)
@@ -35,7 +35,7 @@ def run() -> Callable[..., Result]:
 
 @pytest.fixture
 def start() -> Callable[..., subprocess.Popen[str]]:
-    """Start the command as a process, with its output in a pipe unless told otherwise."""
+    """Start the command as a process, with its output in a pipe by default."""
     running = []
 
     def call(*arguments: str, **options: object) -> subprocess.Popen[str]:

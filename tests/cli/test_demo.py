@@ -166,7 +166,7 @@ def test_a_restart_that_finds_nothing_fails_the_demo(run, monkeypatch, tmp_path)
 
 
 def test_an_error_fails_the_demo(run, monkeypatch):
-    """Whatever goes wrong is told in one line, and the demo ends there."""
+    """Any error is reported in one line, and the demo ends there."""
     monkeypatch.setattr(sys, "executable", os.devnull)
     monkeypatch.setattr(_demo, "STEPS", (_steps.STEPS[0], _steps.STEPS[6]))
     result = run("demo", "--fast")
@@ -188,7 +188,7 @@ def test_a_session_that_is_lost_fails_the_demo(run, monkeypatch):
     [([], "1", True), (["--fast"], "1", False), ([], None, False), (["--fast"], None, False)],
 )
 def test_it_pauses_for_readers_only(run, monkeypatch, options, colours, paced):
-    """A terminal gets time to read; a pipe, and whoever is in a hurry, gets none of it."""
+    """A terminal gets time to read. A pipe gets none, and ``--fast`` gives none."""
     pauses = []
     monkeypatch.setattr(_demo, "play", lambda _, *, pause: not pauses.append(pause))
     assert run("demo", *options, env={"FORCE_COLOR": colours}).exit_code == 0
@@ -218,7 +218,7 @@ def test_the_narrator_wraps_and_hangs():
 
 
 def test_a_claim_is_told_only_when_it_holds():
-    """What is not so is not printed as if it were."""
+    """A claim that does not hold is not printed as if it did."""
     file = io.StringIO()
     tell = Narrator(Console(file=file), pause=0)
     with pytest.raises(ClaimFailedError, match=r"Two and two are five\."):

@@ -76,13 +76,13 @@ def test_it_finds_another_account(run, sign_in, tmp_path):
 
 
 def test_files_of_an_app_are_found_by_its_name(run, sign_in):
-    """It is what the program calls ``FileStore(app=...)`` with."""
+    """The program passes it to ``FileStore(app=...)``."""
     session = sign_in(FileStore(app="my-app"))
     assert session.id in run("doctor", "--store", "file", "--app", "my-app").output
 
 
 def test_a_keyring_s_entries_are_found_by_their_service(run, sign_in, desktop):
-    """It is what the program calls ``KeyringStore(...)`` with."""
+    """The program passes it to ``KeyringStore(...)``."""
     session = sign_in(KeyringStore("my-app"))
     output = run("doctor", "--store", "keyring", "--app", "my-app").output
     assert "store          KeyringStore" in output
@@ -120,7 +120,7 @@ def test_a_keyring_that_is_locked_is_said_to_be(run, monkeypatch):
 
 
 def test_a_user_without_a_home_is_a_finding(run, monkeypatch):
-    """As in a container: the store cannot be opened, and the service is examined all the same."""
+    """As in a container: the store cannot be opened, and the service is still examined."""
     for variable in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(variable)
     monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)

@@ -1,4 +1,4 @@
-"""``hellojohn emulator``: what it prints works, and it ends when told to."""
+"""``hellojohn emulator``: the settings it prints work, and a signal ends it."""
 
 import io
 import os
@@ -24,7 +24,7 @@ print(HelloJohn().auth.sign_in({DEMO_EMAIL!r}, {DEMO_PASSWORD!r}).user.email)
 
 
 class _Telling(io.StringIO):
-    """A console's file that tells the process to stop, once everything is printed."""
+    """A console's file that makes the process stop when everything is printed."""
 
     def __init__(self, number):
         super().__init__()
@@ -39,7 +39,7 @@ class _Telling(io.StringIO):
 
 @pytest.fixture
 def printed(start):
-    """The emulator in a process of its own, and what it has printed once it serves."""
+    """The emulator as a child process, and its output up to the moment when it serves."""
 
     def call(*options):
         process = start("emulator", "--port", "0", *options)
@@ -99,7 +99,7 @@ def test_the_variables_work_as_printed(printed):
 
 
 def test_it_prints_plain_text_into_a_pipe(printed):
-    """What is piped, logged or pasted holds no control codes; a sentence fits 80 columns."""
+    """Output that is piped, logged or pasted holds no control codes, and a sentence fits 80 columns."""
     _, text = printed()
     assert "\x1b" not in text
     assert DEMO_PASSWORD in text.splitlines()
@@ -166,7 +166,7 @@ def test_an_option_that_will_not_do(run, options, code, words):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_are_given_back(number):
-    """Whoever runs the command inside a process of their own keeps their handlers."""
+    """A program that runs the command in its own process keeps its signal handlers."""
     before = signal.getsignal(number)
     emulator = Emulator()
     serve(emulator, host="127.0.0.1", console=Console(file=_Telling(number)))
@@ -184,7 +184,7 @@ def test_signals_are_given_back_when_it_cannot_start():
 
 @pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)])
 def test_it_warns_when_others_can_reach_it(host, warned):
-    """Its keys are known to everybody, so an open address is worth a word."""
+    """Its keys are public, so an open address deserves a warning."""
     file = _Telling(signal.SIGINT)
     serve(Emulator(host=host), host=host, console=Console(file=file, width=200))
     assert ("keys that everybody knows" in file.getvalue()) is warned

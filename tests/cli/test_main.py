@@ -1,4 +1,4 @@
-"""The command as a whole: version, help, and what it says when the extra is missing."""
+"""The command as a whole: version, help, and the message when the extra is missing."""
 
 import subprocess
 import sys
@@ -49,7 +49,7 @@ def test_help_fits_a_terminal(run):
 
 @pytest.mark.parametrize("library", ["cryptography", "rich", "starlette", "typer", "uvicorn"])
 def test_without_the_extra_it_says_what_to_install(library):
-    """The script is installed with the package; what it needs may not be."""
+    """The script is installed with the package; its requirements may not be."""
     command = "emulator --port 65536" if library in ("rich", "typer") else "emulator --port 0"
     code = (
         f"import sys; sys.argv = 'hellojohn {command}'.split(); sys.modules[{library!r}] = None;"
@@ -61,7 +61,7 @@ def test_without_the_extra_it_says_what_to_install(library):
 
 
 def test_a_broken_installation_is_not_a_missing_extra(monkeypatch):
-    """A module of ours that cannot be imported is a bug, and shows as one."""
+    """A module of the package that cannot be imported is a bug, and shows as one."""
     monkeypatch.delitem(sys.modules, "hellojohn.cli._app")
     monkeypatch.setitem(sys.modules, "hellojohn.cli._doctor", None)
     with pytest.raises(ImportError, match="_doctor"):
@@ -69,7 +69,7 @@ def test_a_broken_installation_is_not_a_missing_extra(monkeypatch):
 
 
 def test_main_takes_the_arguments_of_the_process(monkeypatch, capsys):
-    """It is what the installed script calls."""
+    """The installed script calls it."""
     monkeypatch.setattr(sys, "argv", ["hellojohn", "--version"])
     with pytest.raises(SystemExit) as end:
         main()

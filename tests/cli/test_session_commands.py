@@ -60,7 +60,7 @@ def test_login_status_token_logout(run: Run, where: list[str], tmp_path: Path, s
 
 
 def test_password_is_not_shown(run: Run, where: list[str]) -> None:
-    """Neither the password nor a token appears in what the command prints."""
+    """Neither the password nor a token appears in the output of the command."""
     done = run("login", "--email", EMAIL, *where, input=f"{PASSWORD}\n")
     assert PASSWORD not in done.output
     assert "eyJ" not in done.output

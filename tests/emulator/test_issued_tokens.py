@@ -37,7 +37,7 @@ def test_roles_and_scopes_are_the_users(caller, emulator):
 
 
 def test_roles_and_scopes_can_be_given_for_one_token(emulator):
-    """What is not named is the user's, and an empty list is none."""
+    """Values that are not named are the user's, and an empty list means none."""
     emulator.add_user("ada@example.com", "x", roles=["admin"], scopes=["orders:read"])
     read = claims(emulator.token("ada@example.com", scopes=["orders:write"]))
     assert (read["scope"], read["roles"]) == ("orders:write", ["admin"])

@@ -86,7 +86,7 @@ def test_no_recording_is_left_out_without_a_reason(folder):
 
 
 def test_calls_that_are_left_out_are_not_there(folder, http):
-    """A recording is left out for want of a call only where the emulator has no such call."""
+    """A recording is left out as a missing call only where the emulator has no such call."""
     there = []
     for name, record in distil.read(folder):
         if reason(name) in NO_SUCH_CALL and record.get("request") and record.get("response"):

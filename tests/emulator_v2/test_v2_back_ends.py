@@ -66,7 +66,7 @@ class TestClients:
         assert app.admin("GET", "clients").json() == [changed]
 
     def test_a_replaced_client_keeps_its_secret(self, app, emulator):
-        """What is read has a hash of the secret, which is not to be shown either."""
+        """The client that is read has a hash of the secret, which must not be shown either."""
         secret = emulator.add_client("worker", scopes=["a"], confidential=True)
         (worker,) = [c for c in app.admin("GET", "clients").json() if c["client_id"] == "worker"]
         assert secret not in str(worker)

@@ -193,7 +193,7 @@ def test_it_runs_out_of_the_box_and_survives_its_store(own_valkey, program):
 
 
 def test_an_expired_session_leads_back_to_sign_in(browser, emulator):
-    """A user who comes back after a year is told that the time is up; the clock then stays ahead."""
+    """A user who comes back after a year gets a message that the time is up. The clock then stays ahead."""
     emulator.advance("365d")
     answer = browser.get("/orders", follow_redirects=True)
     assert (answer.url.path, "Your time is up." in answer.text) == ("/sign-in", True)

@@ -24,7 +24,7 @@ JSON = b'{"access_token": "a", "refresh_token": "' + b"r" * 50_000 + b'"}'
 
 
 class Case(NamedTuple):
-    """What the program has ``before`` it is stopped, and what arrives ``after`` that."""
+    """The bytes that the program has ``before`` it is stopped, and those that arrive ``after``."""
 
     before: bytes
     after: bytes
@@ -116,7 +116,7 @@ ARRIVED = {
     "an interim answer, too": Case(b"", b"HTTP/1.1 100 Continue\r\n\r\n" + WHOLE),
     "an answer to another request": Case(b"", WHOLE, request="other"),
     "many records of TLS": Case(b"", WHOLE, tls=True),
-    # Python's own wait begins anew after a signal, and sees the timeout before it looks at the socket.
+    # Python's own wait begins again after a signal, and sees the timeout before it looks at the socket.
     "all of it, and a signal": Case(b"", WHOLE, signalled=True),
     "records of TLS, and a signal": Case(b"", WHOLE, tls=True, signalled=True),
 }

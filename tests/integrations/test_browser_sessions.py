@@ -76,7 +76,7 @@ def test_sign_out_everywhere(browsers: Browsers, emulator: Emulator) -> None:
 
 
 def test_sign_out_everywhere_in_an_outage(browser: Any, emulator: Emulator) -> None:
-    """When the service does not confirm, the other sessions may live on, and the user is told."""
+    """When the service does not confirm, the other sessions may live on, and the user gets a message."""
     browser.post("/sign-in", data=FORM)
     emulator.fail("auth/sign-out", status=503)
     assert browser.post("/sign-out", data={"everywhere": "1"}).status_code == 503

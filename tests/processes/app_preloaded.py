@@ -20,7 +20,7 @@ all_workers = multiprocessing.get_context("fork").Barrier(int(os.environ["WEB_CO
 
 
 def app(_environment, start_response):
-    """Answer with the worker's number and what it got from the API."""
+    """Answer with the worker's number and the status of the API's answer."""
     all_workers.wait(30)
     status = api.get("/resource").status_code
     start_response("200 OK", [("Content-Type", "text/plain")])

@@ -117,7 +117,7 @@ def refresh_and_die(world: World, deadly: int, names: Any) -> None:
 
 
 def refresh_until_killed(world: World, begun: Any) -> None:
-    """Refresh once. The test kills this process meanwhile."""
+    """Refresh once. The test kills this process during the refresh."""
     with world.client() as hj:
         hj.auth.session()
         begun.send("begun")

@@ -59,7 +59,7 @@ class Place:
 
 @dataclass(frozen=True)
 class World:
-    """What a child process needs to use the shared session."""
+    """The objects with which a child process uses the shared session."""
 
     place: Place
     clock: SharedClock
@@ -105,7 +105,7 @@ class Fleet:
 
 @contextmanager
 def fleet(world: World, size: int) -> Iterator[Fleet]:
-    """Start ``size`` processes, each with a client of its own."""
+    """Start ``size`` processes with one client each."""
     pairs = [CHILDREN.Pipe() for _ in range(size)]
     children = [CHILDREN.Process(target=_serve, args=(world, theirs), daemon=True) for _, theirs in pairs]
     try:

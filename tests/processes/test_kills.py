@@ -43,7 +43,7 @@ class Witness:
         self.lost = 0
 
     def check(self, kill: Callable[[], None]) -> None:
-        """Carry out ``kill``. Then compare what the service rotated with what the store holds."""
+        """Carry out ``kill``. Then compare the service's rotations with the generation in the store."""
         rotations, generation = self._emulator.rotations, self._generation()
         kill()
         self._let_the_service_finish()

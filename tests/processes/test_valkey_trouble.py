@@ -144,7 +144,7 @@ def test_a_failure_during_a_refresh_signs_nobody_out(world, emulator, trouble, r
 
 
 def test_next_holder_of_a_lost_lock_does_not_refresh(world, emulator, server):
-    """At most one request with a given refresh token is in flight, whatever becomes of the lock."""
+    """At most one request with a given refresh token is in flight, even after the lock is lost."""
     with _client(world) as first, _client(world) as second, ThreadPoolExecutor() as pool:
         second.auth.session()
         world.clock.advance(TWO_HOURS)

@@ -1,4 +1,4 @@
-"""One engine on a scripted service and virtual time: what the tests of the session engine share."""
+"""One engine on a scripted service and virtual time, for the tests of the session engine."""
 
 import json
 import math
@@ -129,8 +129,8 @@ class Service:
 
     Attributes:
         steps: The next answers to refreshes and other calls. A sign-out needs none.
-        sign_outs: The answers to sign-outs; 204 when there is none.
-        requests: What came.
+        sign_outs: The answers to sign-outs; 204 after the last one.
+        requests: The requests that arrived.
     """
 
     def __init__(self, *steps: Step) -> None:
@@ -223,7 +223,7 @@ class Bench:
         MemoryStore.save(self.store, KEY, text)
 
     def stored(self) -> Stored | None:
-        """Return what the store holds."""
+        """Return the content of the store."""
         text = MemoryStore.load(self.store, KEY)
         return None if text is None else parse(text)
 
@@ -239,7 +239,7 @@ class Bench:
         assert isinstance(stored, EndedRecord)
         return stored
 
-    # ------------------------------------------------------------ what an app does
+    # ------------------------------------------------------------ calls of an app
 
     def sign_in(self, name: object = "s", **changes: Any) -> Session:
         """Sign in. The service answers with the pair of that name."""

@@ -41,7 +41,7 @@ class FailingStore(MemoryStore):
             method: Which method.
             skip: How many calls succeed first.
             times: How many calls fail then.
-            error: What they raise.
+            error: The error that they raise.
             late: Whether they do their work before they raise.
         """
         self._failures[method] = [None] * skip + [error] * times

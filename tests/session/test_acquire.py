@@ -120,7 +120,7 @@ def test_expiring_token_is_used_when_the_refresh_fails(answer: Any) -> None:
 
 
 def test_expired_token_in_a_cooldown_fails_at_once() -> None:
-    """After a failed refresh, callers without a usable token are told how long to wait."""
+    """After a failed refresh, the error for callers without a usable token says how long to wait."""
     bench = expired_token(*[NOT_SENT] * 4)
     for _ in range(3):
         with pytest.raises(ServiceUnavailable):

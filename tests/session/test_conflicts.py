@@ -1,4 +1,4 @@
-"""What is saved over what: every row of the table of saves."""
+"""Which session replaces which: every row of the table of saves."""
 
 import pytest
 
@@ -30,7 +30,7 @@ SAVE_AND_REVOKE = Rule(save=True, revoke_old=True)
     ids=range(9),
 )
 def test_compare(stored: Stored | None, held: Held) -> None:
-    """What the store holds is judged by the sign-in, the generation and the refresh token."""
+    """Records are compared by the sign-in, the generation and the refresh token."""
     assert compare(stored, NEW, damaged=False) is held
 
 
@@ -49,5 +49,5 @@ def test_compare_after_a_quarantine() -> None:
     ],
 )
 def test_every_row_of_the_table(bringing: Bringing, rules: tuple[Rule, ...]) -> None:
-    """What is done is what the table says."""
+    """A save follows the table."""
     assert tuple(RULES[bringing, held] for held in Held) == rules

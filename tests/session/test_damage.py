@@ -1,4 +1,4 @@
-"""The store's lock: who shares it, and what an account remembers of a text that was damaged."""
+"""The store's lock: who shares it, and how an account remembers a damaged text."""
 
 from collections.abc import Callable
 

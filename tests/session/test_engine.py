@@ -1,4 +1,4 @@
-"""The accounts of a client, its end, and what a forked child may do."""
+"""The accounts of a client, its end, and its use in a forked child."""
 
 import gc
 import os

@@ -14,12 +14,12 @@ from tests.session.bench import Bench, Gate, expired_token, in_thread, response,
 
 @pytest.fixture
 def events() -> Events:
-    """A queue of its own."""
+    """A separate queue."""
     return Events(WorkerPool())
 
 
 def event(name: str) -> AuthEvent:
-    """Return an event that can be told from others."""
+    """Return an event that differs from all others."""
     return AuthEvent(AuthEventType.SIGNED_IN, account=name)
 
 
@@ -142,7 +142,7 @@ def test_slow_callback_keeps_no_caller() -> None:
 
 
 def test_order_of_a_sign_in_and_a_sign_out() -> None:
-    """Events come in the order in which the state changed, whatever threads the operations ran on."""
+    """Events come in the order in which the state changed, on any threads."""
     for _ in range(50):
         bench = Bench()
         bench.sign_in("a")

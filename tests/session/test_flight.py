@@ -69,7 +69,7 @@ def test_blocking_caller_with_a_timeout() -> None:
 
 
 def test_asyncio_caller_gets_the_value() -> None:
-    """A task that awaits gets the result, and the loop runs meanwhile."""
+    """A task that awaits gets the result, and the loop is not blocked."""
     operation = Operation()
 
     async def main() -> str | None:

@@ -126,7 +126,7 @@ def test_clock_without_a_time_says_nothing(now: float) -> None:
 
 @pytest.mark.parametrize("now", [-1e9, 0.0, START, math.nan, math.inf])
 def test_account_of_a_service_begins_without_a_token(now: float) -> None:
-    """The generation before the first token is never sent, whatever the clock returns."""
+    """The generation before the first token is never sent, at any time of the clock."""
     it = snapshot(generation=0, refreshed_at=-math.inf, ttl=0.0)
     assert it.freshness(now) is EXPIRING
     assert not it.fresh_from <= now < it.fresh_until
@@ -149,7 +149,7 @@ def test_watched_snapshot_is_never_used_unseen() -> None:
 def test_hot_path_agrees_with_the_table(  # noqa: PLR0917
     ttl: float, refreshed: float, now: float, idle: float | None, end: float | None, background: bool
 ) -> None:
-    """What the hot path sends without asking is fresh, or stale where nothing refreshes in the background."""
+    """The hot path sends a fresh token, or a stale one where nothing refreshes in the background."""
     it = TokenSnapshot(
         a_record(ttl=ttl, refreshed_at=refreshed, client_ends_at=end),
         idle_timeout=idle,

@@ -1,4 +1,4 @@
-"""Sign-in and sign-out: the operation that was asked for last wins, whatever runs beside it."""
+"""Sign-in and sign-out: the operation that was asked for last wins, also over one that runs beside it."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The stored record: what goes in comes out, what is malformed is refused, and how generations follow."""
+"""The stored record: it is read as it was written, malformed ones are refused, and generations follow."""
 
 import copy
 import json
@@ -42,7 +42,7 @@ FULL = a_record(
 
 
 def answer(**changes: Any) -> TokenResponse:
-    """Return what a sign-in or a refresh brings."""
+    """Return the tokens of a sign-in or a refresh."""
     fields: dict[str, Any] = {
         "access_token": Secret("at_2"),
         "refresh_token": Secret("rt_2"),
@@ -155,7 +155,7 @@ def test_reason_of_a_later_version() -> None:
 
 
 def test_sign_in_makes_the_first_generation() -> None:
-    """A sign-in gives a session an id of its own, its first generation and its times."""
+    """A sign-in gives a session a new id, its first generation and its times."""
     record = new(answer(user=User(id="usr_1")), duration=timedelta(days=30), remember_me=True)
     assert (record.generation, record.created_at, record.refreshed_at) == (1, START, START)
     assert (record.duration, record.remember_me) == (30 * 86_400.0, True)

@@ -1,4 +1,4 @@
-"""One refresh: what the store may hold, what the service may answer, and what is kept."""
+"""One refresh: the contents of the store, the answers of the service, and the record that is kept."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ def test_answer_without_a_refresh_token_keeps_the_old_one() -> None:
 
 
 def test_attempt_is_noted_before_it_is_sent() -> None:
-    """The store knows of a refresh before the service does, so that a crash in between can be told."""
+    """The store knows of a refresh before the service does, so that a crash in between is noticed."""
     bench = expired_token()
     bench.service.steps.append(lambda: (noted.append(bench.session_record()), tokens(2))[1])
     noted: list[Any] = []
@@ -77,7 +77,7 @@ def test_refresh_is_given_its_whole_deadline() -> None:
     assert deadline == 20
 
 
-# ------------------------------------------------------------------ what the store holds
+# ------------------------------------------------------------------ contents of the store
 
 
 def test_newer_pair_of_another_process_is_adopted() -> None:
@@ -183,7 +183,7 @@ def test_every_client_reports_the_same_reason() -> None:
 
 
 def test_the_end_record_holds_no_token() -> None:
-    """What is left in the store of an ended session holds no secret."""
+    """The note of an ended session in the store holds no secret."""
     bench = expired_token(problem(401, "session_revoked"))
     with pytest.raises(SessionExpired):
         bench.token()
@@ -212,7 +212,7 @@ def test_end_of_an_earlier_session_is_a_sign_out() -> None:
     assert caught.value.reason is ExpiryReason.SIGNED_OUT
 
 
-# ------------------------------------------------------------------ what the service answers
+# ------------------------------------------------------------------ answers of the service
 
 _KEPT = (ServiceUnavailable, ApiError)
 
@@ -242,7 +242,7 @@ _KEPT = (ServiceUnavailable, ApiError)
     ids=str,
 )
 def test_only_the_services_word_ends_a_session(answer: Answer) -> None:
-    """Whatever is no refusal of the session keeps it, and the same refresh token works later."""
+    """Any answer that does not refuse the session keeps it, and the same refresh token works later."""
     bench = expired_token(*[answer] * 8)
     with pytest.raises(_KEPT) as caught:
         bench.token()
@@ -355,7 +355,7 @@ def test_retry_after_that_fits_is_waited_for() -> None:
 
 @pytest.mark.parametrize("retry_after", ["3600", "86400"])
 def test_long_retry_after_is_a_short_cooldown(retry_after: str) -> None:
-    """A maintenance page for hours blocks nobody for more than a minute, and refresh() may always ask."""
+    """A maintenance page for hours blocks no caller for more than a minute, and refresh() may always ask."""
     bench = expired_token(problem(503, "service_unavailable", retry_after=retry_after))
     with pytest.raises(ServiceUnavailable) as caught:
         bench.token()
@@ -573,7 +573,7 @@ def test_damaged_record_and_a_full_disk() -> None:
 
 
 def test_damaged_record_is_reported_once() -> None:
-    """A process without the session in memory reports the damage once; then there is no session."""
+    """A process without the session in memory reports the damage once. After that, no user is signed in."""
     bench = Bench()
     bench.put_text("{")
     with pytest.raises(StoreCorrupt, match="quarantined as"):

@@ -1,4 +1,4 @@
-"""Records in a store: what a store may raise, what is quarantined, and how long a lock is trusted."""
+"""Records in a store: errors of a store, quarantine, and how long a lock is trusted."""
 
 import math
 from contextlib import AbstractContextManager
@@ -40,7 +40,7 @@ def test_a_stores_own_error_arrives_as_it_was_raised() -> None:
 
 
 def test_other_exceptions_become_store_errors() -> None:
-    """An exception that is no StoreError is reported with its class and place, without its words."""
+    """An exception other than a StoreError is reported with its class and place, without its words."""
 
     def broken() -> None:
         raise ValueError("rt_secret")

@@ -38,7 +38,7 @@ class Jobs:
 
 @pytest.fixture
 def jobs() -> "Jobs":
-    """Jobs on a pool of their own."""
+    """Jobs on a separate pool."""
     return Jobs(WorkerPool())
 
 
@@ -48,7 +48,7 @@ def names(prefix: str = "hellojohn-") -> list[str]:
 
 
 def run_script(script: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    """Run a program in a process of its own."""
+    """Run a program in a child process."""
     return subprocess.run(
         [python, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=False
     )

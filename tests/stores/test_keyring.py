@@ -57,7 +57,7 @@ class TestGnomeKeyring(TokenStoreContract):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_real_keyring_that_is_locked_says_so(own_gnome_keyring, monkeypatch, use):
-    """It wants to ask the user, and there is no screen."""
+    """It wants to ask the user, without a screen."""
     for name, value in own_gnome_keyring.items():
         monkeypatch.setenv(name, value)
     backend = use(SecretService.Keyring())

@@ -114,7 +114,7 @@ def test_damage_that_has_gone_is_reported_as_gone(tmp_path, hellojohn_emulator, 
 
 
 def test_the_doctor_names_its_class(hj):
-    """It has no description, but its class shows whom to ask."""
+    """It has no description, but its class shows which package it is from."""
     facts = hj.doctor().store
     assert facts.get("inside", facts["store"]) == "FourMethods"
 

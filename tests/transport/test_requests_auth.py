@@ -63,7 +63,7 @@ def test_a_refused_request_is_repeated_once(session, emulator, backend, stream):
 
 
 def test_a_second_401_is_returned(session, emulator, backend):
-    """There is no loop and no storm: each later request costs no refresh."""
+    """No loop and no storm follows: each later request costs no refresh."""
     backend.script = lambda seen: UNAUTHORIZED
     for _ in range(3):
         response = session.get(f"{backend.url}/x")

@@ -198,7 +198,7 @@ async def test_timeouts_hold_for_the_repeated_request(kind, api, backend):
 
 
 async def test_network_error_is_passed_on(kind, hj, backend):
-    """A network error of the app's request reaches the app."""
+    """A network error of a request reaches the app."""
     api = kind.wrapped(hj, base_url=backend.url, origins=["http://127.0.0.1:9"])
     with pytest.raises(kind.library.ConnectError):
         await settle(api.get("http://127.0.0.1:9/"))

@@ -28,7 +28,7 @@ def emulator(api: str) -> Iterator[Emulator]:
 
 
 def settings(emulator: Emulator, **more: Any) -> dict[str, Any]:
-    """Return what a client of an emulator is created with."""
+    """Return the settings of a client of an emulator."""
     return {
         "api": emulator.api,
         "api_url": emulator.url,

@@ -47,7 +47,7 @@ def client(emulator: Emulator) -> Iterator[HelloJohn]:
 
 
 class Browser:
-    """A browser that signs a user in, after it has done what a test wants first.
+    """A browser that signs a user in, after a first step that the test chooses.
 
     Attributes:
         pages: The answers that it got.
@@ -206,7 +206,7 @@ def test_error_without_a_state_ends_after_a_grace(client: HelloJohn, port: int) 
 
 
 def test_no_browser_comes_back(client: HelloJohn, port: int) -> None:
-    """A wait that is over lists what the browser may be showing."""
+    """The error of a wait that is over lists the causes that the browser may show."""
     with pytest.raises(ServiceUnavailable, match="not registered"):
         signed_in(client, port, lambda url: None, timeout=0.2)
 
@@ -271,7 +271,7 @@ async def test_callback_of_another_browser(hj: Any, emulator: Emulator) -> None:
     ["", "junk", BACK, f"{BACK}?state=x", f"{BACK}?state=a&state=b&code=c", "?" + "a=1&" * 9_999, "http://["],
 )
 async def test_hostile_callbacks(hj: Any, address: str) -> None:
-    """An address that is not the callback is ValidationFailed, whatever it looks like."""
+    """An address that is not the callback is ValidationFailed, in any form."""
     request = await done(hj.auth.sign_in_with_oauth("google", BACK))
     with pytest.raises(ValidationFailed):
         await done(hj.auth.complete_oauth(request, address))

@@ -1,4 +1,4 @@
-"""Passwords: sign-in and sign-up, reset, change, rules, and what a person may type."""
+"""Passwords: sign-in and sign-up, reset, change, rules, and input of all kinds."""
 
 from typing import Any
 from urllib.parse import parse_qs, urlsplit

@@ -258,7 +258,7 @@ def test_refused_sign_out_is_reported(answer, kind):
 @pytest.mark.parametrize("dialect", [v1, v2], ids=["v1", "v2"])
 @pytest.mark.parametrize("status", [404, 405])
 def test_path_that_is_not_there_names_api_url(status, dialect, read):
-    """Each HelloJohn has these paths, so the address is wrong. No person can be told "not found"."""
+    """Each HelloJohn has these paths, so the address is wrong. An app must not show "not found"."""
     with pytest.raises(ServiceUnavailable, match=rf"status {status}: m\).*HELLOJOHN_API_URL") as caught:
         getattr(dialect, read)(reply(status, {"error": {"code": "not_found", "message": "m"}}))
     assert not caught.value.ambiguous

@@ -153,7 +153,7 @@ def test_settings_that_are_wrong_end_nothing(answer, kind):
 @both
 @pytest.mark.parametrize("status", [404, 405, 407, 408, 421, 425])
 def test_status_about_the_way_is_no_verdict(dialect, status):
-    """A wrong path or a broken connection, also in HelloJohn's own words, is no answer to the refresh."""
+    """A wrong path or a broken connection, also in HelloJohn's own words, does not answer the refresh."""
     outcome = dialect.outcome(problem(status, "not_heard_of"))
     assert_kept(outcome, OutcomeKind.FOREIGN_RESPONSE)
     assert f"status {status}" in str(outcome.error)

@@ -81,7 +81,7 @@ class Ways:
             return link
 
     def email_of(self, link: Link) -> str:
-        """Return the address of the user whom a link was sent to."""
+        """Return the address to which a link was sent."""
         with self._rules.lock:
             return self._rules.accounts.get(link.user_id).email
 

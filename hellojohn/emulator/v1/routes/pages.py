@@ -141,7 +141,7 @@ class PageRoutes:
 
 
 def _email_in(fields: Fields) -> str:
-    """Return what was typed as the email, to show it again."""
+    """Return the email that was typed, to show it again."""
     try:
         return fields.text("email")
     except ApiProblem:

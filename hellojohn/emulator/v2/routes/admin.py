@@ -37,7 +37,7 @@ class AdminRoutes:
         return answer(client_json(self._need_client(request, self._need_tenant(request))))
 
     def replace_client(self, request: Request) -> Response:
-        """Replace a client. What is not there is lost: scopes, providers and lives among it.
+        """Replace a client. Fields that are missing are lost, such as scopes, providers and lives.
 
         The name, the kinds, the secret and the redirect addresses stay as they are.
         """

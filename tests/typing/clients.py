@@ -61,3 +61,16 @@ async def bound(hj: HelloJohn, other: AsyncHelloJohn) -> None:
     assert_type(await other.auth.session(), Session | None)
     HelloJohn("tnt_1")  # type: ignore[call-arg]
     HelloJohn(tenant_id="tnt_1", api="v3")  # type: ignore[arg-type]
+
+
+async def services(hj: HelloJohn, other: AsyncHelloJohn) -> None:
+    """Sign in as a service."""
+    origins = ["https://api.example.com"]
+    httpx.AsyncClient(auth=hj.service_auth(client_secret="s", scopes=["a"], origins=origins))
+    httpx2.Client(auth=other.httpx2_service_auth(client_secret="s", origins="*"))
+    requests.Session().auth = hj.requests_service_auth(client_secret="s", origins=origins)
+    assert_type(hj.service_token(client_secret="s", refused="t"), str)
+    assert_type(await other.service_token(client_secret="s", scopes=("a", "b")), str)
+    hj.service_auth(scopes=["a"], origins=origins)  # type: ignore[call-arg]
+    hj.service_token("s")  # type: ignore[call-arg]
+    hj.service_token(client_secret=None)  # type: ignore[arg-type]

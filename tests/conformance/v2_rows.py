@@ -273,6 +273,7 @@ MAILED_CODE = Call(
     "none",
     (
         Answer(recorded("signin/mfa.email.send.ok"), "done"),
+        Answer(Reply(400, {"code": "mfa_email_not_available", "message": "m"}), "`ValidationFailed`"),
         Answer(recorded("signin/mfa.email.send.limited"), "`RateLimited`"),
         Answer(recorded("signin/oauth.authorize.mfa.email_send"), "`ChallengeExpired`"),
     ),

@@ -89,6 +89,8 @@ def test_second_factor(hj: HelloJohn, email: str) -> None:
         hj.auth.sign_in(email, PASSWORD)
     with pytest.raises(InvalidCredentials):
         hj.auth.verify_mfa(caught.value.challenge, "000000")
+    with pytest.raises(ValidationFailed):
+        hj.auth.send_mfa_code(caught.value.challenge, factor="email")  # the user gets no codes by mail
     session = hj.auth.verify_mfa(
         caught.value.challenge, code(enrollment.secret, step=1), remember_device=True
     )

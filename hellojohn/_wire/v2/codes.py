@@ -86,6 +86,8 @@ _MEANINGS = {
     ),
     "mfa_not_initialized": Meaning(NotFound, "No authenticator app is enrolled: call mfa.enroll_totp first."),
     "mfa_factor_not_available": _BAD_FACTOR,
+    "mfa_email_not_available": _BAD_FACTOR,
+    "mfa_sms_not_available": _BAD_FACTOR,
     "invalid_mfa_factor": _BAD_FACTOR,
     "RATE_LIMIT_EXCEEDED": Meaning(RateLimited, "Too many requests: wait before trying again."),
 }

@@ -18,6 +18,7 @@ _PROBLEMS: Final[dict[str, tuple[int, str]]] = {
     "PKCE_REQUIRED": (400, "Send code_challenge, and code_challenge_method S256."),
     "SCOPE_NOT_ALLOWED": (400, "The client may not ask for this scope."),
     "mfa_not_initialized": (400, "No authenticator app was enrolled."),
+    "mfa_email_not_available": (400, "The user gets no codes by mail."),
     "invalid_mfa_factor": (400, "There is no such kind of second factor."),
     "invalid_grant": (400, "The mfa_token was used, has expired or was never issued."),
     "UNAUTHORIZED": (401, "Sign in first."),

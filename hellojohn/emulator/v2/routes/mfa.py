@@ -65,7 +65,7 @@ class MfaRoutes:
             if user is None:
                 raise V2Problem("store_error")
             if kind not in tenant.data.factors.available(user):
-                raise V2Problem("mfa_sms_unavailable" if kind == "sms" else "mfa_factor_not_available")
+                raise V2Problem("mfa_sms_unavailable" if kind == "sms" else "mfa_email_not_available")
             self._deliver(tenant, user, kind)
             return answer({"sent": True, "expires_in": CODE_LIFE}, status=202)
 

@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from hellojohn._clock import Clock, as_moment
 from hellojohn._config import Settings
 from hellojohn._errors import HelloJohnError
-from hellojohn._limits import DOCTOR_DEADLINE
+from hellojohn._limits import DOCTOR_DEADLINE, REFRESH_DEADLINE
 from hellojohn._session.account import Account
 from hellojohn._session.record import EndedRecord, SessionRecord
 from hellojohn._session.refresh import cooldown_left
@@ -141,10 +141,18 @@ def _last_refresh(record: SessionRecord, account: Account) -> str:
     when = _ago(now - record.refreshed_at)
     last = f"none since the sign-in {when}" if record.generation == 1 else f"{when}: succeeded"
     if record.refresh_started_at is not None:
-        return f"{last}; the outcome of one begun {_ago(now - record.refresh_started_at)} is unknown"
+        begun = _ago(now - record.refresh_started_at)
+        if _may_be_running(record, now):
+            return f"{last}; one begun {begun} may be under way"
+        return f"{last}; the outcome of one begun {begun} is unknown"
     if account.last_error is not None:
         return f"{last}; a later one failed ({type(account.last_error).__name__})"
     return last
+
+
+def _may_be_running(record: SessionRecord, now: float) -> bool:
+    begun = record.refresh_started_at
+    return begun is not None and 0 <= now - begun < REFRESH_DEADLINE
 
 
 def _session_advice(record: SessionRecord | None, account: Account) -> list[str]:
@@ -155,7 +163,7 @@ def _session_advice(record: SessionRecord | None, account: Account) -> list[str]
     advice: list[str] = []
     if end is not None and end <= now:
         advice.append("The session is over: sign in again.")
-    if record.refresh_started_at is not None:
+    if record.refresh_started_at is not None and not _may_be_running(record, now):
         advice.append("A refresh was cut off: the next one shows whether the session has survived.")
     if account in context.unsaved:
         advice.append("The session is in memory only, because the store failed: repair the store.")

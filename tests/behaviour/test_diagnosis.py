@@ -192,6 +192,15 @@ async def test_refresh_that_was_cut_off(doctor, shelf, emulator):
     assert found.advice == ("A refresh was cut off: the next one shows whether the session has survived.",)
 
 
+async def test_refresh_that_may_be_under_way(doctor, shelf, emulator):
+    """Another process may be refreshing at this moment: that is a fact, and no reason for advice."""
+    shelf.change(refresh_started_at=emulator.clock())
+    emulator.advance("5s")
+    found = await doctor(store=shelf)
+    assert found.session["last refresh"].endswith("; one begun 5 s ago may be under way")
+    assert found.advice == ()
+
+
 async def test_cooldown_after_a_failure(doctor, hj, emulator):
     """The pause after a failed refresh is reported by every client until it ends."""
     hj.auth.sign_in(*USER)

@@ -278,19 +278,20 @@ def locked(account: Account, wait: float = math.inf, *, shared: bool = False) ->
     """
     take = account.storage.locked_or_shared if shared else account.storage.locked
     with take(wait) as place:
-        place.damaged = account.state.damaged
+        before = account.state
+        place.damaged = before.damaged
         try:
             yield place
         finally:
             if place.damaged:
-                _note_damage(account)
+                _note_damage(account, before.order)
 
 
-def _note_damage(account: Account) -> None:
-    """Note that memory has the only copy of the session.
+def _note_damage(account: Account, order: int) -> None:
+    """Note that memory has the only copy of the session, unless a sign-in has saved another meanwhile.
 
     Without that, the next operation would find nothing in the store and take it for a sign-out elsewhere.
     """
     turn, snapshot = account.turn(), account.state.snapshot
-    if snapshot is not None:
+    if turn.order == order and snapshot is not None:
         account.apply(Change.NOT_SAVED, turn, snapshot.record, damaged=True)

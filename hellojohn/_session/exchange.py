@@ -124,7 +124,7 @@ class Exchange:
         """Find out whether the service works at all, before its word that the session ended is believed."""
         dialect, record, now = self._service.dialect, self.record, self._storage.timing.clock()
         final = replace(doubtful, kind=OutcomeKind.SESSION_ENDED)
-        ends_at = record.session_ends_at
+        ends_at = record.server_ends_at  # an end that the client keeps explains no refusal
         if ends_at is not None and now >= ends_at:
             return final
         look = dialect.second_look(record.access_token if now < record.token_expires_at else None)

@@ -143,7 +143,7 @@ class Service:
         """Answer a request."""
         with self._lock:
             self.requests.append((request, deadline))
-            if request.path == "/v1/auth/sign-out":
+            if request.path in ("/v1/auth/sign-out", "/v2/auth/logout"):
                 step: Step = self.sign_outs.popleft() if self.sign_outs else response(204, b"")
             else:
                 assert self.steps, f"an unexpected request came: {request}"
@@ -183,6 +183,7 @@ class Bench:
         store: Any = None,
         time: VirtualTime | None = None,
         service: Service | None = None,
+        api: str = "v1",
         **settings: Any,
     ) -> None:
         self.time = time or VirtualTime()
@@ -190,16 +191,16 @@ class Bench:
         self.service.steps.extend(steps)
         self.store = MemoryStore() if store is None else store
         self.workers = WorkerPool()
-        known = {"tenant_id": TENANT, "publishable_key": Secret("pk_1"), "api_url": API}
-        read = read_settings(**{**known, **settings}, clock=lambda: self.time.wall)
+        known = {"tenant_id": TENANT, "publishable_key": Secret("pk_1"), "client_id": "cli_1", "api_url": API}
+        read = read_settings(api=api, **{**known, **settings}, clock=lambda: self.time.wall)
         self.engine = Engine(
             read,
             store=self.store,
             dialect=make_dialect(
-                "v1",
+                api,
                 base_url=API,
                 tenant_id=TENANT,
-                client_id=None,
+                client_id="cli_1",
                 publishable_key=Secret("pk_1"),
                 secret_key=None,
             ),

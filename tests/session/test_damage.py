@@ -109,6 +109,16 @@ def test_another_readable_session_ends_the_damage() -> None:
     assert not bench.account.state.damaged
 
 
+def test_sign_in_beside_a_refresh_ends_the_damage() -> None:
+    """A sign-in that shares the lock saves its session, and the refresh does not call that one unsaved."""
+    bench = signed_in_over_damage()
+    with locked(bench.account, 1.0) as place:
+        assert place.load() is None
+        bench.sign_in()
+    assert bench.account.state.phase is Phase.ACTIVE
+    assert not bench.account.state.damaged
+
+
 def test_lock_is_shared_with_a_refresh_of_this_process() -> None:
     """A sign-in or sign-out enters while a refresh of the same process holds the lock."""
     bench = Bench(gate := Gate(tokens(2)))

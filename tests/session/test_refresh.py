@@ -618,6 +618,21 @@ def test_deadline_ends_the_session_here_and_there() -> None:
     assert bench.session() is None
 
 
+def test_outage_at_the_deadline_is_not_called_an_end() -> None:
+    """The open-source server's database goes away as the client's own deadline passes: that is the reason."""
+    bench = Bench(api="v2")
+    bench.put(a_record(client_ends_at=START + EXPIRED + 0.1))
+    bench.time.at(EXPIRED)
+    away = response(401, {"code": "SESSION_EXPIRED", "message": "Words."})
+    no_database = response(500, {"code": "store_error", "message": "Words."})
+    bench.service.steps.extend([away, no_database] * 4)
+    with pytest.raises(ServiceUnavailable):
+        bench.token()
+    with pytest.raises(SessionExpired) as caught:
+        bench.token()
+    assert caught.value.reason is ExpiryReason.DURATION_ELAPSED
+
+
 def test_deadline_of_a_replaced_session_ends_nothing() -> None:
     """A session that another process has signed in is not ended by the deadline of the one before."""
     bench = Bench()

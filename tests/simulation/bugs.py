@@ -1,5 +1,6 @@
 """Bugs to plant in the engine, each against one rule: what the simulation must be able to see."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -22,7 +23,10 @@ from hellojohn._session.state import Change
 from hellojohn._session.storage import LockedSession, SessionStorage
 from hellojohn._transport import flow as transport
 from hellojohn._wire import Answer, ApiRequest, ApiResponse, Outcome, OutcomeKind
+from hellojohn._wire.outcome import Ending
 from hellojohn._wire.v1 import V1, codes
+from hellojohn._wire.v2 import V2
+from hellojohn._wire.v2 import codes as codes_of_v2
 from hellojohn.stores._capabilities import without_lock
 
 BUGS: dict[str, "Bug"] = {}
@@ -35,11 +39,13 @@ class Bug(NamedTuple):
         plant: Plants it, for as long as this process lives.
         violation: How the violation begins, as a pattern: a rule's number, or words.
         schedule: The directed schedule that leads to it; ``None`` if random ones do.
+        api: The dialect in which it shows.
     """
 
     plant: Callable[[], None]
     violation: str
     schedule: str | None
+    api: str
 
 
 def plant(name: str | None) -> None:
@@ -48,9 +54,11 @@ def plant(name: str | None) -> None:
         BUGS[name].plant()
 
 
-def _breaks(violation: str, schedule: str | None = None) -> Callable[[Callable[[], None]], None]:
+def _breaks(
+    violation: str, schedule: str | None = None, *, api: str = "v1"
+) -> Callable[[Callable[[], None]], None]:
     def add(plant: Callable[[], None]) -> None:
-        BUGS[plant.__name__.strip("_").replace("_", "-")] = Bug(plant, violation, schedule)
+        BUGS[plant.__name__.strip("_").replace("_", "-")] = Bug(plant, violation, schedule, api)
 
     return add
 
@@ -113,7 +121,7 @@ def _unsaved_is_dropped() -> None:
     EngineContext.note_unsaved = lambda _self, _account, *, unsaved: None
 
 
-@_breaks("[13]:")
+@_breaks("[13]:", "signed-out-elsewhere-while-unsaved")
 def _unsaved_always_wins() -> None:
     """Save what the store did not take before, whatever it holds now."""
     for held in Held:
@@ -203,7 +211,7 @@ def _is_always_current(turn: Turn) -> Turn:
     return turn
 
 
-@_breaks("3:")
+@_breaks("3:|P. says that .* names no session")
 def _no_order() -> None:
     """Let what was begun before a sign-out show its session after it."""
     original, turn = Account.apply, Account.turn
@@ -265,13 +273,13 @@ def _ends(when: Callable[[Answer, Outcome], bool], reason: ExpiryReason) -> None
     V1.outcome = ending
 
 
-@_breaks("3:")
+@_breaks("3:", "long-retry-after")
 def _a_503_ends_the_session() -> None:
     """Take a service that is away for the end of the session."""
     _ends(lambda answer, _: isinstance(answer, ApiResponse) and answer.status == 503, ExpiryReason.EXPIRED)
 
 
-@_breaks("3:|14:")
+@_breaks("3:|14:", "caught-by-a-proxy")
 def _a_proxy_ends_the_session() -> None:
     """Take a proxy's 401 for the service's."""
     _ends(lambda _, found: found.kind is OutcomeKind.FOREIGN_RESPONSE, ExpiryReason.REVOKED)
@@ -407,7 +415,7 @@ def _replaced_in_silence() -> None:
 @_breaks("8: a request made as", "repeated-as-another")
 def _repeated_as_another_user() -> None:
     """Repeat a refused request with the token of another user."""
-    transport._may_repeat = lambda refused, newer: newer.record.is_newer_than(refused.record)
+    transport.may_repeat = lambda refused, newer: newer.record.is_newer_than(refused.record)
 
 
 @_breaks("2:|8: user asked as", "asked-as-another")
@@ -416,7 +424,7 @@ def _asked_as_another_user() -> None:
     SessionRecord.is_same_session = lambda _self, _other: True
 
 
-@_breaks("14: .* after SIGNED_OUT")
+@_breaks("14: .* after SIGNED_OUT", "sign-out-after-the-lock")
 def _a_late_event() -> None:
     """Announce a sign-in after the store's lock was given back."""
     apply, keep = Account.apply, operations._keep
@@ -516,6 +524,43 @@ def _one_clock_is_checked() -> None:
     LockedSession.time_left = by_one_clock
 
 
+# ---------------------------------------------------------------------- outages that look like ends
+
+
+@_breaks("3: .* nothing has ended it", "outage-that-looks-like-an-end", api="v2")
+def _the_first_refusal_is_believed() -> None:
+    """Believe the first SESSION_EXPIRED of a server whose database may be away."""
+    Exchange._second_look = lambda _self, doubtful: dataclasses.replace(
+        doubtful, kind=OutcomeKind.SESSION_ENDED
+    )
+
+
+@_breaks("3: .* nothing has ended it", "outage-that-looks-like-an-end", api="v2")
+def _every_look_finds_the_database() -> None:
+    """Take any answer to the second look for a sign that the database is there."""
+    V2.is_serving = lambda _self, _answer: True
+
+
+@_breaks("3: .* nothing has ended it", "outage-ends-during-the-second-look", api="v2")
+def _the_refresh_is_not_asked_again() -> None:
+    """Believe the first SESSION_EXPIRED when the second look finds the database, which may have come back."""
+    ask = Exchange._ask
+
+    def asking(self: Exchange) -> Outcome:
+        outcome = ask(self)
+        self._ask = lambda: outcome
+        return outcome
+
+    Exchange._ask = asking
+
+
+@_breaks("3: .* ended by revoked", "unknown-outcome-of-v2", api="v2")
+def _a_used_token_of_v2_was_revoked() -> None:
+    """Say that a session was revoked when an answer to its token was lost before."""
+    used = "UNAUTHORIZED: refresh token is revoked"
+    codes_of_v2.ENDINGS[used] = Ending(ExpiryReason.REVOKED)  # type: ignore[index]
+
+
 # ---------------------------------------------------------------------- waiting, closing, liveness
 
 
@@ -596,7 +641,7 @@ def _tick(account: Account) -> None:
 def _a_refused_token_is_handed_out() -> None:
     """Hand out the token that was refused."""
     acquire._is_newer = lambda _snapshot, _refused: True
-    transport._may_repeat = lambda _refused, _newer: True
+    transport.may_repeat = lambda _refused, _newer: True
 
 
 @_breaks("[a-z_]+ raised")

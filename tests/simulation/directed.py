@@ -120,6 +120,12 @@ class Stage:
                 scheduler.advance_to(moment)
         raise AssertionError("it does not come to this")
 
+    def alone(self, task: Task) -> None:
+        """Let one task take turns, and no other, until it waits."""
+        scheduler = self.world.scheduler
+        while task in scheduler.ready:
+            scheduler.run(scheduler.ready.index(task))
+
     def until_noted(self, what: str, home: Process | None = None, path: str = "") -> None:
         """Take turns until something happens in a process."""
         begin = len(self.world.scheduler.trace)
@@ -377,6 +383,29 @@ def _long_retry_after(stage: Stage) -> None:
     stage.do("refresh")
 
 
+@_directed()
+def _caught_by_a_proxy(stage: Stage) -> None:
+    """A proxy answers a refresh with a page of its own: the session is kept."""
+    stage.sign_in()
+    stage.pass_time(DEAD)
+    stage.next(REFRESH, Fate.PROXY)
+    stage.do("use")
+    stage.do("refresh")
+
+
+@_directed(processes=2)
+def _signed_out_elsewhere_while_unsaved(stage: Stage) -> None:
+    """The store does not take a new pair, and another process signs out: the pair does not come back."""
+    stage.sign_in()
+    stage.do("use", stage.second)
+    stage.pass_time(DEAD)
+    stage.world.store.mood = Mood.LATE
+    stage.do("use")
+    stage.world.store.mood = Mood.WELL
+    stage.do("sign_out", stage.second)
+    stage.do("use")
+
+
 @_directed(processes=2)
 def _wrong_clock(stage: Stage) -> None:
     """A host whose clock is twenty minutes ahead notes a cooldown: it keeps no other host from asking."""
@@ -493,6 +522,15 @@ def _sign_in_and_out(stage: Stage) -> None:
         stage.finish()
 
 
+@_directed()
+def _sign_out_after_the_lock(stage: Stage) -> None:
+    """A sign-out is asked for as soon as a sign-in has given the lock back: its event comes second."""
+    stage.call("sign_in", user=ADA)
+    stage.until_noted("unlocks")
+    stage.alone(stage.call("sign_out"))
+    stage.finish()
+
+
 @_directed(processes=2)
 def _revoked_for_all(stage: Stage) -> None:
     """The service has revoked a session: every client that shares the store gives this reason."""
@@ -579,3 +617,52 @@ def _close_during_a_refresh(stage: Stage) -> None:
     stage.until_noted("sends", path=REFRESH)
     stage.world.close(stage.first)
     stage.finish()
+
+
+# ---------------------------------------------------------------------- outages that look like ends
+
+
+@_directed(api="v2")
+def _outage_that_looks_like_an_end(stage: Stage) -> None:
+    """The database goes away: the server says that the session has expired, and it has not."""
+    stage.sign_in()
+    stage.pass_time(DEAD)
+    stage.world.server.is_away = True
+    stage.do("use")
+    stage.do("refresh")
+    stage.world.server.is_away = False
+    stage.pass_time(DEAD)
+    stage.do("use")
+
+
+@_directed(api="v2")
+def _outage_ends_during_the_second_look(stage: Stage) -> None:
+    """The database comes back between the refusal and the second look: the refresh is asked once more."""
+    stage.sign_in()
+    stage.pass_time(DEAD)
+    stage.world.server.is_away = True
+    stage.call("use")
+    stage.until_noted("hears", path=REFRESH)
+    stage.world.server.is_away = False
+    stage.finish()
+    stage.do("use")
+
+
+@_directed(api="v2", duration="2h")
+def _end_in_v2(stage: Stage) -> None:
+    """A refresh token has expired: the second look finds the database, and the second refusal is believed."""
+    stage.sign_in()
+    stage.pass_time(3_590.0)
+    stage.do("use")
+    stage.world.server.expire()
+    stage.pass_time(DEAD)
+    stage.do("use")
+
+
+@_directed(api="v2")
+def _unknown_outcome_of_v2(stage: Stage) -> None:
+    """An answer is lost after the rotation, and the old token is refused as revoked: no one revoked it."""
+    stage.sign_in()
+    stage.pass_time(DEAD)
+    stage.next(REFRESH, Fate.CUT)
+    stage.do("use")

@@ -30,8 +30,13 @@ class EndRules:
             asked = session.asked
             if asked is None or asked.heard is None or asked.home in dead:
                 continue
-            if self._is_alive(session):
+            if self._is_known_alive(session):
                 self._facts.wrong(f"16: {session} is dropped, and stays alive at the service")
 
-    def _is_alive(self, session: Session) -> bool:
-        return self._server.live_token(session.id) is not None
+    def _is_known_alive(self, session: Session) -> bool:
+        """Return whether the service honours a token of a session that any client has received."""
+        token = self._server.live_token(session.id)
+        if token is None:
+            return False
+        pair = self._facts.pairs[token]
+        return pair.parent is None or bool(pair.parent.known_to)

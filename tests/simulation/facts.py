@@ -25,7 +25,15 @@ ENDINGS: Mapping[str, ExpiryReason] = {
     "refresh_token_reused": ExpiryReason.REUSE_DETECTED,
     "refresh_token_invalid": ExpiryReason.REJECTED,
     "account_disabled": ExpiryReason.USER_DISABLED,
+    "SESSION_EXPIRED": ExpiryReason.EXPIRED,
+    "UNAUTHORIZED": ExpiryReason.REVOKED,
+    "REFRESH_TOKEN_REUSE": ExpiryReason.REVOKED,
+    "user_disabled": ExpiryReason.USER_DISABLED,
 }
+"""The codes that end a session, of both dialects."""
+
+WAS_USED = frozenset({"refresh_token_reused", "refresh_token_invalid", "UNAUTHORIZED", "REFRESH_TOKEN_REUSE"})
+"""Those that may only mean that an answer to the token was lost."""
 
 
 @dataclass(eq=False)
@@ -292,7 +300,7 @@ class Facts:
         The process has the only copy of its session, and cannot know what was there.
         """
         task = self.scheduler.current
-        home = None if task is None or self.operation_of(task) is not None else task.home
+        home = None if task is None else task.home
         if home is not None and home.shown().get(key) is not None:  # type: ignore[attr-defined]
             self.blind.add((home, key))
         self.excuse(key)

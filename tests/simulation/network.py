@@ -6,12 +6,13 @@ Both take turns like any task.
 from collections import defaultdict, deque
 from email.utils import formatdate
 from enum import StrEnum
+from weakref import WeakSet
 
 from hellojohn._wire import Answer, ApiRequest, ApiResponse, Delivery, TransportFailure
-from tests.simulation.facts import Facts
+from tests.simulation.facts import Facts, Session
 from tests.simulation.plan import Chance, Plan
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.server import ME, REFRESH, SIGN_IN, SIGN_OUT, Server, path_of
+from tests.simulation.server import LOOK, ME, REFRESH, SIGN_IN, SIGN_OUT, Server, path_of
 from tests.simulation.wire_rules import Sent, WireRules
 
 READ_TIMEOUT = 10.0
@@ -42,8 +43,12 @@ _CARRIED_OUT = (
     *(Fate.ARRIVES, Fate.SLOW, Fate.CUT, Fate.MUTE, Fate.TORN),
     *(Fate.BROKEN_LATE, Fate.GATEWAY),
 )
+_CLOSED_DOORS = (Fate.PROXY, Fate.STRAY)
+"""A second look that ends so makes the client believe the refusal: no outage can be told from it."""
+
 _RESET = TransportFailure(Delivery.UNKNOWN, "ReadError: no whole answer came to the request")
 _TIMEOUT = TransportFailure(Delivery.UNKNOWN, "ReadTimeout: no whole answer came to the request")
+_EXPIRED = ("token_expired", "TOKEN_EXPIRED")
 _NOT_SENT = TransportFailure(Delivery.NOT_SENT, "ConnectError: the request was not sent")
 
 
@@ -74,6 +79,7 @@ class Network:
         self._server = server
         self._rules = rules
         self.faults = plan.network
+        self._lookers: WeakSet[object] = WeakSet()
         self.next: defaultdict[str, deque[tuple[Fate, float]]] = defaultdict(deque)
 
     def send(self, home: object, request: ApiRequest, deadline: float) -> Answer:
@@ -83,6 +89,9 @@ class Network:
         """
         scheduler, path = self._scheduler, path_of(request)
         fate, delay = self._fate(path)
+        if path == LOOK:
+            self._lookers.add(scheduler.current)
+            fate = Fate.ARRIVES if fate in _CLOSED_DOORS else fate
         scheduler.note("sends", (path, fate.value))
         self._note(home, path, request)
         if deadline <= 0 or fate is Fate.NOT_SENT:
@@ -117,6 +126,11 @@ class Network:
             operation.call.waited += scheduler.now - began
         return letter.answer
 
+    @property
+    def is_looked_at(self) -> bool:
+        """Whether a client has taken a second look, and acts on what it saw."""
+        return any(task in self._scheduler.tasks for task in self._lookers)
+
     def _fate(self, path: str) -> tuple[Fate, float]:
         if self.next[path]:
             return self.next[path].popleft()
@@ -125,14 +139,20 @@ class Network:
 
     def _note(self, home: object, path: str, request: ApiRequest) -> None:
         if path == SIGN_OUT:
-            session = self._facts.pairs[_refresh_token(request)].session
-            session.goodbyes += 1
+            self._session_of(request).goodbyes += 1
         elif path == ME and request.bearer is not None:
             call = getattr(self._scheduler.current, "call", None) or getattr(
                 getattr(self._scheduler.current, "parent", None), "call", None
             )
             if call is not None:
                 call.asks_as(self._facts.by_access[request.bearer.reveal()].session, self._facts)
+
+    def _session_of(self, request: ApiRequest) -> Session:
+        """Return the session that a request wants to end, or whose user's sessions it wants to end."""
+        if "refresh_token" in (request.body or {}):
+            return self._facts.pairs[_refresh_token(request)].session
+        assert request.bearer is not None
+        return self._facts.by_access[request.bearer.reveal()].session
 
     def _presented(self, home: object, path: str, request: ApiRequest, deadline: float) -> Sent | None:
         if path != REFRESH:
@@ -147,7 +167,7 @@ class Network:
             operation.heard = self._scheduler.turns
         elif path == SIGN_OUT:
             self._confirm(path, answered=letter.heard == "done")
-        elif path == ME and letter.heard == "token_expired" and request.bearer is not None:
+        elif path == ME and letter.heard in _EXPIRED and request.bearer is not None:
             self._facts.demanded.add(request.bearer.reveal())
 
     def _confirm(self, path: str, *, answered: bool) -> None:
@@ -165,7 +185,7 @@ class Network:
         if fate in _CARRIED_OUT:
             answer = self._server.answer(request)
             done = 200 <= answer.status < 300
-            code = "done" if done else _code(answer)
+            code = "done" if done else "away" if self._server.is_away else _code(answer)
             self._scheduler.note("answers", (path_of(request), code))
         match fate:
             case Fate.ARRIVES | Fate.SLOW:

@@ -1,6 +1,6 @@
 """The terms of one schedule, drawn from its seed: the processes, the service's settings, what fails."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import TypeVar
@@ -45,6 +45,7 @@ class Plan:
     """The terms of a schedule. Probabilities are for each opportunity.
 
     Attributes:
+        api: The dialect.
         calm: Nothing fails, so nothing may cost more than it must.
         turns: How many turns the schedule takes before it is let run out.
         callers: How many calls are made in them, at most.
@@ -74,8 +75,11 @@ class Plan:
         network, store, moods, crash, corruption, setback, trouble, freezes: How likely each of them is.
             ``moods`` are the store's. ``trouble`` comes from the service: sessions revoked, users disabled,
             tokens stolen or rejected. ``freezes`` suspend a process.
+        outages: How likely the database of a v2 server goes away or comes back.
+        detects_reuse: Whether a v2 server ends the session when a rotated token comes.
     """
 
+    api: str = "v1"
     calm: bool = True
     turns: int = 400
     callers: int = 14
@@ -110,10 +114,29 @@ class Plan:
     setback: float = 0.0
     trouble: float = 0.0
     freezes: float = 0.0
+    outages: float = 0.0
+    detects_reuse: bool = False
 
 
-def draw(chance: Chance) -> Plan:
+def draw(chance: Chance, api: str = "v1") -> Plan:
     """Draw the terms of a schedule."""
+    plan = _draw(chance)
+    if api == "v1":
+        return plan
+    # This server has no grace window, no idle timeout and no session cap, and always names the user.
+    return replace(
+        plan,
+        api=api,
+        grace=None,
+        idle=None,
+        knows_idle=False,
+        nested=True,
+        outages=0.0 if plan.calm else chance.one_of(0.0, 0.01, 0.03),
+        detects_reuse=chance.happens(0.5),
+    )
+
+
+def _draw(chance: Chance) -> Plan:
     calm = chance.happens(0.2)
 
     def unless_calm(*likelihoods: float) -> float:

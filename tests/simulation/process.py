@@ -16,10 +16,12 @@ from tests.simulation.facts import Facts, Session
 from tests.simulation.plan import Chance, Plan
 from tests.simulation.scheduler import Scheduler, Stop, Task
 from tests.simulation.server import API, KEY, TENANT
+from tests.simulation.server_v2 import CLIENT
 from tests.simulation.store import VirtualStore
 
 _STALE_SHARE, _LONGEST_STALE, _CLOCK_SLACK = 1 / 5, 300.0, 60.0
 
+_DIALECTS = {"v1": {"publishable_key": KEY}, "v2": {"api": "v2", "client_id": CLIENT}}
 Send = Callable[[object, ApiRequest, float], Answer]
 
 
@@ -93,7 +95,7 @@ class Process:
             self,
             api_url=API,
             tenant_id=TENANT,
-            publishable_key=KEY,
+            **_DIALECTS[plan.api],
             store=store,
             clock=self.wall,
             idle_timeout=self._idle,

@@ -26,10 +26,10 @@ class Schedule:
         violations: What was found to be wrong.
     """
 
-    def __init__(self, seed: int, plan: Plan | None = None) -> None:
+    def __init__(self, seed: int, plan: Plan | None = None, *, api: str = "v1") -> None:
         self.seed = seed
         self._chance = Chance(seed)
-        self._plan = draw(self._chance) if plan is None else plan
+        self._plan = draw(self._chance, api) if plan is None else plan
         self.world = World(self._chance, self._plan)
         self.violations = self.world.facts.violations
 
@@ -177,9 +177,9 @@ def steady() -> Generator[None]:
         random.setstate(state)
 
 
-def play(seed: int) -> Schedule:
-    """Run the schedule of a seed. Call it inside ``steady``."""
+def play(seed: int, api: str = "v1") -> Schedule:
+    """Run the schedule of a seed in a dialect. Call it inside ``steady``."""
     random.seed(seed)
-    schedule = Schedule(seed)
+    schedule = Schedule(seed, api=api)
     schedule.run()
     return schedule

@@ -22,6 +22,18 @@ KEY = "pk_1"
 PASSWORD = "correct horse"
 USERS = ("ada@example.com", "bob@example.com")
 REFRESH, SIGN_IN, SIGN_OUT, ME = "/auth/token/refresh", "/auth/sign-in", "/auth/sign-out", "/auth/me"
+LOOK = "second look"
+"""The question whether the service works at all, before its word that a session has ended is believed."""
+
+NO_USER = "00000000-0000-0000-0000-000000000000"
+_PATHS_OF_V2 = {
+    "/v2/auth/login": SIGN_IN,
+    "/v2/auth/refresh": REFRESH,
+    "/v2/auth/logout": SIGN_OUT,
+    "/v2/auth/logout-all": SIGN_OUT,
+    "/v2/mfa/factors": LOOK,
+    "/userinfo": ME,
+}
 
 _STATUS = {
     "invalid_credentials": 401,
@@ -37,16 +49,20 @@ _STATUS = {
 
 
 def path_of(request: ApiRequest) -> str:
-    """Return a request's path below the version."""
-    return request.path.removeprefix("/v1")
+    """Return what a request asks for, as v1's path below the version, whatever the dialect."""
+    if (request.body or {}).get("user_id") == NO_USER:
+        return LOOK
+    return _PATHS_OF_V2.get(request.path) or request.path.removeprefix("/v1")
 
 
-class _Refused(Exception):
+class Refused(Exception):
     """An answer that is an error; the first argument is its code."""
 
 
 @dataclass(eq=False)
-class _Session:
+class ServerSession:
+    """A session, as the service knows it."""
+
     id: str
     user: str
     ends_at: float
@@ -62,6 +78,7 @@ class Server:
         idle: The idle timeout in seconds, if there is one.
         disabled: The users whose accounts are disabled.
         refuses: Whether every API refuses every access token.
+        is_away: Whether its database is away. Only the open-source server has such outages.
     """
 
     def __init__(self, clock: Callable[[], float], facts: Facts, plan: Plan) -> None:
@@ -74,8 +91,9 @@ class Server:
         self._grace = -1.0 if plan.grace is None else _seconds(plan.grace)
         self.disabled: set[str] = set()
         self.refuses = False
-        self._sessions: dict[str, _Session] = {}
-        self._of_token: dict[str, _Session] = {}
+        self.is_away = False
+        self._sessions: dict[str, ServerSession] = {}
+        self._of_token: dict[str, ServerSession] = {}
         self._rotated_at: dict[str, float] = {}
         self._good_until: dict[str, float] = {}
         self._routes = {
@@ -83,6 +101,7 @@ class Server:
             REFRESH: self._refresh,
             SIGN_OUT: self._sign_out,
             ME: self._me,
+            LOOK: self._look,
         }
 
     def answer(self, request: ApiRequest) -> ApiResponse:
@@ -91,13 +110,16 @@ class Server:
         fields = json.loads(request.encode() or b"{}")
         try:
             status, body = self._routes[path_of(request)](fields, bearer)
-        except _Refused as refusal:
-            code = refusal.args[0]
-            status, message = _STATUS[code], "Words."
-            body = {"error": {"code": code, "message": message, "status": status, "request_id": "req_1"}}
+        except Refused as refusal:
+            status, body = self._refusal(refusal.args[0])
         headers = {"date": formatdate(self._clock(), usegmt=True), "content-type": "application/json"}
         data = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
         return ApiResponse(status, headers, data, request.secrets())
+
+    def _refusal(self, code: str) -> tuple[int, Mapping[str, object]]:
+        status = _STATUS[code]
+        error = {"code": code, "message": "Words.", "status": status, "request_id": "req_1"}
+        return status, {"error": error}
 
     # ------------------------------------------------------------------ what the world does, and asks
 
@@ -114,6 +136,11 @@ class Server:
     def revoke(self, session_id: str) -> None:
         """End a session."""
         self._sessions[session_id].revoked = True
+
+    def expire(self) -> None:
+        """Let all sessions have ended by now."""
+        for session in self._sessions.values():
+            session.ends_at = min(session.ends_at, self._clock())
 
     def disable(self, user: str) -> None:
         """Disable a user's account, which revokes the user's sessions."""
@@ -140,17 +167,13 @@ class Server:
         assert bearer == KEY
         user = fields["email"]
         if fields["password"] != PASSWORD:
-            raise _Refused("invalid_credentials")
+            raise Refused("invalid_credentials")
         if user in self.disabled:
-            raise _Refused("account_disabled")
+            raise Refused("account_disabled")
         asked = None if self._plan.deaf else fields.get("session_options", {}).get("duration")
-        now, number = self._clock(), len(self._sessions) + 1
+        now = self._clock()
         length = self._longest if asked is None else min(self._longest, _seconds(asked))
-        session = _Session(f"ses_{number}", user, now + length, now, "")
-        self._sessions[session.id] = session
-        refresh, access = self._issue(session)
-        self._facts.began(session.id, user, fields.get("captcha_token"))
-        self._facts.issued(session.id, refresh, access, None)
+        session, refresh, access = self._begin(user, length, fields.get("captcha_token"))
         if not self._plan.nested:
             return 200, {**self._pair(refresh, access), "session_id": session.id}
         tokens = {
@@ -167,22 +190,22 @@ class Server:
         given: str = fields["refresh_token"]
         session = self._of_token.get(given)
         if session is None:
-            raise _Refused("refresh_token_invalid")
+            raise Refused("refresh_token_invalid")
         rotated_at = self._rotated_at.get(given)
         if rotated_at is not None and self._clock() - rotated_at > self._grace:
             if self._clock() >= session.ends_at:
-                raise _Refused("refresh_token_expired")
+                raise Refused("refresh_token_expired")
             session.revoked = True
-            raise _Refused("refresh_token_reused")
+            raise Refused("refresh_token_reused")
         ending = self._ending(session)
         if ending is not None:
-            raise _Refused(ending)
+            raise Refused(ending)
         return 200, self._pair(*self._rotate(session, given))
 
     def _sign_out(self, fields: dict[str, Any], bearer: str | None) -> tuple[int, None]:
         session = self._of_token.get(fields["refresh_token"])
         if session is None or session.id != self._facts.by_access[bearer or ""].session.id:
-            raise _Refused("refresh_token_invalid")
+            raise Refused("refresh_token_invalid")
         session.revoked = True
         if fields.get("everywhere"):
             self._revoke_all(session.user)
@@ -190,13 +213,26 @@ class Server:
 
     def _me(self, _fields: dict[str, Any], bearer: str | None) -> tuple[int, Mapping[str, object]]:
         if not self.accepts(bearer or ""):
-            raise _Refused("token_expired")
+            raise Refused("token_expired")
         user = self._facts.by_access[bearer or ""].session.user
         return 200, {"id": f"usr_{user}", "email": user}
 
+    def _look(self, _fields: dict[str, Any], _bearer: str | None) -> tuple[int, Mapping[str, object] | None]:
+        raise NotImplementedError("this dialect believes a refusal at once")
+
     # ------------------------------------------------------------------ a session's life
 
-    def _ending(self, session: _Session) -> str | None:
+    def _begin(self, user: str, length: float, mark: str | None) -> tuple[ServerSession, str, str]:
+        """Begin a session; return it and its first pair."""
+        now, number = self._clock(), len(self._sessions) + 1
+        session = ServerSession(f"ses_{number}", user, now + length, now, "")
+        self._sessions[session.id] = session
+        refresh, access = self._issue(session)
+        self._facts.began(session.id, user, mark)
+        self._facts.issued(session.id, refresh, access, None)
+        return session, refresh, access
+
+    def _ending(self, session: ServerSession) -> str | None:
         now = self._clock()
         if session.user in self.disabled:
             return "account_disabled"
@@ -205,19 +241,22 @@ class Server:
         idle = self.idle is not None and now - session.active_at > self.idle
         return "session_expired" if idle or now >= session.ends_at else None
 
-    def _rotate(self, session: _Session, given: str) -> tuple[str, str]:
+    def _rotate(self, session: ServerSession, given: str) -> tuple[str, str]:
         self._rotated_at[session.live] = session.active_at = self._clock()
         refresh, access = self._issue(session)
         self._facts.issued(session.id, refresh, access, given)
         return refresh, access
 
-    def _issue(self, session: _Session) -> tuple[str, str]:
+    def _issue(self, session: ServerSession) -> tuple[str, str]:
         number = len(self._good_until) + 1
-        refresh, access = f"rt_{number}", f"at_{number}"
+        refresh, access = f"rt_{number}", self._access_token(session, number)
         session.live = refresh
         self._of_token[refresh] = session
         self._good_until[access] = self._clock() + self._ttl
         return refresh, access
+
+    def _access_token(self, _session: ServerSession, number: int) -> str:
+        return f"at_{number}"
 
     def _pair(self, refresh: str, access: str) -> dict[str, object]:
         return {"access_token": access, "refresh_token": refresh, "expires_in": self._ttl}

@@ -1,18 +1,32 @@
-"""Schedules of the simulated engine by the thousand: no invariant breaks, and each can be seen again."""
+"""Schedules of the simulated engine, in both dialects: no invariant breaks, and each can be seen again."""
 
 import pytest
 
+from tests.counts import FULL
+from tests.simulation.directed import DIRECTED
 from tests.simulation.running import simulate
 
-SCHEDULES = 2_000
+SCHEDULES = {"v1": 1_000_000, "v2": 200_000} if FULL else {"v1": 250, "v2": 150}
+"""The short form takes ten seconds of one core, the long form some hours of two."""
+
+LONGEST = 86_400 if FULL else 300
 
 
-@pytest.mark.timeout(1_800)
-def test_no_schedule_breaks_an_invariant(report):
+@pytest.mark.timeout(LONGEST)
+@pytest.mark.parametrize("api", SCHEDULES)
+def test_no_schedule_breaks_an_invariant(api, report):
     """Processes, callers, faults and crashes in any order: what is promised holds after every step."""
-    run = simulate("--schedules", str(SCHEDULES))
+    run = simulate("--api", api, "--schedules", str(SCHEDULES[api]))
     assert run.returncode == 0, run.stdout + run.stderr
     report(f"simulation: {run.stdout.strip()}")
+
+
+@pytest.mark.timeout(LONGEST)
+def test_no_directed_schedule_breaks_an_invariant():
+    """The schedules that lead straight to one rule end well, whatever the order of the turns."""
+    run = simulate("--directed", "all")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert len(run.stdout.splitlines()) == len(DIRECTED)
 
 
 def test_a_seed_gives_the_same_schedule_whatever_python_hashes():

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from hellojohn import ExpiryReason
 from tests.simulation.adapter import Stored
-from tests.simulation.facts import ENDINGS, Facts, Pair
+from tests.simulation.facts import ENDINGS, WAS_USED, Facts, Pair
 from tests.simulation.plan import Plan
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Task
@@ -19,7 +19,6 @@ COOLDOWN = 2.5
 
 LONGEST_STORM = 60.0
 
-_REFUSED = (ExpiryReason.REUSE_DETECTED, ExpiryReason.REJECTED)
 _UNKNOWN = ("lost", "timeout", "broken", "gateway", "torn")
 _FINAL = ("done", *ENDINGS)
 _SLACK = 0.001
@@ -116,7 +115,7 @@ class WireRules:
             pair.known_to.add(home)
             self._facts.blind.discard((home, pair.session.key))
         elif answer in ENDINGS:
-            self._ended(pair, ENDINGS[answer])
+            self._ended(pair, ENDINGS[answer], was_used=answer in WAS_USED)
 
     def answered(self, pair: Pair | None) -> int | None:
         """Return in which turn the present task has got the answer to its last refresh of a pair."""
@@ -136,13 +135,13 @@ class WireRules:
 
     # ------------------------------------------------------------------ the rules
 
-    def _ended(self, pair: Pair, reason: ExpiryReason) -> None:
+    def _ended(self, pair: Pair, reason: ExpiryReason, *, was_used: bool) -> None:
         pair.refused = True
-        said, refused = pair.session.said, reason in _REFUSED
+        said = pair.session.said
         dropped = self._facts.is_sign_out_known(pair.session.key or "", pair.session)
-        if refused and (pair.doubt or pair.cut_off or dropped):
+        if was_used and (pair.doubt or pair.cut_off or dropped):
             said.add(ExpiryReason.REFRESH_OUTCOME_UNKNOWN)
-        if not refused or not pair.unknown or pair.returned or pair.session.torn:
+        if not was_used or not pair.unknown or pair.returned or pair.session.torn:
             said.add(reason)
 
     def _judge_order(self, home: object, pair: Pair) -> None:

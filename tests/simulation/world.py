@@ -17,6 +17,7 @@ from tests.simulation.plan import Chance, Mood, Plan
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Scheduler, Task
 from tests.simulation.server import API, USERS, Server
+from tests.simulation.server_v2 import ServerV2
 from tests.simulation.store import NEWER, SEALED, VirtualStore
 from tests.simulation.store_rules import StoreRules
 from tests.simulation.wire_rules import WireRules
@@ -42,7 +43,7 @@ class World:
         self.plan = plan
         self.scheduler = Scheduler()
         self.facts = Facts(self.scheduler)
-        self.server = Server(self.scheduler.clock, self.facts, plan)
+        self.server = (ServerV2 if plan.api == "v2" else Server)(self.scheduler.clock, self.facts, plan)
         self.store = VirtualStore(self.scheduler, chance, self.facts, plan)
         self.wire = WireRules(self.facts, self.store, plan)
         self.network = Network(self.scheduler, chance, self.facts, self.server, self.wire, plan)
@@ -174,7 +175,7 @@ class World:
                 self.thaw(home)
         self.network.faults = self.store.faults = 0.0
         self.store.mood = Mood.WELL
-        self.server.refuses = False
+        self.server.refuses = self.server.is_away = False
         self.server.disabled.clear()
 
     def pass_time(self, *, idle: bool) -> None:
@@ -241,6 +242,8 @@ class World:
             self.scheduler.note("sets its clock", (home, home.offset))
         if chance.happens(plan.trouble):
             self._trouble_at_server()
+        if plan.outages and chance.happens(plan.outages):
+            self._toggle_database()
         if chance.happens(plan.freezes) and self.awake:
             self._freeze_some()
         if self._thaws and chance.happens(0.02):
@@ -256,6 +259,16 @@ class World:
         if chance.happens(plan.moods):
             self.store.mood = chance.one_of(Mood.WELL, chance.one_of(*Mood))
             self.scheduler.note("the store is", self.store.mood.value)
+
+    def _toggle_database(self) -> None:
+        """Let the server's database go away or come back.
+
+        It does not go away while a client acts on having seen it: no client could tell that from an end.
+        """
+        server = self.server
+        if server.is_away or not self.network.is_looked_at:
+            server.is_away = not server.is_away
+            self.scheduler.note("the database is", "away" if server.is_away else "back")
 
     def _freeze_some(self) -> None:
         """Suspend a process, rather one that holds a lock."""

@@ -1,6 +1,7 @@
 """``scripts/bench [name ...]``: run the measurements named, or those of the hook, requests, imports and load.
 
-``race`` and ``keys`` also write their tables into the documents; ``scale`` and ``keys`` take minutes.
+``race``, ``keys`` and ``browser`` also write their tables into the documents; ``scale`` and ``keys`` take
+minutes.
 """
 
 import sys
@@ -16,6 +17,7 @@ MEASUREMENTS = {
     "verify": "benchmarks.verify",
     "guard": "benchmarks.guard",
     "keys": "benchmarks.keys",
+    "browser": "benchmarks.browser",
 }
 _USUAL = ["hook", "request", "import", "load"]
 

@@ -201,6 +201,7 @@ class Flows:
                 options.open_browser(request.url)
             if options.paste is not None:
                 listener.paste(options.paste)
+            self.account.context.service.prepare()  # while the person signs in: afterwards, they wait for it
             return request, Secret(listener.wait(options.timeout, cancelled))
         finally:
             listener.close()

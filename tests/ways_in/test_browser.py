@@ -6,6 +6,8 @@ import pickle
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -169,6 +171,44 @@ def test_strangers_change_nothing(client: HelloJohn, emulator: Emulator, port: i
     assert statuses == [404, 400, 400, 400, 405]
     for connection in idle:
         connection.close()
+
+
+def test_client_is_ready_when_the_browser_is_back(emulator: Emulator, port: int) -> None:
+    """Loading certificates and the like happens while the person signs in, not while they wait afterwards."""
+    ready = threading.Event()
+
+    def transport() -> httpx.BaseTransport:
+        ready.set()
+        return httpx.HTTPTransport(verify=False)
+
+    browser = Browser(emulator, lambda redirect: ready.wait(30))
+    with HelloJohn(**settings(emulator), transport=transport) as hj:
+        assert signed_in(hj, port, browser, timeout=10).user.email == EMAIL
+
+
+def test_eight_sign_ins_at_once(emulator: Emulator) -> None:
+    """Eight programs of one machine share the registered ports, and each gets its own user's session."""
+    with ExitStack() as stack:
+        reserved = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(8)]
+        ports = [server.getsockname()[1] for server in reserved]
+    emails = [f"user{number}@example.com" for number in range(8)]
+    for email in emails:
+        emulator.add_user(email, "Correct-Horse-Battery-9")
+    waiting = threading.Barrier(8)
+
+    def sign_in(email: str) -> str | None:
+        def browse(url: str) -> None:
+            back = emulator.authorize(url, email)
+            waiting.wait(30)  # all listen before the first browser comes back
+            threading.Thread(target=lambda: httpx.get(back, trust_env=False), daemon=True).start()
+
+        with HelloJohn(**settings(emulator)) as hj:
+            return hj.auth.sign_in_with_browser(
+                "google", ports=ports, open_browser=browse, prompt=lambda line: None
+            ).user.email
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(sign_in, emails)) == emails
 
 
 def test_pasted_address(client: HelloJohn, emulator: Emulator, port: int) -> None:

@@ -240,10 +240,10 @@ def _wait(verify: Verify, token: str) -> float:
 
 
 def _time(verify: Verify, token: str, calls: int) -> float:
-    began = time.perf_counter()
+    began = now()
     for _ in range(calls):
         verify(token)
-    return time.perf_counter() - began
+    return now() - began
 
 
 if __name__ == "__main__":

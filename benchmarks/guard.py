@@ -4,13 +4,13 @@ Requests go straight into the ASGI app: a socket would cost more than either gua
 """
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 
 from benchmarks._bench import ratio, settings
+from benchmarks._clock import now
 from hellojohn import AsyncHelloJohn, TokenClaims, TokenInvalid
 from hellojohn.emulator import Emulator
 from hellojohn.integrations.fastapi import Guard
@@ -84,7 +84,7 @@ async def _send(message: Any) -> None:  # noqa: ANN401 - an ASGI message
 
 
 async def _time(app: FastAPI, scope: dict[str, Any], calls: int) -> float:
-    began = time.perf_counter()
+    began = now()
     for _ in range(calls):
         await app(dict(scope), _receive, _send)
-    return (time.perf_counter() - began) / calls
+    return (now() - began) / calls

@@ -6,14 +6,13 @@ from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.websockets import WebSocket
 
 from hellojohn import AsyncHelloJohn, NotSignedIn, ServiceUnavailable, Session, SignInRequired, StoreError
 from hellojohn._secret import Secret
 from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Rules, Visit
 from hellojohn.integrations._browser_steps import BrowserSteps, drive_async
-from hellojohn.integrations._rules import POLICY_VIOLATION, unavailable
 from hellojohn.integrations._sockets import close_in_time
 
 Connection = HTTPConnection[Any]
@@ -63,13 +62,8 @@ class BrowserSessions:
 
     def install(self, app: Starlette) -> None:
         """Have the app answer the SDK's errors as the rules say."""
-        handlers: dict[type[Exception], Any] = {
-            SignInRequired: self._on_sign_in_required,
-            ServiceUnavailable: self._on_outage,
-            StoreError: self._on_outage,
-            CrossSiteRequest: self._on_cross_site,
-        }
-        for error, handler in handlers.items():
+        handler: Any = self._on_error
+        for error in (SignInRequired, ServiceUnavailable, StoreError, CrossSiteRequest):
             app.add_exception_handler(error, handler)
 
     async def client(self, connection: HTTPConnection) -> AsyncHelloJohn:
@@ -153,27 +147,13 @@ class BrowserSessions:
         """
         return _redirect(await drive_async(self._steps.sign_out(_visit(request), everywhere=everywhere)))
 
-    async def _on_sign_in_required(self, connection: Connection, error: SignInRequired) -> Response | None:
-        if isinstance(connection, WebSocket):
-            await connection.close(POLICY_VIOLATION)
-            return None
+    async def _on_error(self, connection: Connection, error: Exception) -> Response | None:
         answer = self._rules.answer_to(_visit(connection), error)
-        return JSONResponse(dict(answer.document), answer.status, answer.headers)
-
-    async def _on_outage(
-        self, connection: Connection, error: ServiceUnavailable | StoreError
-    ) -> Response | None:
-        refusal = unavailable(error)
+        assert answer is not None  # noqa: S101 - the errors are those that were registered
         if isinstance(connection, WebSocket):
-            await connection.close(refusal.close_code)
+            await connection.close(answer.close_code)
             return None
-        return _trouble(connection, refusal.description, refusal.status, refusal.headers)
-
-    async def _on_cross_site(self, connection: Connection, error: CrossSiteRequest) -> Response | None:
-        if isinstance(connection, WebSocket):
-            await connection.close(POLICY_VIOLATION)
-            return None
-        return _trouble(connection, str(error), 403, {})
+        return Response(answer.body, answer.status, answer.headers)
 
 
 class _Opened:
@@ -203,13 +183,6 @@ class _Opened:
     def _ends_at(self) -> float:
         ends = [self._session.access_token_expires_at, self._session.expires_at]
         return min((end.timestamp() for end in ends if end is not None), default=math.inf)
-
-
-def _trouble(connection: Connection, detail: str, status: int, headers: dict[str, str]) -> Response:
-    headers = {**headers, "Cache-Control": "no-store"}
-    if _visit(connection).is_page:
-        return HTMLResponse(f"<!doctype html><title>{detail}</title><p>{detail}", status, headers)
-    return JSONResponse({"detail": detail}, status, headers)
 
 
 def _visit(connection: Connection) -> Visit:

@@ -6,15 +6,11 @@ from typing import Generic, TypeVar, cast
 from hellojohn import (
     HelloJohn,
     NotSignedIn,
-    ServiceUnavailable,
     Session,
-    SignInRequired,
-    StoreError,
 )
 from hellojohn._secret import Secret
-from hellojohn.integrations._browser_rules import Answer, CrossSiteRequest, Landing, Rules, Visit
+from hellojohn.integrations._browser_rules import Answer, Landing, Rules, Visit
 from hellojohn.integrations._browser_steps import BrowserSteps, drive
-from hellojohn.integrations._rules import unavailable
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -134,17 +130,7 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
         return self._redirect(drive(self._steps.sign_out(self._visit(request), everywhere=everywhere)))
 
     def _answer_to(self, request: RequestT, error: Exception) -> Answer | None:
-        visit = self._visit(request)
-        match error:
-            case SignInRequired():
-                return self._rules.answer_to(visit, error)
-            case ServiceUnavailable() | StoreError():
-                refusal = unavailable(error)
-                return Answer(refusal.status, refusal.headers, refusal.body)
-            case CrossSiteRequest():
-                return Answer(403, {}, {"detail": str(error)})
-            case _:
-                return None
+        return self._rules.answer_to(self._visit(request), error)
 
     @abstractmethod
     def _visit(self, request: RequestT) -> Visit:

@@ -14,16 +14,27 @@ planted in a browser is worth nothing.
 """
 
 import ipaddress
+import json
 import math
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
+from html import escape
 from urllib.parse import urlencode, urlsplit
 
-from hellojohn import ConfigurationError, Device, Session, SessionExpired, SignInRequired
+from hellojohn import (
+    ConfigurationError,
+    Device,
+    ServiceUnavailable,
+    Session,
+    SessionExpired,
+    SignInRequired,
+    StoreError,
+)
 from hellojohn.integrations._redirects import safe_path
+from hellojohn.integrations._rules import POLICY_VIOLATION, unavailable
 
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
@@ -99,11 +110,19 @@ class Landing:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer in place of a page."""
+    """An answer in place of a page.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, with the content type.
+        body: A page for a browser that opens one, else JSON.
+        close_code: The code that a WebSocket is closed with.
+    """
 
     status: int
     headers: Mapping[str, str]
-    document: Mapping[str, str]
+    body: str
+    close_code: int = POLICY_VIOLATION
 
 
 class Rules:
@@ -195,18 +214,29 @@ class Rules:
         following = self._unless_home(self.page_after(visit))
         return self._with_query(self.sign_in_url, reason="expired", next=following)
 
-    def answer_to(self, visit: Visit, error: SignInRequired) -> Answer:
-        """Return the answer to a request that needs a session."""
+    def answer_to(self, visit: Visit, error: Exception) -> Answer | None:
+        """Return the answer to a request that has led to an error; ``None`` if the error is another one."""
+        match error:
+            case SignInRequired():
+                return self._answer_without_session(visit, error)
+            case ServiceUnavailable() | StoreError():
+                refusal = unavailable(error)
+                return _answer(visit, refusal.status, refusal.headers, refusal.body, refusal.close_code)
+            case CrossSiteRequest():
+                return _answer(visit, 403, {}, {"detail": str(error)})
+            case _:
+                return None
+
+    def _answer_without_session(self, visit: Visit, error: SignInRequired) -> Answer:
         reason = str(error.reason) if isinstance(error, SessionExpired) else None
         following = self._unless_home(self._page(visit, self._page_before(visit)))
         location = self._with_query(self.sign_in_url, reason=reason, next=following)
         document = {"detail": "Sign in first.", "sign_in_url": location}
-        headers = {"Cache-Control": "no-store"}
         if visit.headers.get("HX-Request") == "true":
-            return Answer(401, {**headers, "HX-Redirect": location}, document)
+            return _answer(visit, 401, {"HX-Redirect": location}, document)
         if visit.is_page:
-            return Answer(303, {**headers, "Location": location}, document)
-        return Answer(401, headers, document)
+            return _answer(visit, 303, {"Location": location}, document)
+        return _answer(visit, 401, {}, document)
 
     def _page_before(self, visit: Visit) -> str | None:
         """Return the page that the user was on. The target of a form or a script is not a page."""
@@ -225,6 +255,20 @@ class Rules:
     def _with_query(self, path: str, **parameters: str | None) -> str:
         query = urlencode({name: value for name, value in parameters.items() if value is not None})
         return f"{path}?{query}" if query else path
+
+
+def _answer(
+    visit: Visit,
+    status: int,
+    headers: Mapping[str, str],
+    document: Mapping[str, str],
+    close_code: int = POLICY_VIOLATION,
+) -> Answer:
+    detail = escape(document["detail"])
+    page = f'<!doctype html><html lang="en"><title>{detail}</title><p>{detail}'
+    kind, body = ("text/html", page) if visit.is_page else ("application/json", json.dumps(document))
+    common = {"Cache-Control": "no-store", "Content-Type": f"{kind}; charset=utf-8"}
+    return Answer(status, {**headers, **common}, body, close_code)
 
 
 def new_cookie() -> str:

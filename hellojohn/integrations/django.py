@@ -12,7 +12,11 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
-from django.http import HttpResponseRedirect, JsonResponse  # pyright: ignore[reportMissingTypeStubs]
+from django.http import (  # pyright: ignore[reportMissingTypeStubs]
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 
 from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn._constructors import own_constructor
@@ -133,8 +137,7 @@ class BrowserSessions(BlockingBrowserSessions[Any, Any]):
         answer = self._answer_to(request, error)
         if answer is None:
             return None
-        headers = {**answer.headers, "Cache-Control": "no-store"}
-        return JsonResponse(answer.document, status=answer.status, headers=headers)
+        return HttpResponse(answer.body.encode(), status=answer.status, headers=answer.headers)
 
     def _visit(self, request: Any) -> Visit:  # noqa: ANN401 - Django has no types
         return Visit(

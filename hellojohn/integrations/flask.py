@@ -102,10 +102,7 @@ class BrowserSessions(BlockingBrowserSessions[Request, Response]):
     def _on_error(self, error: Exception) -> Response:
         answer = self._answer_to(request, error)
         assert answer is not None  # noqa: S101 - the errors are those that were registered
-        response = jsonify(answer.document)
-        response.status_code = answer.status
-        response.headers.update({**answer.headers, "Cache-Control": "no-store"})
-        return response
+        return Response(answer.body, answer.status, answer.headers)
 
     def _visit(self, request: Request) -> Visit:
         return Visit(

@@ -340,6 +340,16 @@ def test_outage_keeps_the_session(browser: Any, emulator: Emulator) -> None:
     assert browser.get("/token").status_code == 200
 
 
+def test_pages_and_scripts_in_an_outage(browser: Any, browsers: Browsers, emulator: Emulator) -> None:
+    """A person sees a page, and a script reads JSON."""
+    emulator.fail("sign-in", status=503, times=None)
+    reply = browser.post("/sign-in", data=FORM)
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<p>The service cannot be reached now. Try again later." in reply.text
+    reply = browsers(Accept="application/json").post("/sign-in", data=FORM)
+    assert reply.json() == {"detail": "The service cannot be reached now. Try again later."}
+
+
 def test_outage_at_sign_in(browser: Any, emulator: Emulator) -> None:
     """The form is answered with 503, and sets no cookie."""
     emulator.fail("sign-in", status=503, times=None)

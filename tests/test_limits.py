@@ -1,8 +1,10 @@
 """The inequalities between the time budgets and sizes of ``_limits``, which its comments state."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from hellojohn import _limits
+from hellojohn import ChallengeExpired, OAuthRequest, _limits, _oauth
 
 INEQUALITIES = {
     "a refresh ends before the smallest usual lease": "REFRESH_DEADLINE <= 30 * LEASE_SHARE",
@@ -55,3 +57,17 @@ def test_every_number_is_positive():
     """No budget and no size is zero, negative or endless."""
     numbers = {name: value for name, value in vars(_limits).items() if name.isupper()}
     assert all(0 < value < 1e12 for value in numbers.values())
+
+
+def test_completed_browser_sign_ins_are_bounded():
+    """A process remembers so many completed requests, and forgets the oldest one first."""
+    now, count = datetime.now(UTC), _limits.COMPLETED_OAUTH_REQUESTS
+    first, *others = (
+        OAuthRequest(url="u", redirect_uri="r", expires_at=now, state=f"{n}", code_verifier="v", nonce="n")
+        for n in range(count + 1)
+    )
+    for request in (first, *others):
+        _oauth.claim(request)
+    with pytest.raises(ChallengeExpired):
+        _oauth.claim(others[0])
+    _oauth.claim(first)

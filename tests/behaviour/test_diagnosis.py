@@ -138,7 +138,7 @@ async def test_failed_refresh_shows_its_kind(hj, emulator):
     with pytest.raises(ServiceUnavailable):
         hj.auth.refresh()
     last = hj.doctor().session["last refresh"]
-    assert last == "none since the sign-in 0 s ago; a later one failed (ServiceUnavailable)"
+    assert last.endswith(" s ago; a later one failed (ServiceUnavailable)")
 
 
 async def test_diagnosis_is_a_value(doctor):

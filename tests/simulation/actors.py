@@ -1,4 +1,4 @@
-"""The applications: what they do with a client, one task for each call, all through the public API."""
+"""The applications: their calls of a client, one task for each call, all through the public API."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def key_of(name: str) -> str:
 
 
 class Callers:
-    """Makes calls, and has what they bring judged."""
+    """Makes calls, and has their results judged."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Callers:
                     self.calls[what](call)
                 call.returned = True
                 self._rules.took(call)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is judged
+            except Exception as error:  # noqa: BLE001 - every error is judged
                 call.error = error
                 self._rules.error(call, error)
             finally:

@@ -2,7 +2,7 @@
 
 It puts a client on virtual threads, clocks and sockets.
 
-Every waiting point of the engine becomes a scheduling point of the simulation. What is judged comes from the
+Every waiting point of the engine becomes a scheduling point of the simulation. The judged facts come from the
 public API, from the texts in the store and from the wire; ``shown`` and ``read`` say what they mean.
 """
 
@@ -61,7 +61,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a store keeps of a session that has ended."""
+    """The record of an ended session in a store."""
 
     session_id: str | None
     reason: ExpiryReason
@@ -89,7 +89,7 @@ def read(text: str) -> Stored | Ended | None:
 
 
 class Home(Protocol):
-    """What a process gives to the engine."""
+    """The clocks and functions that a process gives to the engine."""
 
     scheduler: Scheduler
     chance: Chance
@@ -143,7 +143,7 @@ _running: list[Scheduler] = [Scheduler()]
 
 
 class _Pool(WorkerPool):
-    """Runs each operation as a task of its own."""
+    """Runs each operation as a separate task."""
 
     def __init__(self, home: Home) -> None:
         self.exits_at = math.inf

@@ -1,4 +1,4 @@
-"""Bugs to plant in the engine, each against one rule: what the simulation must be able to see."""
+"""Bugs to plant in the engine, each against one rule. The simulation must find all of them."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -89,7 +89,7 @@ def _no_lock() -> None:
 
 @_breaks("[13]:")
 def _no_second_look() -> None:
-    """Refresh what is in memory, without a look at the store under the lock."""
+    """Refresh the session in memory, without reading the store under the lock."""
     original = Refresher.refresh
 
     def blindly(self: Refresher, locked: LockedSession, known: SessionRecord, *rest: Any, **more: Any) -> Any:
@@ -123,7 +123,7 @@ def _unsaved_is_dropped() -> None:
 
 @_breaks("[13]:", "signed-out-elsewhere-while-unsaved")
 def _unsaved_always_wins() -> None:
-    """Save what the store did not take before, whatever it holds now."""
+    """Save an unsaved session again, without reading the store first."""
     for held in Held:
         RULES[Bringing.UNSAVED_COPY, held] = Rule(save=True)
 
@@ -213,7 +213,7 @@ def _is_always_current(turn: Turn) -> Turn:
 
 @_breaks("3:|P. says that .* names no session")
 def _no_order() -> None:
-    """Let what was begun before a sign-out show its session after it."""
+    """Let an operation that began before a sign-out show its session after it."""
     original, turn = Account.apply, Account.turn
 
     def applying(self: Account, change: Any, turn: Turn, *arguments: Any, **options: Any) -> bool:
@@ -246,7 +246,7 @@ def _a_late_sign_in_undoes_a_sign_out() -> None:
 
 @_breaks("1: .* knows the successor|3: .* is lost", "sign-in-fails-during-a-refresh")
 def _a_pending_sign_in_drops_a_refresh() -> None:
-    """Drop what a refresh brings because a sign-in was asked for, which fails."""
+    """Drop the result of a refresh because of a sign-in that fails."""
     original = Account.ask_to_sign_in
 
     def asking(self: Account) -> Turn:
@@ -341,7 +341,7 @@ def _a_replaced_session_stays_alive() -> None:
 
 @_breaks("16:", "sign-in-overtaken")
 def _a_dropped_session_stays_alive() -> None:
-    """Do not sign out what the client has dropped."""
+    """Do not sign out a session that the client has dropped."""
     EngineContext.revoke = lambda _self, _record: None
 
 
@@ -350,7 +350,7 @@ def _a_dropped_session_stays_alive() -> None:
 
 @_breaks("6:")
 def _junk_is_dropped() -> None:
-    """Delete what is corrupt."""
+    """Delete a corrupt record."""
 
     def dropping(self: SessionStorage, key: str, problem: Any) -> Any:
         self.delete(key)
@@ -566,13 +566,13 @@ def _a_used_token_of_v2_was_revoked() -> None:
 
 @_breaks("8: sign_out took", "sign-out-behind-a-refresh")
 def _a_sign_out_waits_for_a_refresh() -> None:
-    """Let a sign-out wait for a refresh of its own process."""
+    """Let a sign-out wait for a refresh of the same process."""
     AccountStorage.locked_or_shared = AccountStorage.locked
 
 
 @_breaks("8: sign_in took", "sign-in-behind-a-refresh")
 def _a_sign_in_waits_for_a_refresh() -> None:
-    """Let a sign-in wait for a refresh of its own process."""
+    """Let a sign-in wait for a refresh of the same process."""
     AccountStorage.locked_or_shared = AccountStorage.locked
 
 
@@ -646,13 +646,13 @@ def _a_refused_token_is_handed_out() -> None:
 
 @_breaks("[a-z_]+ raised")
 def _a_stores_own_error_comes_out() -> None:
-    """Let out whatever a store raises."""
+    """Let any exception of a store out."""
     storage.guarded = lambda _method, call: call()
 
 
 @_breaks("7: close")
 def _close_raises() -> None:
-    """Let close() raise what it could not save."""
+    """Let close() raise the error of a save."""
     original = Engine.close
 
     def raising(self: Engine) -> None:

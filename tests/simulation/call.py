@@ -34,7 +34,7 @@ class Call:
         sends: How many refreshes its process had sent when it began.
         over: In which turn it returned, raised or was given up.
         returned: Whether it returned.
-        error: What it raised.
+        error: The exception that it raised.
     """
 
     what: str

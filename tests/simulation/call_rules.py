@@ -1,4 +1,4 @@
-"""What an application may be told: judged against all that the world knows."""
+"""Judges the results of calls against the facts of the world."""
 
 import math
 
@@ -63,7 +63,7 @@ class CallRules:
                 self._check_current(home, key, self._facts.by_access[token].session)
 
     def check_all_shown(self, home: Process) -> None:
-        """Judge once more what a process shows, whether or not it has changed."""
+        """Judge the session that a process shows again, whether or not it has changed."""
         for key, token in home.shown().items():
             if token is not None:
                 self._check_current(home, key, self._facts.by_access[token].session)
@@ -141,7 +141,7 @@ class CallRules:
             self._facts.wrong(f"2: a sign-in returns {session}, which is not stored")
 
     def signed_out(self, call: Call, result: object) -> None:
-        """Judge what a sign-out returns: whether the service confirmed it (row 19)."""
+        """Judge the result of a sign-out: whether the service confirmed it (row 19)."""
         if call.after_close:
             self._facts.wrong("18: sign_out works after close()")
         assert call.operation is not None
@@ -150,7 +150,7 @@ class CallRules:
             self._facts.wrong(f"19: sign_out returned {result}, and the service has confirmed: {told}")
 
     def no_session(self, call: Call) -> None:
-        """Judge the word that there is no session (invariant 3)."""
+        """Judge the answer that no user is signed in (invariant 3)."""
         call.home.ended(call.name)
         facts, key, home = self._facts, call.key, call.home
         record = facts.records.get(key)
@@ -198,7 +198,7 @@ class CallRules:
     # ------------------------------------------------------------------ errors
 
     def error(self, call: Call, error: Exception) -> None:
-        """Judge an error: its kind, and whether it tells the truth."""
+        """Judge an error: its kind, and whether its message is true."""
         self._scheduler.note("raises", repr(error))
         facts = self._facts
         self._check_patience(call)
@@ -248,7 +248,7 @@ class CallRules:
             self._facts.wrong(f"12: refresh() raised {error!r} without asking")
 
     def _is_failure(self, call: Call, error: Exception) -> bool:
-        """A call that meets one sign-in and sign-out after the other may be told to try again."""
+        """A call that meets one sign-in and sign-out after the other may raise ServiceUnavailable."""
         parting = any(found.what == "sign_out" and found.done is None for found in self._facts.operations)
         unsteady = parting or self._facts.changes > call.changes
         wrong_password = isinstance(error, InvalidCredentials) and call.what != "sign_in"

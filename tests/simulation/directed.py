@@ -2,7 +2,7 @@
 
 Only the order of the turns is drawn, so each is played several times.
 
-Each says what happens to whom; the rules that judge all schedules judge these as well.
+Each says which process does which step; the rules that judge all schedules judge these as well.
 """
 
 import gc
@@ -57,7 +57,7 @@ def _directed(**terms: Any) -> Callable[[Script], Script]:
 
 
 class Stage:
-    """What a script directs.
+    """The steps that a script directs.
 
     Attributes:
         world: Everything there is.
@@ -222,7 +222,7 @@ def _not_saved_and_let_go(stage: Stage) -> None:
 
 @_directed()
 def _sign_out_after_a_sign_in_given_up(stage: Stage) -> None:
-    """The caller of a slow sign-in gives up, then the user signs out: nobody is signed in, here or there."""
+    """The caller of a slow sign-in gives up, then the user signs out: no session is left anywhere."""
     stage.next(SIGN_IN, Fate.SLOW, 2.0)
     caller = stage.call("sign_in", user=ADA)
     stage.until_noted("sends", path=SIGN_IN)
@@ -246,7 +246,7 @@ def _sign_in_after_a_sign_in_given_up(stage: Stage) -> None:
 
 @_directed()
 def _sign_in_overtaken(stage: Stage) -> None:
-    """Two sign-ins at once: the one asked for last wins, and the other caller is told."""
+    """Two sign-ins at once: the one asked for last wins, and the other caller gets an error."""
     stage.next(SIGN_IN, Fate.SLOW, 2.0)
     stage.call("sign_in", user=ADA)
     stage.until_noted("sends", path=SIGN_IN)
@@ -385,7 +385,7 @@ def _long_retry_after(stage: Stage) -> None:
 
 @_directed()
 def _caught_by_a_proxy(stage: Stage) -> None:
-    """A proxy answers a refresh with a page of its own: the session is kept."""
+    """A proxy answers a refresh with its page: the session is kept."""
     stage.sign_in()
     stage.pass_time(DEAD)
     stage.next(REFRESH, Fate.PROXY)
@@ -445,7 +445,7 @@ def _outage(stage: Stage) -> None:
 
 @_directed(processes=2)
 def _always_refused(stage: Stage) -> None:
-    """An endpoint that refuses every token costs one refresh a minute, whatever process polls it."""
+    """An endpoint that refuses every token costs one refresh a minute, from however many processes."""
     stage.sign_in()
     with stage.refusing():
         for _ in range(5):
@@ -574,7 +574,7 @@ def _sign_out_confirmed(stage: Stage) -> None:
 
 @_directed()
 def _sign_out_behind_a_refresh(stage: Stage) -> None:
-    """A sign-out does not wait for a refresh of its own process that gets no answer."""
+    """A sign-out does not wait for a refresh of the same process that gets no answer."""
     stage.sign_in()
     stage.pass_time(DEAD)
     stage.next(REFRESH, Fate.MUTE)
@@ -609,7 +609,7 @@ def _bounded_request(stage: Stage) -> None:
 
 @_directed()
 def _close_during_a_refresh(stage: Stage) -> None:
-    """A client is closed while a refresh is in flight: what it brings is stored."""
+    """A client is closed while a refresh is in flight: its tokens are stored."""
     stage.sign_in()
     stage.pass_time(DEAD)
     stage.next(REFRESH, Fate.SLOW, 4.0)

@@ -8,7 +8,7 @@ from tests.simulation.server import Server
 
 
 class EndRules:
-    """Judges what is left."""
+    """Judges the sessions that are left at the end."""
 
     def __init__(self, facts: Facts, server: Server) -> None:
         self._facts = facts
@@ -19,7 +19,7 @@ class EndRules:
 
         Args:
             homes: The living processes.
-            dead: Those that have crashed, and with them what they alone knew.
+            dead: The processes that have crashed, with their memory.
         """
         kept = {self._facts.pair_of(record).session for record in self._facts.records.values()}
         for home in homes:

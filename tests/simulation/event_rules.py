@@ -1,8 +1,8 @@
-"""What an application hears of its sessions, judged when a schedule is over (invariants 3 and 8).
+"""The events of each session, judged when a schedule is over (invariants 3 and 8).
 
 - The order of a session's events is the order of its life, and each comes once.
 - A session is used only after the application could know of it: when it changes, an event says so.
-- The near end of a session is announced once, whoever announces it.
+- The near end of a session is announced once, by one of the processes.
 """
 
 from collections.abc import Iterable
@@ -18,14 +18,14 @@ _UNKNOWN = ("DROPPED", "NONE")
 
 
 class EventRules:
-    """Judges what the applications of all processes have heard."""
+    """Judges the events of all processes."""
 
     def __init__(self, facts: Facts, plan: Plan) -> None:
         self._facts = facts
         self._plan = plan
 
     def judge(self, homes: Iterable[Process], names: Iterable[str]) -> None:
-        """Judge what was heard in these processes, whose events have all been delivered."""
+        """Judge the events of these processes, which have all been delivered."""
         for home in homes:
             for name in names:
                 heard = [entry for entry in home.heard if entry.name == name]
@@ -60,7 +60,7 @@ class EventRules:
                 current = None
             elif entry.what == "USED":
                 if current is not None and entry.since <= current.turn:
-                    continue  # it uses what it was given before others went on
+                    continue  # it uses the token that it got before others went on
                 session, before = entry.session, None if current is None else current.session
                 if session is not before:
                     current = entry

@@ -1,4 +1,4 @@
-"""What the world knows: every session, every token, and every sign-in and sign-out that was asked for.
+"""The facts of the world: every session, every token, and every sign-in and sign-out that was asked for.
 
 It sees both ends of the wire and the store itself, which no client can. It judges nothing: ``wire_rules``,
 ``store_rules``, ``call_rules``, ``event_rules`` and ``end_rules`` do.
@@ -178,7 +178,7 @@ class Operation:
     done: int | None = None
 
     def __repr__(self) -> str:
-        """Show what it is and who asked for it."""
+        """Show the kind and the caller."""
         return f"{self.what} of {self.home}"
 
 
@@ -228,11 +228,11 @@ class Facts:
                 self._running.remove(operation)
 
     def of_account(self, home: object, key: str) -> Iterator[Operation]:
-        """Return what was asked for on an account of a process, in order."""
+        """Return the operations asked for on an account of a process, in order."""
         return (found for found in self.operations if found.home is home and found.key == key)
 
     def later(self, operation: Operation) -> Iterator[Operation]:
-        """Return what was certainly asked for later, on the same account of the same process."""
+        """Return the operations certainly asked for later, on the same account of the same process."""
         asked = operation.submitted
         if asked is None:
             return iter(())
@@ -297,7 +297,7 @@ class Facts:
     def blinded(self, key: str) -> None:
         """Note that a process found junk.
 
-        The process has the only copy of its session, and cannot know what was there.
+        The process has the only copy of its session, and cannot know the record that was there.
         """
         task = self.scheduler.current
         home = None if task is None else task.home
@@ -307,7 +307,7 @@ class Facts:
 
     @contextmanager
     def still_blind(self, key: str, *, after: bool) -> Iterator[None]:
-        """Over a save, keep what a process cannot know; ``after`` says that it was told of a failure."""
+        """Keep the facts that a process cannot know, over a save; ``after`` means that the save failed."""
         task = self.scheduler.current
         blind = None if task is None else (task.home, key)
         blind = blind if after and blind in self.blind else None
@@ -342,7 +342,7 @@ class Facts:
         self._cut_off(key)
 
     def crashed(self, home: object, keys: list[str]) -> None:
-        """A process is gone, and with it what it alone knew."""
+        """A process is gone, with all that was in its memory only."""
         for task, pair in tuple(self.open.items()):
             if task is not None and task.home is home:
                 pair.doubt = pair.unknown = True

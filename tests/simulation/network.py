@@ -53,7 +53,7 @@ _NOT_SENT = TransportFailure(Delivery.NOT_SENT, "ConnectError: the request was n
 
 
 class _Letter:
-    """One request on its way: its answer, and what the world may take the answer for."""
+    """One request on its way: its answer, and the meanings that the answer may have."""
 
     def __init__(self) -> None:
         self.answer: Answer = _TIMEOUT
@@ -128,7 +128,7 @@ class Network:
 
     @property
     def is_looked_at(self) -> bool:
-        """Whether a client has taken a second look, and acts on what it saw."""
+        """Whether a client has taken a second look, and acts on it."""
         return any(task in self._scheduler.tasks for task in self._lookers)
 
     def _fate(self, path: str) -> tuple[Fate, float]:

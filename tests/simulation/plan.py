@@ -31,7 +31,7 @@ class Chance(Random):
 
 
 class Mood(StrEnum):
-    """What a store cannot do for some time."""
+    """The methods of a store that fail for some time."""
 
     WELL = "well"
     FULL = "full"
@@ -58,7 +58,7 @@ class Plan:
         grace: For how long the service takes a rotated token again.
         ttl: The access token's life.
         idle: The tenant's idle timeout.
-        knows_idle: Whether the client was told.
+        knows_idle: Whether the client has the setting.
         duration: The longest session.
         deaf: Whether the service ignores how long a session was asked for.
         nested: Whether a sign-in is answered in the nested shape.

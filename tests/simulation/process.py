@@ -1,4 +1,4 @@
-"""One process: a client of its own, with its own memory and clocks, on the shared store."""
+"""One process: a client with its memory and clocks, on the shared store."""
 
 import math
 from collections.abc import Callable
@@ -26,17 +26,17 @@ Send = Callable[[object, ApiRequest, float], Answer]
 
 
 class Clocks(NamedTuple):
-    """What the clocks of a process show."""
+    """The readings of the clocks of a process."""
 
     monotonic: float
     wall: float
 
 
 class Heard(NamedTuple):
-    """What an application heard.
+    """One thing that an application learnt.
 
     It is an event, or that the application uses a session (``USED``), has let go of the account
-    (``DROPPED``), or was told that there is no session (``NONE``). ``since`` is when the call began.
+    (``DROPPED``), or found no session (``NONE``). ``since`` is when the call began.
     """
 
     turn: int
@@ -57,7 +57,7 @@ class Process:
         offset: How far its wall clock is ahead of the true time.
         latest: The latest time its wall clock has shown before it was set back.
         suspended: How many seconds it was suspended.
-        heard: What the application heard and used, in order.
+        heard: The events and uses of the application, in order.
         client: The public client.
     """
 
@@ -167,7 +167,7 @@ class Process:
             self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
 
     def ended(self, name: str) -> None:
-        """Note that the application was told that there is no session."""
+        """Note that a call of the application found no session."""
         self.heard.append(Heard(self.scheduler.turns, name, "NONE"))
 
     def heard_endings(self) -> list[Heard]:
@@ -182,7 +182,7 @@ class Process:
             session.announced += 1
         self.scheduler.pause()
 
-    # ------------------------------------------------------------------ what the engine runs on
+    # ------------------------------------------------------------------ for the engine
 
     def send(self, request: ApiRequest, seconds: float) -> Answer:
         """Send a request."""
@@ -206,7 +206,7 @@ class Process:
             operation.submitted, operation.worker = self.scheduler.turns, task
         return task
 
-    # ------------------------------------------------------------------ what is known from outside
+    # ------------------------------------------------------------------ seen from outside
 
     def oldest_turn(self) -> int:
         """Return when the oldest of its tasks began: it may have read the store at any time since."""

@@ -1,6 +1,6 @@
 """Runs schedules by the thousand on every core; prints how the first violation came about.
 
-It is ``scripts/simulate``. The tests run it in a process of its own as well: coverage counts wrong across
+It is ``scripts/simulate``. The tests run it in a separate process as well: coverage counts wrong across
 greenlets, and slows them down.
 """
 
@@ -34,7 +34,7 @@ def batch(seeds: range, api: str) -> int | None:
 
 
 def main() -> int:
-    """Run what the command line asks for."""
+    """Run the schedules that the command line asks for."""
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
     parser.add_argument("--schedules", type=int, default=10_000, help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="the first one's seed (%(default)s)")
@@ -74,7 +74,7 @@ def _report_directed(names: Iterable[str]) -> int:
 
 
 def _report_bugs(schedules: int) -> int:
-    """Plant every bug in a process of its own, and say how each is caught."""
+    """Plant each bug in a separate process, and say how it is caught."""
     kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
     missed = 0
     with multiprocessing.get_context(kind).Pool(os.cpu_count(), maxtasksperchild=1) as pool:

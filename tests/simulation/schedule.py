@@ -21,9 +21,9 @@ class Schedule:
     """One schedule.
 
     Attributes:
-        seed: What it is drawn from: the same seed gives the same schedule.
+        seed: The same seed gives the same schedule.
         world: Everything in it.
-        violations: What was found to be wrong.
+        violations: The rules that were broken.
     """
 
     def __init__(self, seed: int, plan: Plan | None = None, *, api: str = "v1") -> None:
@@ -146,7 +146,7 @@ class Schedule:
             raise Enough
 
     def turn(self) -> None:
-        """Let one task take a turn, and look at what has changed."""
+        """Let one task take a turn, and judge the changes."""
         world = self.world
         task = world.choose(self._plan.stickiness)
         world.facts.settle()

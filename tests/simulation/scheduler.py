@@ -29,7 +29,7 @@ class Task:
         began: The turn in which it was started.
         stoppable: Whether a caller may give up where the task stands now.
         inside: The key of the lock that the task believes to hold.
-        locked_at: What the clocks of its process showed when it took the lock.
+        locked_at: The readings of the process's clocks when it took the lock.
         doomed: Whether every scheduling point stops it again.
         frozen: Whether its process is suspended: the task is not run, and its timers wait.
     """

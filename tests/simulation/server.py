@@ -49,7 +49,7 @@ _STATUS = {
 
 
 def path_of(request: ApiRequest) -> str:
-    """Return what a request asks for, as v1's path below the version, whatever the dialect."""
+    """Return the path of a request as in v1, below the version, for both dialects."""
     if (request.body or {}).get("user_id") == NO_USER:
         return LOOK
     return _PATHS_OF_V2.get(request.path) or request.path.removeprefix("/v1")
@@ -121,7 +121,7 @@ class Server:
         error = {"code": code, "message": "Words.", "status": status, "request_id": "req_1"}
         return status, {"error": error}
 
-    # ------------------------------------------------------------------ what the world does, and asks
+    # ------------------------------------------------------------------ for the world
 
     def accepts(self, access: str) -> bool:
         """Return whether an API takes this access token."""
@@ -138,7 +138,7 @@ class Server:
         self._sessions[session_id].revoked = True
 
     def expire(self) -> None:
-        """Let all sessions have ended by now."""
+        """End all sessions."""
         for session in self._sessions.values():
             session.ends_at = min(session.ends_at, self._clock())
 

@@ -81,7 +81,7 @@ class VirtualStore:
     Attributes:
         lease: Seconds a lock lasts at most; ``None`` if it ends with its holder's process.
         fused: Whether a lock returns the locked value.
-        texts: What is kept, by key.
+        texts: The texts, by key.
         faults: How likely a call fails while all is well.
         mood: What fails most of the time: nothing, or what ``Mood`` names.
         on_save: Judges and notes a save of a key and text.
@@ -111,7 +111,7 @@ class VirtualStore:
         self.quarantine = self._quarantine if plan.quarantines else None
         self.set_aside = self.quarantine  # the former name
 
-    # ------------------------------------------------------------------ what an engine calls
+    # ------------------------------------------------------------------ for the engine
 
     def load(self, key: str) -> str | None:
         """Return the text under ``key``."""
@@ -135,7 +135,7 @@ class VirtualStore:
         self._written(key, late=late)
 
     def delete(self, key: str) -> None:
-        """Remove what is under ``key``."""
+        """Remove the text under ``key``."""
         late = self._reach("delete", key, writes=True)
         self._remove(key, late=late)
         self._written(key, late=late)
@@ -144,11 +144,11 @@ class VirtualStore:
         """Lock ``key``."""
         return _Lock(self, key, timeout)
 
-    # ------------------------------------------------------------------ what the world does to it
+    # ------------------------------------------------------------------ for the world
 
     @property
     def holds(self) -> dict[str, Hold]:
-        """Who has which lock now; what a dead process left behind is there as well."""
+        """Return the holder of each lock, also the locks that dead processes left behind."""
         return self._holds
 
     def bury(self, home: object) -> None:
@@ -175,7 +175,7 @@ class VirtualStore:
         self._free(key)
 
     def corrupt(self, key: str, junk: str) -> None:
-        """Replace what is under ``key`` by junk; under a lock, it counts when it has been seen."""
+        """Replace the text under ``key`` by junk; under a lock, it counts when it has been seen."""
         if key not in self._facts.records and key in self._facts.last:  # perhaps it was the reason of its end
             self._facts.last[key].left.add(ANYBODY)
         self._facts.left(key, JUNK)
@@ -216,7 +216,7 @@ class VirtualStore:
         return text
 
     def is_junk(self, key: str) -> bool:
-        """Return whether no engine has saved what is under ``key``."""
+        """Return whether no engine has saved the text under ``key``."""
         return key in self.texts and self.texts[key] != self._saved.get(key)
 
     def opened(self, text: str | None) -> str | None:
@@ -267,7 +267,7 @@ class VirtualStore:
         if key in self._facts.records:
             if self._is_guarded(key):
                 self._facts.wrong("6: a good record is quarantined")
-            else:  # without the lock, it cannot know what was saved a moment ago
+            else:  # without the lock, it cannot know a save of a moment ago
                 self.on_remove(key, late)
         text = self.texts.pop(key, None)
         where = f"{key}.corrupt-{len(self.texts)}-{self._scheduler.turns}"
@@ -277,7 +277,7 @@ class VirtualStore:
         return None if text is None else where
 
     def _see(self, key: str, junk: str) -> None:
-        """A task has seen what is there: now it counts for the task, and under the lock for all."""
+        """A task has seen the text: now it counts for the task, and under the lock for all."""
         task, hold = self._scheduler.current, self._holds.get(key)
         self._seen.add((task, junk))
         if hold is not None and hold.task is task and not self._is_aside(key):
@@ -286,7 +286,7 @@ class VirtualStore:
                 self._facts.blinded(key)
 
     def _forgive(self, key: str) -> None:
-        """A task without the lock cannot know what is there a moment later."""
+        """A task without the lock cannot know the text a moment later."""
         self._junk = [text for text in self._junk if text != self.texts.get(key)]
 
     def _check_junk(self) -> None:

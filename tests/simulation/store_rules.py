@@ -171,7 +171,7 @@ class StoreRules:
 
 
 def overtaken_by(facts: Facts, session: Session) -> Operation | None:
-    """Return what was asked for in the same process after a session's sign-in and before its answer came."""
+    """Return the operation of the same process asked for between a session's sign-in and its answer."""
     asked = session.asked
     if asked is None or asked.heard is None:
         return None

@@ -15,7 +15,7 @@ LONGEST = 86_400 if FULL else 300
 @pytest.mark.timeout(LONGEST)
 @pytest.mark.parametrize("api", SCHEDULES)
 def test_no_schedule_breaks_an_invariant(api, report):
-    """Processes, callers, faults and crashes in any order: what is promised holds after every step."""
+    """Processes, callers, faults and crashes in any order: the promises hold after every step."""
     run = simulate("--api", api, "--schedules", str(SCHEDULES[api]))
     assert run.returncode == 0, run.stdout + run.stderr
     report(f"simulation: {run.stdout.strip()}")
@@ -23,7 +23,7 @@ def test_no_schedule_breaks_an_invariant(api, report):
 
 @pytest.mark.timeout(LONGEST)
 def test_no_directed_schedule_breaks_an_invariant():
-    """The schedules that lead straight to one rule end well, whatever the order of the turns."""
+    """The schedules that lead straight to one rule end well, in any order of turns."""
     run = simulate("--directed", "all")
     assert run.returncode == 0, run.stdout + run.stderr
     assert len(run.stdout.splitlines()) == len(DIRECTED)

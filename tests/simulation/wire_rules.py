@@ -1,4 +1,4 @@
-"""What a client may send: at most one refresh with a token, never too early, never too late (invariant 1)."""
+"""The requests that a client may send: at most one refresh with a token, in time (invariant 1)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Sent:
     """One refresh on its way.
 
     Attributes:
-        pair: What was presented.
+        pair: The pair whose refresh token was presented.
         task: The task that sent it.
         at: When.
         deadline: When the engine stops waiting for it.
@@ -98,12 +98,12 @@ class WireRules:
         return sent
 
     def heard(self, home: object, sent: Sent, answer: str, wait: float | None) -> None:
-        """Note what the sender knows now: a code, ``done``, or that it got no answer that it can rely on.
+        """Note the outcome that the sender knows: a code, ``done``, or no reliable answer.
 
         Args:
             home: The process.
-            sent: What it has sent.
-            answer: What it has heard.
+            sent: The request.
+            answer: The answer.
             wait: The seconds that the service asked to wait.
         """
         pair = sent.pair
@@ -128,7 +128,7 @@ class WireRules:
         return any(owner is home and task in self._scheduler.tasks for task, owner in self._senders.items())
 
     def notes(self, pair: Pair) -> None:
-        """The store has what the present task learnt from a refresh of this pair."""
+        """The store has the result of the present task's refresh of this pair."""
         history, task = self._histories.get(pair), self._scheduler.current
         if history is not None and any(sent.task is task and sent.answer for sent in history.sent):
             history.noted.add(task)
@@ -188,7 +188,7 @@ class WireRules:
             )
 
     def _judge_cause(self, home: object, pair: Pair) -> None:
-        """A refused token that a refusal has just brought is no cause for another refresh (row 10)."""
+        """A refused token that a refusal has just brought causes no other refresh (row 10)."""
         facts = self._facts
         record = next((kept for kept in facts.records.values() if facts.pair_of(kept) is pair), None)
         cause = any(

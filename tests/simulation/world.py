@@ -99,7 +99,7 @@ class World:
             began, lost = self.scheduler.now, self.rules.lost(home)
             try:
                 home.client.close()
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is a violation
+            except Exception as error:  # noqa: BLE001 - any exception is a violation
                 self.facts.wrong(f"7: close() raised {error!r}")
             home.closed = True
             self.scheduler.note("closed", home)
@@ -226,7 +226,7 @@ class World:
     # ------------------------------------------------------------------ mishaps
 
     def befall(self) -> None:
-        """Let happen what the plan makes likely."""
+        """Let one of the plan's likely events happen."""
         chance, plan = self.chance, self.plan
         if chance.happens(plan.crash) and self.processes:
             home = chance.one_of(*self.processes)

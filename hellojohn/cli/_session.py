@@ -101,11 +101,13 @@ def logout(
     app: AppName = APP,
     account: AccountName = "default",
     api: ApiChoice = Api.V1,
+    as_json: AsJson = False,
 ) -> None:
     """End the session, here and at the service."""
     with client(store, path, app, account, api) as hj:
         confirmed = hj.auth.sign_out(everywhere=everywhere)
-        typer.echo("Signed out." if confirmed else "Signed out here. The service did not confirm it.")
+        words = "Signed out." if confirmed else "Signed out here. The service did not confirm it."
+        typer.echo(json.dumps({"confirmed": confirmed}) if as_json else words)
 
 
 def _with_password(hj: HelloJohn, email: str, remember_me: bool | None) -> Session:  # noqa: FBT001 - an option

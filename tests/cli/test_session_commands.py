@@ -104,6 +104,12 @@ def test_logout_in_an_outage(run: Run, where: list[str], service: Emulator) -> N
     assert run("status", *where).exit_code == 1
 
 
+def test_logout_for_scripts(run: Run, where: list[str]) -> None:
+    """A script reads whether the service confirmed the sign-out."""
+    run("login", "--email", EMAIL, *where, input=f"{PASSWORD}\n")
+    assert json.loads(run("logout", "--json", *where).output) == {"confirmed": True}
+
+
 def test_contradicting_options(run: Run, service: Emulator) -> None:
     """A folder and a keyring exclude each other."""
     done = run("status", "--store", "keyring", "--path", "/tmp/x")

@@ -288,6 +288,10 @@ V2 = (
         ),
     ),
     Behaviour(
+        "The server does not say that it could not send a mail.",
+        ("real_server/test_real_ways_in.py::test_mail_server_that_is_down",),
+    ),
+    Behaviour(
         "A redirect address is compared as a text. An error in the browser carries no state.",
         (
             "emulator_v2/test_v2_browser_sign_in.py::TestCodes::test_redirect_addresses_are_compared_as_texts",

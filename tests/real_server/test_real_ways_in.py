@@ -63,6 +63,15 @@ def test_verification_by_mail(hj: HelloJohn, email: str, mails: Mails) -> None:
     assert hj.auth.user().email_verified in (True, None)
 
 
+@pytest.mark.parametrize("emulator", ["running"], indirect=True)
+def test_mail_server_that_is_down(hj: HelloJohn, email: str) -> None:
+    """The server does not say that it could not send a mail. Nobody listens at the port for mails now."""
+    named("SMTP")
+    hj.auth.send_password_reset(email)
+    hj.auth.send_email_verification(email)
+    assert hj.auth.refresh()
+
+
 def test_unknown_links(hj: HelloJohn) -> None:
     """A link that the server did not send has ended."""
     with pytest.raises(ChallengeExpired):

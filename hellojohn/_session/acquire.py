@@ -28,13 +28,25 @@ _ROUNDS = 4
 
 
 class _Step:
-    """The flight that a caller waits for, and the token to use if the flight fails or takes too long."""
+    """The flight that a caller waits for.
 
-    __slots__ = ("fallback", "flight")
+    Attributes:
+        flight: The flight.
+        fallback: The token to use if the flight fails or takes too long.
+        before: The token that a refresh is to replace.
+    """
 
-    def __init__(self, flight: Flight[None], fallback: TokenSnapshot | None = None) -> None:
+    __slots__ = ("before", "fallback", "flight")
+
+    def __init__(
+        self,
+        flight: Flight[None],
+        fallback: TokenSnapshot | None = None,
+        before: TokenSnapshot | None = None,
+    ) -> None:
         self.flight = flight
         self.fallback = fallback
+        self.before = before
 
 
 def acquire(
@@ -80,6 +92,8 @@ def acquire(
             yield from account.events_delivered()
             raise error
         snapshot = account.state.snapshot
+        if snapshot is step.before:
+            continue  # a sign-in has overtaken the refresh
         if flight.kind == "refresh" and snapshot is not None and _is_newer(snapshot, refused):
             if snapshot.ends_soon(account.clock()):
                 with account.lock:
@@ -133,7 +147,8 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
             if state is not Freshness.OVER and not forced and snapshot.came_from_recent_refusal(now):
                 return snapshot
             after_refusal = refused is not None and not forced
-            return _Step(_join_refresh(account, snapshot, forced=forced, after_refusal=after_refusal))
+            refresh = _join_refresh(account, snapshot, forced=forced, after_refusal=after_refusal)
+            return _Step(refresh, before=snapshot)
         wait = cooldown_left(snapshot.record, now)
         if state is Freshness.EXPIRING:
             return _expiring(account, snapshot, now, wait)
@@ -150,7 +165,7 @@ def _expiring(
 ) -> TokenSnapshot | _Step:
     fallback = snapshot if now < snapshot.token_expires_at else None
     if wait is None:
-        return _Step(_join_refresh(account, snapshot), fallback)
+        return _Step(_join_refresh(account, snapshot), fallback, snapshot)
     if fallback is None:
         raise try_later(wait)
     return fallback

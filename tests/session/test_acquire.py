@@ -9,12 +9,15 @@ import pytest
 from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SessionExpired
 from hellojohn._limits import SAVE_ATTEMPTS
 from hellojohn._secret import Secret
-from hellojohn._session.acquire import acquire
+from hellojohn._session.acquire import acquire, load
+from hellojohn._session.state import Change
 from hellojohn._waiting import run
 from hellojohn._wire import Answer
+from hellojohn.stores import MemoryStore
 from tests.session.bench import (
     EXPIRED,
     EXPIRING,
+    KEY,
     LOST,
     NOT_SENT,
     STALE,
@@ -272,6 +275,78 @@ def test_refreshes_at_one_moment_are_one() -> None:
     gate.open()
     assert len({join().access_token_expires_at for join in [first, *joined]}) == 1
     assert bench.service.refreshed == ["rt_s"]
+
+
+# ------------------------------------------------------------------ turns, and interrupted callers
+
+
+class Meanwhile(MemoryStore):
+    """A store in which something happens between the reading of a text and its arrival."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], None] | None = None
+
+    def load(self, key: str) -> str | None:
+        """Load, and let it happen once."""
+        text = super().load(key)
+        work, self.meanwhile = self.meanwhile, None
+        if work is not None:
+            work()
+        return text
+
+
+def test_load_has_the_turn_of_the_moment_it_was_asked_for() -> None:
+    """A read that was asked for before a sign-out does not show the session after it, even if it is late."""
+    bench = Bench(store=Meanwhile())
+    bench.put(a_record())
+    reading = next(load(bench.account)).completion
+    turn, _, _ = bench.account.ask_to_sign_out()
+
+    def sign_out() -> None:
+        bench.store.delete(KEY)
+        bench.account.apply(Change.SIGNED_OUT, turn)
+
+    bench.store.meanwhile = sign_out
+    reading.start(blocking=True)
+    assert reading.done
+    assert bench.account.state.snapshot is None
+
+
+def test_refresh_has_the_turn_of_the_moment_it_was_asked_for() -> None:
+    """A refresh that was asked for before a sign-out sends nothing after it, even if a worker is late."""
+    bench = Bench()
+    bench.put(a_record())
+    bench.token()
+    bench.time.at(EXPIRED)
+    refreshing = next(acquire(bench.account)).completion
+    bench.account.ask_to_sign_out()
+    refreshing.start(blocking=False)
+    refreshing.wait(20)
+    assert refreshing.done
+    assert bench.service.refreshed == []
+
+
+def test_load_of_an_interrupted_caller_is_made_again() -> None:
+    """Ctrl-C in the caller that reads the store for all does not fail the others: they read it again."""
+    bench = Bench(store=Meanwhile())
+    bench.put(a_record())
+    first, second = acquire(bench.account), acquire(bench.account)
+    reading = next(first).completion
+    assert next(second).completion is reading
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    bench.store.meanwhile = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        reading.start(blocking=True)
+    again = next(second).completion
+    assert again is not reading
+    again.start(blocking=True)
+    with pytest.raises(StopIteration) as returned:
+        next(second)
+    assert returned.value.value.record.access_token.reveal() == "at_1"
 
 
 # ------------------------------------------------------------------ the end is near

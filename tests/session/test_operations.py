@@ -32,7 +32,7 @@ from tests.session.bench import (
     response,
     tokens,
 )
-from tests.session.stores import FailingStore, HeldLock
+from tests.session.stores import FailingStore, HeldLock, LeasedStore
 
 
 def test_sign_in_keeps_the_session() -> None:
@@ -189,6 +189,17 @@ def test_sign_in_answered_with_the_same_session() -> None:
     bench.sign_in("b", session_id="ses_1")
     bench.settle()
     assert bench.service.signed_out == []
+
+
+def test_superseded_sign_in_signs_out_what_it_replaced() -> None:
+    """A sign-in that is superseded after its save ends both sessions: the store has neither any more."""
+    bench = Bench(store=LeasedStore(lease=60.0))
+    bench.sign_in("a")
+    bench.store.once_after("save", bench.account.ask_to_sign_out)
+    with pytest.raises(SignInSuperseded):
+        bench.sign_in("b")
+    bench.settle()
+    assert sorted(bench.service.signed_out) == ["rt_a", "rt_b"]
 
 
 def test_sign_in_that_cannot_be_saved_is_signed_out() -> None:

@@ -200,6 +200,19 @@ def test_the_end_record_holds_no_token() -> None:
     assert "rt_1" not in text
 
 
+def test_end_of_another_session_comes_after_its_beginning() -> None:
+    """A session that replaced this client's is ended by the service: both events come, in this order."""
+    bench = Bench(problem(401, "session_revoked"))
+    bench.put(a_record())
+    bench.token()
+    bench.put(another_session(refreshed_at=START))
+    bench.time.at(EXPIRED)
+    with pytest.raises(SessionExpired) as caught:
+        bench.token()
+    assert caught.value.session_id == "ses_2"
+    assert bench.seen() == ["SESSION_REPLACED", "SESSION_EXPIRED:revoked"]
+
+
 def test_end_of_an_earlier_session_is_a_sign_out() -> None:
     """A client whose session was replaced and has ended finds the end of a session that is not its own."""
     bench = Bench()

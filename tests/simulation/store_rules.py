@@ -24,6 +24,7 @@ class StoreRules:
         self._wire = wire
         self._plan = plan
         self._scheduler = facts.scheduler
+        self._waits: set[float | None] = set()
         store.on_save = self.saves
         store.on_remove = self.removes
 
@@ -113,14 +114,9 @@ class StoreRules:
             (record.refresh_not_before, self._store.lease or 0.0),
         ):
             wait = 0.0 if until is None else until - home.wall()
-            if wait > longest + _SLACK and not self._was_there(record, until):
+            if wait > longest + _SLACK and until not in self._waits:  # another host's clock may be wrong
                 self._facts.wrong(f"12: {home} keeps all others from a refresh for {wait:.0f} s")
-
-    def _was_there(self, record: Stored, until: float | None) -> bool:
-        """Return whether the wait was in the store before: another host's clock may have put it there."""
-        return any(
-            until in (old.cooldown_until, old.refresh_not_before) for old in self._facts.records.values()
-        )
+            self._waits.add(until)
 
     # ------------------------------------------------------------------ removing
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from hellojohn import ExpiryReason
 from tests.simulation.adapter import Stored
-from tests.simulation.facts import ENDINGS, WAS_USED, Facts, Pair
+from tests.simulation.facts import ENDINGS, JUNK, WAS_USED, Facts, Pair
 from tests.simulation.plan import Plan
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Task
@@ -215,6 +215,8 @@ class WireRules:
     def _judge_cooldown(self, history: _History, pair: Pair) -> None:
         """After a failed refresh that was noted, no process asks before the cooldown is over (row 9)."""
         if self._plan.skew or self._plan.setback or not history.sent or self.is_forced(pair):
+            return
+        if JUNK in pair.session.left:  # the note was lost with the record
             return
         last = history.sent[-1]
         if last.task is self._scheduler.current or last.task not in history.noted or last.answer in _FINAL:

@@ -20,7 +20,7 @@ from hellojohn._transport.httpx import SessionAuth
 from hellojohn._transport.origins import Origins
 from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Completion, Flow, WaitFor
-from hellojohn._wire import make_dialect, prepare
+from hellojohn._wire import Answer, ApiRequest, make_dialect, prepare
 from hellojohn.stores import MemoryStore, TokenStore
 from hellojohn.stores._checks import check_store
 
@@ -78,15 +78,15 @@ class Parts(PartOfClient):
             if self._verifier is None:
                 from hellojohn.verify import Verifier  # noqa: PLC0415 - a program that signs in has no need of it
 
-                settings, service = self.settings, self.engine.context.service
+                settings, dialect = self.settings, self.engine.context.service.dialect
                 self._verifier = Verifier(
                     api=settings.api,
                     api_url=settings.api_url,
                     tenant_id=settings.tenant_id,
                     client_id=settings.client_id,
                     fetch=self._fetcher,
-                    check_token=service.dialect.admin.check_token,
-                    send=service.send,
+                    check_token=dialect.admin.check_token,
+                    send=self._send_unless_closed,
                     store=self._store,
                     webhook_secret=settings.webhook_secret,
                     jwks_max_age=settings.jwks_max_age,
@@ -102,8 +102,7 @@ class Parts(PartOfClient):
         Raises:
             ConfigurationError: An argument is malformed, or the client was closed.
         """
-        if self.engine.context.closing:
-            raise ConfigurationError(CLOSED)
+        self._check_open()
         return self._services.account(client_secret, scopes)
 
     def httpx_auth(self, account: Account, origins: AnyOrigins) -> SessionAuth:
@@ -191,6 +190,14 @@ class Parts(PartOfClient):
 
     def _begin_service(self, source: MakeSource) -> Engine:
         return self._begin(replace(self.settings, idle_timeout=None), MemoryStore(), source)
+
+    def _check_open(self) -> None:
+        if self.engine.context.closing:
+            raise ConfigurationError(CLOSED)
+
+    def _send_unless_closed(self, request: ApiRequest, deadline: float) -> Answer:
+        self._check_open()
+        return self.engine.context.service.send(request, deadline)
 
     def _load(self) -> None:
         if not self._prepared:

@@ -140,7 +140,7 @@ class ServerSide(_ServiceHooks):
             NotSupported: The server has no such check.
             ServiceUnavailable: The service gave no usable answer. Answer 503.
             ApiError: The service refused to answer, such as for a wrong key.
-            ConfigurationError: The secret key is missing.
+            ConfigurationError: The secret key is missing, or the client was closed.
             TypeError: The token is not text.
         """
         hidden = Secret(token)
@@ -230,7 +230,7 @@ class AsyncServerSide(_ServiceHooks):
             NotSupported: The server has no such check.
             ServiceUnavailable: The service gave no usable answer. Answer 503.
             ApiError: The service refused to answer, such as for a wrong key.
-            ConfigurationError: The secret key is missing.
+            ConfigurationError: The secret key is missing, or the client was closed.
             TypeError: The token is not text.
         """
         hidden = Secret(token)

@@ -4,6 +4,7 @@ Prints a JSON object: each row's name and its figure. The clocks are moved, the 
 """
 
 import json
+import math
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ PATIENCE = 8.0
 
 _SOON = 0.2
 _LATE = 0.005
+_RUNS = 3
 _STEPS = (1, 31, 61, 301, 601, 3_601, 86_401)
 
 
@@ -36,6 +38,25 @@ class Field(NamedTuple):
     token: str
     forged: str
     strangers: list[str]
+
+
+class Waited(NamedTuple):
+    """How long the slowest caller has waited, and whether all got their claims.
+
+    Attributes:
+        seconds: The wait; infinity beyond ``PATIENCE``.
+        good: Whether no caller got an error.
+    """
+
+    seconds: float
+    good: bool = True
+
+    def shown(self) -> str:
+        """Return the figure of the table."""
+        if self.seconds == math.inf:
+            return f"> {PATIENCE:.0f} s"
+        shown = f"{self.seconds * 1e3:.0f} ms" if self.seconds < 1 else f"{self.seconds:.1f} s"
+        return shown if self.good else f"{shown}, error"
 
 
 class Race:
@@ -54,13 +75,14 @@ class Race:
         yield "fetches for 100 unknown kids / 100 forgeries", self._unknown()
         yield "a new key is accepted after", self._new_key()
         yield "a withdrawn key is refused after", self._withdrawn()
-        yield "keys just ran out, key server takes 3 s: callers wait", self._ran_out()
-        yield "keys just ran out, key server hangs: callers wait", self._ran_out(takes=60)
-        yield "a known token behind a stranger's kid waits", self._behind_a_stranger()
-        late, stall = self._known()
-        yield "keys just ran out, key server takes 3 s: of 10,000 known tokens, over 5 ms", late
-        yield "the same: longest stall of the event loop", stall
-        yield "cold, key server hangs: a caller waits", self._hangs()
+        yield "keys just ran out, key server takes 3 s: callers wait", _best(self._ran_out)
+        yield "keys just ran out, key server hangs: callers wait", _best(lambda: self._ran_out(takes=60))
+        yield "a known token behind a stranger's kid waits", _best(self._behind_a_stranger)
+        runs = [self._known() for _ in range(_RUNS)]
+        late, stall = min(late for late, _ in runs), min(stall for _, stall in runs)
+        yield "keys just ran out, key server takes 3 s: of 10,000 known tokens, over 5 ms", str(late)
+        yield "the same: longest stall of the event loop", f"{stall * 1e3:.0f} ms" if stall else "-"
+        yield "cold, key server hangs: a caller waits", self._hangs().shown()
         yield "an outage of 6 min / 61 min", self._outage()
         yield "cost ÷ PyJWT `decode` with a ready key", self._cost()
 
@@ -122,14 +144,14 @@ class Race:
 
             return _after(is_refused)
 
-    def _ran_out(self, takes: float = SLOW) -> str:
+    def _ran_out(self, takes: float = SLOW) -> Waited:
         with self._field() as field:
             field.verify(field.token)
             field.server.takes = takes
             advance(302)
             return _longest(field, [field.token] * 5)
 
-    def _behind_a_stranger(self) -> str:
+    def _behind_a_stranger(self) -> Waited:
         with self._field() as field, ThreadPoolExecutor(1) as pool:
             field.verify(field.token)
             advance(31)
@@ -140,24 +162,23 @@ class Race:
             stranger.result()
             return longest
 
-    def _known(self, calls: int = 10_000) -> tuple[str, str]:
-        """Verify a known token again and again while stale keys are fetched."""
+    def _known(self, calls: int = 10_000) -> tuple[int, float]:
+        """Verify a known token again and again while stale keys are fetched; 0 without an event loop."""
         with self._field() as field:
             made: Any = self._contender.make(field.server.url)
 
-            def verify(count: int) -> tuple[list[float], float | None]:
+            def verify(count: int) -> tuple[list[float], float]:
                 if self._contender.is_async:
                     return self._loop.waits(made, field.token, count)
-                return [_wait(made, field.token) for _ in range(count)], None
+                return [_wait(made, field.token) for _ in range(count)], 0.0
 
             verify(1)
             field.server.takes = SLOW
             advance(302)
             waits, stall = verify(calls)
-            late = sum(seconds > _LATE for seconds in waits)
-            return str(late), "-" if stall is None else f"{stall * 1e3:.0f} ms"
+            return sum(seconds > _LATE for seconds in waits), stall
 
-    def _hangs(self) -> str:
+    def _hangs(self) -> Waited:
         with self._field() as field:
             field.server.takes = 60
             return _longest(field, [field.token])
@@ -213,8 +234,8 @@ def _after(came_true: Callable[[], bool]) -> str:
     return "never"
 
 
-def _longest(field: Field, tokens: list[str]) -> str:
-    """Return how long the slowest of some callers at once waits, and how it ends."""
+def _longest(field: Field, tokens: list[str]) -> Waited:
+    """Let some callers verify at once."""
 
     def one(token: str) -> tuple[float, bool]:
         began = now()
@@ -226,11 +247,18 @@ def _longest(field: Field, tokens: list[str]) -> str:
     done, late = wait(futures, PATIENCE)
     pool.shutdown(wait=False, cancel_futures=True)
     if late:
-        return f"> {PATIENCE:.0f} s"
+        return Waited(math.inf)
     results = [future.result() for future in done]
-    longest = max(seconds for seconds, _ in results)
-    shown = f"{longest * 1e3:.0f} ms" if longest < 1 else f"{longest:.1f} s"
-    return shown if all(good for _, good in results) else f"{shown}, error"
+    return Waited(max(seconds for seconds, _ in results), all(good for _, good in results))
+
+
+def _best(measure: Callable[[], Waited]) -> str:
+    """Measure three times, unless the first wait is too long to come from a busy machine."""
+    best = measure()
+    for _ in range(_RUNS - 1):
+        if best.seconds < 1:
+            best = min(best, measure())
+    return best.shown()
 
 
 def _wait(verify: Verify, token: str) -> float:

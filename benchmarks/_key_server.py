@@ -110,7 +110,7 @@ class KeyServer:
 def key_server(*keys: dict[str, Any]) -> Iterator[KeyServer]:
     """Run a key server."""
     running = KeyServer(*keys)
-    thread = threading.Thread(target=running.server.serve_forever, args=(0.02,), daemon=True)
+    thread = threading.Thread(target=running.server.serve_forever, args=(0.1,), daemon=True)
     thread.start()
     try:
         yield running

@@ -9,7 +9,15 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.websockets import WebSocket
 
-from hellojohn import AsyncHelloJohn, NotSignedIn, ServiceUnavailable, Session, SignInRequired, StoreError
+from hellojohn import (
+    AsyncHelloJohn,
+    HelloJohnError,
+    NotSignedIn,
+    ServiceUnavailable,
+    Session,
+    SignInRequired,
+    StoreError,
+)
 from hellojohn._secret import Secret
 from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Rules, Visit
 from hellojohn.integrations._browser_steps import BrowserSteps, drive_async
@@ -175,6 +183,8 @@ class _Opened:
             session = await cast("AsyncHelloJohn", self._steps.client_for(self._visit)).auth.session()
         except (ServiceUnavailable, StoreError):
             session = self._session
+        except HelloJohnError:  # the session is over, or the client was closed
+            return None
         if session is None or session.id != self._session.id:
             return None
         self._session = session

@@ -193,3 +193,12 @@ def test_socket_stays_open_in_an_outage(browser: Any, emulator: Emulator, store:
         assert echo(socket) == "hello"
         emulator.advance("30m")
         assert end_of(socket) == 1008
+
+
+def test_socket_ends_with_its_client(browser: Any, emulator: Emulator) -> None:
+    """A socket that nothing can watch any more is closed."""
+    browser.post("/sign-in")
+    with open_chat(browser) as socket:
+        close_all()
+        emulator.advance("10s")
+        assert end_of(socket) == 1008

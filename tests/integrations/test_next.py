@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hellojohn.emulator import Emulator
 from hellojohn.integrations._redirects import safe_path
-from tests.counts import FULL
+from tests.counts import FULL, reporter
 from tests.integrations.browsers import SITES, close_all
 from tests.integrations.hostile import ORIGIN, PIECES, addresses, leads_to
 
@@ -67,6 +67,9 @@ def test_location_headers_stay_on_the_site(framework: str, emulator: Emulator) -
             followed += location != "/"
     close_all()
     assert followed > ADDRESSES / 50
+    reporter()(
+        f"{ADDRESSES} hostile addresses in next, {framework}: 0 lead away, {followed} to pages of the site"
+    )
 
 
 @pytest.mark.parametrize(

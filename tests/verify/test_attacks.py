@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-import os
+import random
 from typing import Any
 
 import jwt
@@ -334,11 +334,10 @@ def test_no_mutated_token_verifies(mutable, data):
 def test_flipped_bits_never_verify(mutable):
     """Each bit of each part counts."""
     verifier, tokens = mutable
-    random = os.urandom(4_000)
+    chosen = random.Random(0)
     for number in range(1_000):
         token = bytearray(tokens[number % 2].encode())
-        at = int.from_bytes(random[number * 3 : number * 3 + 3], "big") % len(token)
-        token[at] ^= 1 << (number % 7)
+        token[chosen.randrange(len(token))] ^= 1 << (number % 7)
         refused(verifier, token.decode("latin-1"))
 
 

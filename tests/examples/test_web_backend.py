@@ -104,6 +104,12 @@ def test_a_wrong_password_shows_the_form_again(browsers):
     assert "guess" not in answer.text
 
 
+def test_an_overlong_password_shows_the_form_again(browsers):
+    """For any text in the form, the answer is the form and not an error of the server."""
+    answer = browsers().post("/sign-in", data={**ADA, "password": "p" * 5_000})
+    assert (answer.status_code, "password is too long" in answer.text) == (401, True)
+
+
 @pytest.mark.parametrize(("form", "lasts"), [({}, False), ({"remember": "on"}, True)], ids=["no", "yes"])
 def test_sign_in_sets_a_new_cookie(browsers, form, lasts):
     """The cookie is random, is hidden from scripts and other sites, and lasts on request."""

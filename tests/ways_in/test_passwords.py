@@ -45,10 +45,13 @@ async def test_sign_up_signs_in(hj: Any) -> None:
     assert user.email == "new@example.com"
 
 
-async def test_wrong_password(hj: Any) -> None:
-    """A wrong password is InvalidCredentials."""
-    with pytest.raises(InvalidCredentials):
-        await done(hj.auth.sign_in(EMAIL, "wrong"))
+@pytest.mark.parametrize("password", ["wrong", "password", "e", "401"])
+async def test_wrong_password(hj: Any, password: str) -> None:
+    """The sentence of a wrong password stays whole, also if the password is one of its words."""
+    with pytest.raises(InvalidCredentials) as caught:
+        await done(hj.auth.sign_in(EMAIL, password))
+    assert str(caught.value) == "The email or the password is wrong."
+    assert caught.value.code.lower() == "invalid_credentials"
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,9 @@ class AccountStorage:
     @contextmanager
     def locked(self, wait: float) -> Generator[LockedSession]:
         """Hold the store's lock for a refresh or a save."""
+        before = self.writes
         with self._storage.locked(self._key, wait) as locked:
+            locked.is_outdated = lambda: self.writes != before
             self._holding.add(locked)
             try:
                 yield locked
@@ -56,7 +58,7 @@ class AccountStorage:
         with ExitStack() as stack:
             locked: LockedSession | None = None
             while locked is None:
-                left = ends_at - storage.timing.monotonic()
+                left, before = ends_at - storage.timing.monotonic(), self.writes
                 try:
                     locked = stack.enter_context(storage.locked(self._key, max(min(left, _LOCK_TRY), 0.0)))
                 except StoreLocked:
@@ -64,4 +66,5 @@ class AccountStorage:
                         locked = storage.unlocked(self._key)
                     elif left <= _LOCK_TRY:
                         raise
+            locked.is_outdated = lambda: self.writes != before
             yield locked

@@ -9,7 +9,7 @@ import logging
 import math
 import traceback
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import PurePath
 from typing import NamedTuple, TypeVar
 
@@ -154,6 +154,8 @@ class LockedSession:
         damaged: Whether a damaged text was quarantined, under this lock or before, and nothing has been saved
             in its place.
         report: The error about a text that was quarantined under this lock.
+        is_outdated: Returns whether this process has written since the lock was taken, by sharing it. Then a
+            text that came with the lock is not used.
     """
 
     def __init__(self, storage: SessionStorage, key: str, value: LockedValue) -> None:
@@ -169,6 +171,8 @@ class LockedSession:
         self._record: Stored | None = None
         self.damaged: bool = False
         self.report: StoreCorrupt | None = None
+        self.is_outdated: Callable[[], bool] = lambda: False
+        self._is_first = True
 
     def load(self, *, quarantine_unreadable: bool = False) -> Stored | None:
         """Read the record; quarantine a damaged one and return ``None``.
@@ -180,6 +184,10 @@ class LockedSession:
             StoreCorrupt: Another key or a later version can read the text. It was left alone.
             StoreError: The store failed.
         """
+        if self._is_first and self.is_outdated():
+            with suppress(StoreCorrupt):
+                guarded("load", self._value.load)
+        self._is_first = False
         try:
             text = guarded("load", self._value.load)
             if text is None:

@@ -282,7 +282,7 @@ class VirtualStore:
         self._seen.add((task, junk))
         if hold is not None and hold.task is task and not self._is_aside(key):
             self._junk.append(junk)
-            if not is_readable_elsewhere(junk):
+            if not is_readable_elsewhere(junk) or self._facts.operation_of(task) is not None:
                 self._facts.blinded(key)
 
     def _forgive(self, key: str) -> None:

@@ -1,0 +1,60 @@
+"""The place of an account in a store whose lock brings the text along, as a server's does."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from hellojohn._session.account import locked
+from hellojohn._session.conflicts import Bringing
+from hellojohn.stores import MemoryStore
+from tests.session.bench import KEY, Bench, a_record, another_session
+
+
+class Value:
+    """The text as it was when the lock was taken; after that, as it is."""
+
+    def __init__(self, store: MemoryStore, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._first = [store.load(key)]
+
+    def load(self) -> str | None:
+        """Return the text."""
+        return self._first.pop() if self._first else self._store.load(self._key)
+
+    def save(self, text: str, *, expires_in: float | None = None, release: bool = False) -> None:
+        """Save it."""
+        del release
+        self._store.save(self._key, text, expires_in=expires_in)
+
+
+class FusedStore(MemoryStore):
+    """A store whose lock returns the locked value."""
+
+    @contextmanager
+    def lock(self, key: str, timeout: float) -> Generator[Value]:  # type: ignore[override]
+        """Lock."""
+        with super().lock(key, timeout):
+            yield Value(self, key)
+
+
+def test_text_that_came_with_the_lock_is_used() -> None:
+    """The first read under a lock costs no call of the store."""
+    bench = Bench(store=FusedStore())
+    bench.put(a_record())
+    with locked(bench.account, 1.0) as place:
+        bench.put(another_session())
+        assert place.load() == a_record()
+        assert place.load() == another_session()
+
+
+def test_text_from_before_a_shared_write_is_not_used() -> None:
+    """A sign-in saves under a lock that it shares: the holder neither uses nor quarantines the older text."""
+    bench = Bench(store=FusedStore())
+    bench.put_text("{")
+    with locked(bench.account, 1.0) as place:
+        turn = bench.account.ask_to_sign_in()
+        with locked(bench.account, 0.0, shared=True) as shared, turn.writing():
+            shared.replace(another_session(), Bringing.SIGN_IN)
+        assert place.load() == another_session()
+    assert bench.stored() == another_session()
+    assert bench.store.load(f"{KEY}.corrupt-1") == "{"

@@ -6,7 +6,8 @@ It needs a Redis or Valkey server on this machine. The emulator of the service r
     python examples/web_backend.py
 
 In production, set ``HELLOJOHN_TENANT_ID``, ``HELLOJOHN_PUBLISHABLE_KEY``, ``REDIS_URL``, ``API_URL``, the
-address of your API, and ``ORIGIN``, the public address of the site, such as ``https://example.com``. Run
+address of your API, and ``ORIGIN``, the public address of the site, such as ``https://example.com``. Register
+``https://example.com/callback`` for the sign-in with Google. Run
 ``uvicorn --workers 4 --factory web_backend:create_app`` behind a proxy that terminates https.
 """
 
@@ -25,13 +26,18 @@ from fastapi.responses import HTMLResponse, Response
 from hellojohn import ApiError, AsyncHelloJohn, RedisStore, Session
 from hellojohn.integrations.fastapi import BrowserSessions
 
-WORDS = {"expired": "Your time is up.", "revoked": "Your session was ended elsewhere."}
+WORDS = {
+    "expired": "Your time is up.",
+    "revoked": "Your session was ended elsewhere.",
+    "not_completed": "You have not signed in.",
+}
 LAYOUT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{0}</title>
 <main><h1>{0}</h1><p role="alert">{1}</p>{2}</main>"""
 FORM = """<form method="post">
 <p><label>Email <input name="email" type="email" autocomplete="username" required></label>
 <p><label>Password <input name="password" type="password" autocomplete="current-password" required></label>
-<p><label><input name="remember" type="checkbox"> Remember me</label><p><button>Sign in</button></form>"""
+<p><label><input name="remember" type="checkbox"> Remember me</label><p><button>Sign in</button>
+<button name="google" value="1" formnovalidate>Sign in with Google</button></form>"""
 CODE = """<form method="post">
 <p><label>Code <input name="code" autocomplete="one-time-code" required></label>
 <p><button>Go on</button></form>"""
@@ -77,11 +83,19 @@ def create_app() -> FastAPI:  # noqa: C901 - one small view for each page
         return page("Sign in", FORM, WORDS.get(reason, ""))
 
     @app.post("/sign-in")
-    async def sign_in(request: Request, email: Text, password: Text, remember: Text = "") -> Response:
+    async def sign_in(
+        request: Request, email: Text = "", password: Text = "", remember: Text = "", google: Text = ""
+    ) -> Response:
         try:
+            if google:
+                return await browsers.sign_in_with_oauth(request, "google", remember_me=bool(remember))
             return await browsers.sign_in(request, email, password, remember_me=bool(remember))
         except ApiError as refused:
             return page("Sign in", FORM, str(refused), 401)
+
+    @app.get("/callback")
+    async def complete(request: Request) -> Response:
+        return await browsers.complete_oauth(request)
 
     @app.get("/code")
     async def ask_code() -> Response:

@@ -41,6 +41,7 @@ class BrowserSessions:
         *,
         sign_in_url: str = "/sign-in",
         mfa_url: str = "/mfa",
+        callback_url: str = "/callback",
         home: str = "/",
         origin: str | None = None,
         cookie_name: str = "hellojohn",
@@ -52,6 +53,7 @@ class BrowserSessions:
                 they share, such as a ``RedisStore``.
             sign_in_url: The path of the page that signs users in.
             mfa_url: The path of the page that asks for the code of the second factor.
+            callback_url: The path to which providers send browsers back. Register it, with the origin.
             home: The path to go to after sign-in, unless the user was on the way to another page.
             origin: The site's public origin, such as ``https://example.com``; needed behind a proxy that ends
                 TLS. By default that of the request.
@@ -64,7 +66,12 @@ class BrowserSessions:
         if not isinstance(client, AsyncHelloJohn):
             raise TypeError(f"BrowserSessions takes an AsyncHelloJohn here, not {type(client).__name__}.")
         self._rules = Rules(
-            sign_in_url=sign_in_url, mfa_url=mfa_url, home=home, origin=origin, cookie_name=cookie_name
+            sign_in_url=sign_in_url,
+            mfa_url=mfa_url,
+            callback_url=callback_url,
+            home=home,
+            origin=origin,
+            cookie_name=cookie_name,
         )
         self._steps = BrowserSteps(client, self._rules)
 
@@ -126,6 +133,40 @@ class BrowserSessions:
         del password
         steps = self._steps.sign_in(_visit(request), email, hidden, remember_me=remember_me)
         return _redirect(await drive_async(steps))
+
+    async def sign_in_with_oauth(
+        self, request: Request, provider: str | None = None, *, remember_me: bool | None = None
+    ) -> Response:
+        """Send the browser to a provider, under a new cookie, and end the browser's old session.
+
+        Args:
+            request: The request of the form.
+            provider: A provider such as ``"google"``; ``None`` for the server's own login page.
+            remember_me: As in ``sign_in``.
+
+        Returns:
+            The redirect to the provider, which sends the browser back to ``callback_url``.
+
+        Raises:
+            NotSupported: The server has no such sign-in.
+            ConfigurationError: The site is on plain http, and not on this machine.
+        """
+        steps = self._steps.sign_in_with_oauth(_visit(request), provider, remember_me=remember_me)
+        return _redirect(await drive_async(steps))
+
+    async def complete_oauth(self, request: Request) -> Response:
+        """Complete the sign-in that ``sign_in_with_oauth`` has begun in this browser: at ``callback_url``.
+
+        Returns:
+            The redirect: to ``mfa_url`` if a second factor is needed, else to the page in the ``next`` of
+            sign-in or to ``home``; to sign-in, with ``reason=not_completed``, if the user has declined or it
+            took over ten minutes.
+
+        Raises:
+            ApiError: The service refused.
+            ServiceUnavailable: The service is away. ``install`` has this answered with 503.
+        """
+        return _redirect(await drive_async(self._steps.complete_oauth(_visit(request))))
 
     async def verify_mfa(self, request: Request, code: str) -> Response:
         """Answer the second factor that ``sign_in`` was asked for.

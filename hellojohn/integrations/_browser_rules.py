@@ -129,7 +129,14 @@ class Rules:
     """The rules of one site."""
 
     def __init__(
-        self, *, sign_in_url: str, mfa_url: str, home: str, origin: str | None, cookie_name: str
+        self,
+        *,
+        sign_in_url: str,
+        mfa_url: str,
+        callback_url: str,
+        home: str,
+        origin: str | None,
+        cookie_name: str,
     ) -> None:
         """Check the settings.
 
@@ -138,6 +145,7 @@ class Rules:
         """
         self.sign_in_url = _checked_path(sign_in_url, "sign_in_url")
         self.mfa_url = _checked_path(mfa_url, "mfa_url")
+        self.callback_url = _checked_path(callback_url, "callback_url")
         self.home = _checked_path(home, "home")
         self._origin = None if origin is None else _checked_origin(origin)
         if not cookie_name.isascii() or not cookie_name.replace("-", "").replace("_", "").isalnum():
@@ -209,10 +217,14 @@ class Rules:
         """Return the page that asks for the second factor, with the ``next`` of sign-in."""
         return self._with_query(self.mfa_url, next=self._unless_home(self.page_after(visit)))
 
-    def sign_in_again(self, visit: Visit) -> str:
-        """Return the sign-in page for a user whose second factor came too late."""
+    def callback_for(self, visit: Visit) -> str:
+        """Return the address to which a provider sends the browser back."""
+        return f"{self.origin_of(visit)}{self.callback_url}"
+
+    def sign_in_again(self, visit: Visit, reason: str) -> str:
+        """Return the sign-in page for a user whose sign-in was not completed."""
         following = self._unless_home(self.page_after(visit))
-        return self._with_query(self.sign_in_url, reason="expired", next=following)
+        return self._with_query(self.sign_in_url, reason=reason, next=following)
 
     def answer_to(self, visit: Visit, error: Exception) -> Answer | None:
         """Return the answer to a request that has led to an error; ``None`` if the error is another one."""
@@ -247,7 +259,7 @@ class Rules:
     def _page(self, visit: Visit, address: str | None) -> str:
         page = safe_path(address, origin=self.origin_of(visit), default=self.home)
         path = page.partition("?")[0]
-        return self.home if path in (self.sign_in_url, self.mfa_url) else page
+        return self.home if path in (self.sign_in_url, self.mfa_url, self.callback_url) else page
 
     def _unless_home(self, page: str) -> str | None:
         return None if page == self.home else page

@@ -4,11 +4,9 @@ Each is a generator that yields the result of a call of the client. ``drive`` se
 ``drive_async`` awaits it first.
 """
 
-import json
 import logging
 from collections.abc import Callable, Generator
-from dataclasses import asdict
-from datetime import datetime, timedelta
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -19,20 +17,20 @@ from hellojohn import (
     HelloJohnError,
     MfaChallenge,
     MfaRequired,
+    OAuthRequest,
     Session,
+    ValidationFailed,
 )
 from hellojohn._secret import Secret
 from hellojohn._waiting import run_async
+from hellojohn.integrations._browser_pending import Pending
 from hellojohn.integrations._browser_rules import Landing, Rules, Visit, account_of, new_cookie
-from hellojohn.stores import TokenStore
-from hellojohn.stores._capabilities import loaded, saver
 from hellojohn.verify._flight import on_worker
 
 T = TypeVar("T")
 Steps = Generator[Any, Any, T]
 AnyClient = HelloJohn | AsyncHelloJohn
 
-_CHALLENGE_LIFE = 600.0
 _log = logging.getLogger("hellojohn.integrations")
 
 
@@ -44,11 +42,11 @@ class BrowserSteps:
     """
 
     def __init__(self, client: AnyClient, rules: Rules) -> None:
-        """Use the client's store for its sessions and for challenges."""
+        """Use the client's store for its sessions, and for what browsers have begun."""
         parts: Any = client._parts  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._client = client
         self._rules = rules
-        self._challenges = Challenges(parts._store, parts.settings.place)  # noqa: SLF001
+        self._pending = Pending(parts._store, parts.settings.place)  # noqa: SLF001
         self._blocks = isinstance(client, HelloJohn)
         self.now: Callable[[], float] = parts.settings.clock
 
@@ -72,20 +70,71 @@ class BrowserSteps:
         """Sign in under a new cookie."""
         self._rules.check_sender(visit)
         cookie = new_cookie()
-        to_set = self._rules.cookie_for(visit, cookie, None)  # before anything is sent: it may refuse
+        self._rules.cookie_for(visit, cookie, None)  # before anything is sent: it may refuse
         auth: Any = self._bound(cookie).auth
+        outcome: Session | MfaChallenge
         try:
-            session: Session = yield auth.sign_in(
+            outcome = yield auth.sign_in(
                 email, password.reveal(), remember_me=remember_me, device=visit.device
             )
         except MfaRequired as due:
-            challenge = due.challenge
-        else:
-            yield from self._end(visit)
-            return Landing(self._rules.page_after(visit), self._rules.cookie_for(visit, cookie, session))
-        yield self._call(partial(self._challenges.save, account_of(cookie), challenge))
+            outcome = due.challenge
+        return (yield from self._land(visit, cookie, outcome))
+
+    def sign_in_with_oauth(
+        self, visit: Visit, provider: str | None, *, remember_me: bool | None
+    ) -> Steps[Landing]:
+        """Send the browser to a provider, under a new cookie."""
+        self._rules.check_sender(visit)
+        cookie = new_cookie()
+        to_set = self._rules.cookie_for(visit, cookie, None)
+        auth: Any = self._bound(cookie).auth
+        request: OAuthRequest = yield auth.sign_in_with_oauth(
+            provider, self._rules.callback_for(visit), remember_me=remember_me
+        )
+        following = self._rules.page_after(visit)
+        yield self._call(partial(self._pending.save_oauth, account_of(cookie), request, following))
         yield from self._end(visit)
-        return Landing(self._rules.mfa_page(visit), to_set)
+        return Landing(request.url, to_set)
+
+    def complete_oauth(self, visit: Visit) -> Steps[Landing]:
+        """Complete the sign-in that was begun under the browser's cookie. The session gets a new cookie."""
+        old = self._rules.cookie_of(visit)
+        begun = None
+        if old is not None:
+            begun = yield self._call(partial(self._pending.load_oauth, account_of(old)))
+        if old is None or begun is None:
+            return (yield from self._land_without_sign_in(visit))
+        request, following = begun
+        visit = replace(visit, next=following)
+        cookie = new_cookie()
+        auth: Any = self._bound(cookie).auth
+        callback = f"{self._rules.origin_of(visit)}{visit.target}"
+        outcome: Session | MfaChallenge
+        try:
+            outcome = yield auth.complete_oauth(request, callback, device=visit.device)
+        except MfaRequired as due:
+            outcome = due.challenge
+        except (ChallengeExpired, ValidationFailed):
+            return Landing(self._rules.sign_in_again(visit, "not_completed"))
+        return (yield from self._land(visit, cookie, outcome))
+
+    def _land(self, visit: Visit, cookie: str, outcome: Session | MfaChallenge) -> Steps[Landing]:
+        """Lead a user on under a new cookie: to the page in ``next``, or to the second factor."""
+        if isinstance(outcome, Session):
+            yield from self._end(visit)
+            return Landing(self._rules.page_after(visit), self._rules.cookie_for(visit, cookie, outcome))
+        yield self._call(partial(self._pending.save_challenge, account_of(cookie), outcome))
+        yield from self._end(visit)
+        return Landing(self._rules.mfa_page(visit), self._rules.cookie_for(visit, cookie, None))
+
+    def _land_without_sign_in(self, visit: Visit) -> Steps[Landing]:
+        """Answer a callback that no sign-in waits for: a second one finds its user signed in."""
+        client: Any = self.client_for(visit)
+        session: Session | None = yield client.auth.session()
+        if session is not None:
+            return Landing(self._rules.home)
+        return Landing(self._rules.sign_in_again(visit, "not_completed"))
 
     def verify_mfa(self, visit: Visit, code: Secret) -> Steps[Landing]:
         """Answer the challenge that waits under the browser's cookie. The session gets a new cookie."""
@@ -93,17 +142,16 @@ class BrowserSteps:
         old = self._rules.cookie_of(visit)
         challenge = None
         if old is not None:
-            challenge = yield self._call(partial(self._challenges.load, account_of(old)))
+            challenge = yield self._call(partial(self._pending.load_challenge, account_of(old)))
         if challenge is None:
-            return Landing(self._rules.sign_in_again(visit))
+            return Landing(self._rules.sign_in_again(visit, "expired"))
         cookie = new_cookie()
         auth: Any = self._bound(cookie).auth
         try:
             session: Session = yield auth.verify_mfa(challenge, code.reveal(), device=visit.device)
         except ChallengeExpired:
-            return Landing(self._rules.sign_in_again(visit))
-        yield from self._end(visit)
-        return Landing(self._rules.page_after(visit), self._rules.cookie_for(visit, cookie, session))
+            return Landing(self._rules.sign_in_again(visit, "expired"))
+        return (yield from self._land(visit, cookie, session))
 
     def sign_out(self, visit: Visit, *, everywhere: bool) -> Steps[Landing]:
         """End the browser's session, or all sessions of its user, here and at the service."""
@@ -119,7 +167,7 @@ class BrowserSteps:
             return
         auth: Any = self._bound(old).auth
         try:
-            yield self._call(partial(self._challenges.delete, account_of(old)))
+            yield self._call(partial(self._pending.delete, account_of(old)))
             yield auth.sign_out()
         except (
             HelloJohnError
@@ -131,51 +179,6 @@ class BrowserSteps:
 
     def _call(self, call: Callable[[], object]) -> object:
         return call() if self._blocks else run_async(on_worker(call))
-
-
-class Challenges:
-    """The second factors that browsers have yet to answer, in the client's store."""
-
-    def __init__(self, store: TokenStore, place: str) -> None:
-        """Keep them beside the sessions of this service and tenant."""
-        self._store = store
-        self._save = saver(store)
-        self._place = place
-
-    def save(self, account: str, challenge: MfaChallenge) -> None:
-        """Keep an account's challenge."""
-        self._save(self._key(account), Secret(json.dumps(asdict(challenge), default=_plain)), _CHALLENGE_LIFE)
-
-    def load(self, account: str) -> MfaChallenge | None:
-        """Return an account's challenge, if there is one."""
-        text = loaded(self._store, self._key(account))
-        return None if text is None else _challenge_from(text)
-
-    def delete(self, account: str) -> None:
-        """Forget an account's challenge."""
-        self._store.delete(self._key(account))
-
-    def _key(self, account: str) -> str:
-        return f"{account}{self._place}#challenge"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    return cast("datetime", value).isoformat()
-
-
-def _challenge_from(text: Secret) -> MfaChallenge:
-    members: dict[str, Any] = json.loads(text.reveal())
-    duration, expires_at = members["duration"], members["expires_at"]
-    return MfaChallenge(
-        id=members["id"],
-        factors=tuple(members["factors"]),
-        duration=None if duration is None else timedelta(seconds=duration),
-        remember_me=members["remember_me"],
-        preferred_factor=members["preferred_factor"],
-        expires_at=None if expires_at is None else datetime.fromisoformat(expires_at),
-    )
 
 
 def drive(steps: Steps[T]) -> T:

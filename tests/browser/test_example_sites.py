@@ -53,6 +53,24 @@ def test_second_factor(site: Site, browser: Browser) -> None:
     browser.wait_for("status 200")
 
 
+def test_provider_signs_in(sites: Sites, browser: Browser) -> None:
+    """A user who changes their mind is back at sign-in, and one who goes on lands where they wanted."""
+    site, orders = sites["fastapi"], quote("/orders?page=2", safe="")
+    browser.open(site.url("/orders?page=2"))
+    browser.press(*[Keys.TAB] * 5, Keys.ENTER)
+    browser.wait_for("The emulator plays Google.")
+    browser.press(*[Keys.TAB] * 4, Keys.ENTER)
+    browser.wait_for("You have not signed in.")
+    assert browser.place == f"/sign-in?reason=not_completed&next={orders}"
+    browser.press(Keys.TAB, Keys.TAB, Keys.TAB, Keys.SPACE, Keys.TAB, Keys.TAB, Keys.ENTER)
+    browser.wait_for("The emulator plays Google.")
+    browser.type(EMAIL, PASSWORD)
+    browser.press(Keys.ENTER)
+    browser.wait_for_place("/orders?page=2")
+    assert "status 200" in browser.text
+    assert "expiry" in (browser.cookie(COOKIE) or {})
+
+
 def test_session_that_is_over_leads_back(site: Site, browser: Browser) -> None:
     """When the time is up, the user signs in and lands where they were."""
     browser.open(site.url("/orders?page=2"))

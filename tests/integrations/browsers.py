@@ -32,6 +32,10 @@ from tests.integrations import apps
 __all__ = ["SITES", "Browsers"]
 
 HTTPS = "https://app.example.com"
+EMAIL, PASSWORD = "ada@example.com", "Correct-Horse-Battery-9"
+CAREFUL = "bob@example.com"
+"""A user with a second factor."""
+
 Browsers = Callable[..., Any]
 """Returns a new browser. Takes its ``base_url`` and more headers."""
 
@@ -61,7 +65,7 @@ def _email(session: Session | None) -> dict[str, Any]:
     return {"email": session.user.email if session is not None else None}
 
 
-def fastapi_site(emulator: Emulator, **settings: Any) -> Browsers:
+def fastapi_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 - as below
     """Build the site with dependencies."""
     hj = opened(AsyncHelloJohn, emulator, settings)
     browsers = for_fastapi.BrowserSessions(hj, **settings)
@@ -90,6 +94,14 @@ def fastapi_site(emulator: Emulator, **settings: Any) -> Browsers:
             return await browsers.sign_in(request, email, password, remember_me=bool(remember))
         except ApiError as error:
             return PlainTextResponse(type(error).__name__, 401)
+
+    @app.post("/oauth")
+    async def oauth(request: Request, remember: Field = "") -> Any:
+        return await browsers.sign_in_with_oauth(request, "google", remember_me=bool(remember))
+
+    @app.get("/callback")
+    async def callback(request: Request) -> Any:
+        return await browsers.complete_oauth(request)
 
     @app.post("/mfa")
     async def mfa(request: Request, code: Field) -> Any:
@@ -137,8 +149,13 @@ def starlette_site(emulator: Emulator, **settings: Any) -> Browsers:
     async def sign_out(request: Request) -> Response:
         return await browsers.sign_out(request, everywhere="everywhere" in await request.form())
 
+    async def oauth(request: Request) -> Response:
+        remember = "remember" in await request.form()
+        return await browsers.sign_in_with_oauth(request, "google", remember_me=remember)
+
     pages: dict[str, Any] = {"": home, "orders": orders, "a b/c": orders, "token": token}
-    forms: dict[str, Any] = {"sign-in": sign_in, "mfa": mfa, "sign-out": sign_out}
+    pages["callback"] = browsers.complete_oauth
+    forms: dict[str, Any] = {"sign-in": sign_in, "mfa": mfa, "sign-out": sign_out, "oauth": oauth}
     app = Starlette(
         routes=[
             *(Route(f"/{name}", view, methods=["GET", "POST"]) for name, view in pages.items()),
@@ -183,15 +200,22 @@ def flask_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 -
     def sign_out() -> Any:
         return browsers.sign_out(flask_request, everywhere="everywhere" in flask_request.form)
 
+    def oauth() -> Any:
+        remember = "remember" in flask_request.form
+        return browsers.sign_in_with_oauth(flask_request, "google", remember_me=remember)
+
+    def callback() -> Any:
+        return browsers.complete_oauth(flask_request)
+
     app.add_url_rule("/a b/c", view_func=orders)
-    for name, view in {"": home, "orders": orders, "token": token}.items():
+    for name, view in {"": home, "orders": orders, "token": token, "callback": callback}.items():
         app.add_url_rule(f"/{name}", view.__name__, view, methods=["GET", "POST"])
-    for name, view in {"sign-in": sign_in, "mfa": mfa, "sign-out": sign_out}.items():
+    for name, view in {"sign-in": sign_in, "mfa": mfa, "sign-out": sign_out, "oauth": oauth}.items():
         app.add_url_rule(f"/{name}", view.__name__, view, methods=["POST"])
     return _wsgi(app)
 
 
-def django_site(emulator: Emulator, **settings: Any) -> Browsers:
+def django_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 - as above
     """Build the site with a middleware."""
     hj = opened(HelloJohn, emulator, settings)
     browsers = for_django.BrowserSessions(hj, **settings)
@@ -222,8 +246,12 @@ def django_site(emulator: Emulator, **settings: Any) -> Browsers:
     def sign_out(request: Any) -> Any:
         return browsers.sign_out(request, everywhere="everywhere" in request.POST)
 
+    def oauth(request: Any) -> Any:
+        return browsers.sign_in_with_oauth(request, "google", remember_me="remember" in request.POST)
+
     pages = {"": home, "orders": orders, "a b/c": orders, "token": token}
-    views = {**pages, "sign-in": sign_in, "mfa": mfa, "sign-out": sign_out}
+    views = {**pages, "sign-in": sign_in, "mfa": mfa, "sign-out": sign_out, "oauth": oauth}
+    views["callback"] = browsers.complete_oauth
     urls: Any = types.ModuleType("tests_integrations_site")
     urls.urlpatterns = [django_path(name, view) for name, view in views.items()]
     urls.middleware = browsers.middleware

@@ -9,6 +9,7 @@ from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn.emulator import Emulator
 from hellojohn.testing._settings import settings_for
 from tests.integrations.apps import FRAMEWORKS, Caller
+from tests.integrations.browsers import CAREFUL, EMAIL, PASSWORD, SITES, Browsers, close_all
 
 START = 1_800_000_000.0
 
@@ -52,3 +53,24 @@ def app(request: pytest.FixtureRequest, hj: Any, style: str) -> App:
         return FRAMEWORKS[request.param](client, is_async=style == "async-routes")
 
     return App(make(hj), make)
+
+
+@pytest.fixture(params=SITES)
+def site(request: pytest.FixtureRequest, emulator: Emulator) -> Iterator[Callable[..., Browsers]]:
+    """A function that builds the site in each framework in turn."""
+    emulator.add_user(EMAIL, PASSWORD)
+    emulator.add_user(CAREFUL, PASSWORD, mfa_code="123456")
+    yield lambda **settings: SITES[request.param](emulator, **settings)
+    close_all()
+
+
+@pytest.fixture
+def browsers(site: Callable[..., Browsers]) -> Browsers:
+    """The usual site."""
+    return site()
+
+
+@pytest.fixture
+def browser(browsers: Browsers) -> Any:
+    """One browser on it."""
+    return browsers()

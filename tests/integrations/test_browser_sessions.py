@@ -1,7 +1,7 @@
 """Browser sessions in four frameworks: the cookie, the second factor, other sites, the ways to sign-in."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,32 +10,10 @@ from hellojohn import ConfigurationError, MemoryStore, StoreUnavailable
 from hellojohn.emulator import Emulator
 from hellojohn.integrations import django as for_django
 from hellojohn.integrations import fastapi as for_fastapi
-from tests.integrations.browsers import HTTPS, SITES, Browsers, close_all
+from tests.integrations.browsers import EMAIL, HTTPS, PASSWORD, Browsers
 
-EMAIL, PASSWORD = "ada@example.com", "Correct-Horse-Battery-9"
 FORM = {"email": EMAIL, "password": PASSWORD}
 COOKIE = "__Host-hellojohn"
-
-
-@pytest.fixture(params=SITES)
-def site(request: pytest.FixtureRequest, emulator: Emulator) -> Iterator[Callable[..., Browsers]]:
-    """A function that builds the site in each framework in turn."""
-    emulator.add_user(EMAIL, PASSWORD)
-    emulator.add_user("bob@example.com", PASSWORD, mfa_code="123456")
-    yield lambda **settings: SITES[request.param](emulator, **settings)
-    close_all()
-
-
-@pytest.fixture
-def browsers(site: Callable[..., Browsers]) -> Browsers:
-    """The usual site."""
-    return site()
-
-
-@pytest.fixture
-def browser(browsers: Browsers) -> Any:
-    """One browser on it."""
-    return browsers()
 
 
 def set_cookie(reply: Any) -> dict[str, str]:

@@ -15,6 +15,8 @@ _IN_PROCESS = ("ASGITransport", "WSGITransport", "MockTransport")
 
 
 class _Options(TypedDict, total=False):
+    """The arguments that both clients of httpx take."""
+
     base_url: httpx.URL | str
     cookies: "CookieTypes"
     default_encoding: str | Callable[[bytes], str]

@@ -1,6 +1,6 @@
-"""What a browser has begun and has yet to complete: a second factor, or a sign-in with a provider.
+"""The sign-ins that browsers have begun: those that wait for a second factor, or for a provider.
 
-It waits in the client's store, so that the browser holds a cookie only, and any worker can go on with it.
+They wait in the client's store, so that the browser holds a cookie only, and any worker can go on with them.
 """
 
 import json
@@ -31,17 +31,11 @@ class Pending:
 
     def load_challenge(self, account: str) -> MfaChallenge | None:
         """Return the second factor that was asked for, if there is one."""
-        members = self._read(account).get("challenge")
+        members: dict[str, Any] | None = self._read(account).get("challenge")
         if members is None:
             return None
-        return MfaChallenge(
-            **{
-                **members,
-                "factors": tuple(members["factors"]),
-                "duration": _duration(members["duration"]),
-                "expires_at": _moment(members["expires_at"]),
-            }
-        )
+        members["factors"] = tuple(members["factors"])
+        return MfaChallenge(**_with_times(members))
 
     def save_oauth(self, account: str, request: OAuthRequest, following: str) -> None:
         """Keep a sign-in with a provider, and the page to go to afterwards."""
@@ -50,17 +44,13 @@ class Pending:
     def load_oauth(self, account: str) -> tuple[OAuthRequest, str] | None:
         """Return the sign-in with a provider that was begun, if there is one, and the page."""
         entry = self._read(account)
-        members = entry.get("oauth")
+        members: dict[str, Any] | None = entry.get("oauth")
         if members is None:
             return None
-        expires_at = datetime.fromisoformat(members["expires_at"])
-        request = OAuthRequest(
-            **{**members, "duration": _duration(members["duration"]), "expires_at": expires_at}
-        )
-        return request, entry["next"]
+        return OAuthRequest(**_with_times(members)), entry["next"]
 
     def delete(self, account: str) -> None:
-        """Forget what the account has begun."""
+        """Delete the entry of an account."""
         self._store.delete(self._key(account))
 
     def _write(self, account: str, entry: dict[str, Any]) -> None:
@@ -80,9 +70,11 @@ def _plain(value: object) -> object:
     return cast("datetime", value).isoformat()
 
 
-def _duration(value: str | float | None) -> Any:  # noqa: ANN401 - text stays text
-    return timedelta(seconds=value) if isinstance(value, float) else value
-
-
-def _moment(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value)
+def _with_times(members: dict[str, Any]) -> dict[str, Any]:
+    """Return the members of a value with the times that ``_plain`` has written."""
+    duration, expires_at = members["duration"], members["expires_at"]
+    if isinstance(duration, float):  # a duration that was given as text stays text
+        duration = timedelta(seconds=duration)
+    if expires_at is not None:
+        expires_at = datetime.fromisoformat(expires_at)
+    return {**members, "duration": duration, "expires_at": expires_at}

@@ -56,7 +56,7 @@ class AccountStorage:
         storage = self._storage
         ends_at = storage.timing.monotonic() + min(wait, storage.lock_wait)
         with ExitStack() as stack:
-            locked: LockedSession | None = None
+            locked, before = None, self.writes
             while locked is None:
                 left, before = ends_at - storage.timing.monotonic(), self.writes
                 try:

@@ -40,6 +40,7 @@ def access_token(account: Account, *, refused: Secret | None) -> Flow[Secret]:
     if refused is not None and not isinstance(cast("object", refused.reveal()), str):
         raise ConfigurationError("refused must be the text of the access token that was refused.")
     snapshot = yield from acquire(account)
+    account.used_at = account.clock()
     if refused is not None and snapshot.record.access_token == refused:
         newer = yield from acquire(account, snapshot)
         if not newer.record.is_newer_than(snapshot.record):
@@ -69,6 +70,7 @@ def ask_as_user(account: Account, build: Callable[[SignedIn], Conversation[T]]) 
     The whole conversation is repeated: the refused request did nothing, and the requests before it only read.
     """
     snapshot = yield from acquire(account)
+    account.used_at = account.clock()
     asked = build(_who(snapshot))
     result, refused = yield from account.perform(lambda: _attempt(account, asked), Lane.NETWORK)
     if refused:

@@ -31,6 +31,7 @@ class SessionAuth(PartOfClient, AuthBase):
         """Add the token, unless the app has set the header or the origin is not allowed."""
         if "Authorization" not in request.headers and self._is_allowed(request):
             snapshot = run(acquire(self._account))
+            self._account.used_at = self._account.clock()
             request.headers["Authorization"] = snapshot.header
             request.register_hook("response", partial(self._repeat, snapshot))
         return request

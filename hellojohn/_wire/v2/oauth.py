@@ -1,6 +1,7 @@
 """v2: sign-in with a browser at the server's own login, and tokens for services."""
 
 import hmac
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,6 +24,7 @@ from hellojohn._wire.v2.tokens import signed_in
 from hellojohn._wire.values import Answer, ApiResponse, Outcome, OutcomeKind, TokenResponse
 
 _TOKEN = "/oauth2/token"  # noqa: S105 - a path
+_SCOPE = re.compile(r"[!#-\[\]-~]+")  # the characters of RFC 6749
 
 
 class V2OAuth:
@@ -99,9 +101,16 @@ def _refuse_provider(provider: str | None) -> None:
 def _checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
     given: object = scopes
     names = None if isinstance(given, str) or not isinstance(given, Iterable) else tuple(scopes)
-    if names is None or not all(isinstance(name, str) and name.split() == [name] for name in names):
-        raise ConfigurationError('scopes must be a list of names without spaces, such as ["orders:read"].')
+    if names is None or not all(map(_is_scope, names)):
+        raise ConfigurationError(
+            "scopes must be a list of names of visible ASCII without spaces, quotes and backslashes, such as"
+            ' ["orders:read"].'
+        )
     return names
+
+
+def _is_scope(name: object) -> bool:
+    return isinstance(name, str) and _SCOPE.fullmatch(name) is not None
 
 
 def _checked_client_secret(client_secret: Secret) -> Secret:

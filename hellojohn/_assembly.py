@@ -102,8 +102,9 @@ class Parts(PartOfClient):
         Raises:
             ConfigurationError: An argument is malformed, or the client was closed.
         """
-        self._check_open()
-        return self._services.account(client_secret, scopes)
+        account = self._services.account(client_secret, scopes)
+        self._check_open()  # afterwards, because another thread may close the client meanwhile
+        return account
 
     def httpx_auth(self, account: Account, origins: AnyOrigins) -> SessionAuth:
         """Return the auth hook for httpx."""
@@ -155,11 +156,13 @@ class Parts(PartOfClient):
 
     def close(self) -> None:
         """Wait for what must be saved, and close the connections."""
-        engines = self.engine, *self._services.engines
-        for engine in engines:  # so that all of them wait for one refresh together
+        self.engine.refuse_work()  # first, so that no service is added unseen
+        services = self._services.engines
+        for engine in services:  # so that all of them wait for one refresh together
             engine.refuse_work()
-        for engine in engines:
-            engine.close()
+        for engine in services:
+            engine.finish()
+        self.engine.close()
         self.sender.close()
 
     def close_in_thread(self) -> Flow[None]:

@@ -14,9 +14,11 @@ After a failure, the server is not asked again for a while. Until then, every re
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NamedTuple
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from hellojohn._clock import Timing, within_time
 from hellojohn._errors import HelloJohnError, ServiceUnavailable
@@ -41,16 +43,22 @@ _EXITING = ServiceUnavailable("Not enough time is left to ask for a token: the p
 class ServiceAccounts:
     """The accounts of one client's services: one for each secret with its scopes, so that callers share it.
 
-    Attributes:
-        engines: The engines of the accounts that something still uses. Close them with the client.
+    Of more than MOST_SERVICE_ACCOUNTS, the one that was not asked for in the longest time is forgotten.
     """
 
     def __init__(self, dialect: Dialect, begin: Callable[[MakeSource], Engine]) -> None:
         """Ask with ``dialect``. ``begin`` makes an engine whose tokens come from another source."""
         self._oauth = dialect.oauth
         self._begin = begin
-        self._accounts: dict[tuple[Secret, frozenset[str]], Account] = {}
-        self.engines: WeakSet[Engine] = WeakSet()
+        # Threads share both without a lock, which a fork could leave locked: each method used is atomic.
+        self._accounts: OrderedDict[tuple[Secret, frozenset[str]], Account] = OrderedDict()
+        self._engines: WeakValueDictionary[int, Engine] = WeakValueDictionary()
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines of the accounts that something still uses. Close them with the client."""
+        engines = (reference() for reference in self._engines.valuerefs())
+        return tuple(engine for engine in engines if engine is not None)
 
     def account(self, client_secret: Secret, scopes: Iterable[str]) -> Account:
         """Return the account of a secret with its scopes. It asks for a token when one is needed.
@@ -73,11 +81,14 @@ class ServiceAccounts:
             account = self._accounts.setdefault(key, self._open(client_secret, ask))
             for oldest in list(self._accounts)[:-MOST_SERVICE_ACCOUNTS]:
                 self._accounts.pop(oldest, None)
+        else:
+            with suppress(KeyError):  # another thread has made it the oldest since
+                self._accounts.move_to_end(key)
         return account
 
     def _open(self, client_secret: Secret, ask: Callable[[], Conversation[Outcome]]) -> Account:
         engine = self._begin(lambda service, timing: ClientCredentials(service, timing, ask))
-        self.engines.add(engine)
+        self._engines[id(engine)] = engine
         account = engine.account("service")
         account.apply(Change.LOADED, account.turn(), _before_the_first(client_secret, engine))
         return account
@@ -99,6 +110,11 @@ class ClientCredentials:
         self._timing = timing
         self._ask = ask
         self._failure: _Failure | None = None
+
+    @property
+    def saves(self) -> bool:
+        """A token that a closing client has asked for is of no use: nothing waits for it."""
+        return False
 
     def refresh(
         self, locked: LockedSession, known: SessionRecord, turn: Turn, *, forced: bool, after_refusal: bool

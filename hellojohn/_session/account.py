@@ -45,7 +45,6 @@ class Account(PartOfClient):
         flight: The operation that is under way, if there is one.
         last_error: Why the last refresh failed; ``None`` after a success.
         used_at: When a request last used the session.
-        holds: How many operations of this process hold the store's lock of the session.
     """
 
     __slots__ = (
@@ -54,7 +53,6 @@ class Account(PartOfClient):
         "clock",
         "context",
         "flight",
-        "holds",
         "key",
         "last_error",
         "lock",
@@ -247,6 +245,7 @@ class Account(PartOfClient):
             context.flights,
             lane=lane,
             forced=forced,
+            saves=context.source.saves,
         )
 
     def _run(self, flight: Flight[T], operation: Callable[[], T]) -> None:

@@ -106,6 +106,11 @@ class Engine:
 
     def close(self) -> None:
         """Refuse new work, wait for what must be saved, for at most one refresh, and end the threads."""
+        self.finish()
+        self.context.workers.retire()
+
+    def finish(self) -> None:
+        """Do the same, but leave the threads, which all engines share."""
         context, ends_at = self.context, self.refuse_work()
         # One flight can begin another, such as a refresh that signs out the session it has replaced.
         while (flight := self._unfinished()) is not None and time.monotonic() < ends_at:
@@ -117,7 +122,6 @@ class Engine:
                     save_unsaved(account, left)
         for account in tuple(self._accounts.values()):
             account.close()
-        context.workers.retire()
 
     def _unfinished(self) -> Flight[Any] | None:
         return next((it for it in tuple(self.context.flights) if it.must_finish and not it.done), None)

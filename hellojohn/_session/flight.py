@@ -79,6 +79,7 @@ class Flight(Completion, Generic[T]):
         *,
         lane: Lane | None = None,
         forced: bool = False,
+        saves: bool = True,
     ) -> None:
         """Prepare an operation.
 
@@ -89,6 +90,7 @@ class Flight(Completion, Generic[T]):
             running: Where the flight is registered from its start until it lands.
             lane: Which threads run it; by its kind if not given.
             forced: Whether it refreshes although the last refresh has just failed.
+            saves: Whether a refresh brings a session that must be saved.
         """
         super().__init__()
         self._operation = operation
@@ -98,7 +100,7 @@ class Flight(Completion, Generic[T]):
         self._submitted = False
         self._lane = _LANES[kind] if lane is None else lane
         self.kind: Kind = kind
-        self.must_finish: bool = kind in _MUST_FINISH or self._lane is Lane.SIGN_IN
+        self.must_finish: bool = self._lane is Lane.SIGN_IN or (kind in _MUST_FINISH and saves)
         self.forced: bool = forced
         self.result: Result[T] | None = None
 

@@ -67,6 +67,11 @@ class Refreshed(NamedTuple):
 class TokenSource(Protocol):
     """Where the next token of an account comes from: a refresh token, or a service's secret."""
 
+    @property
+    def saves(self) -> bool:
+        """Whether a refresh brings a session that must be saved, so that ``close`` waits for it."""
+        ...
+
     def refresh(
         self, locked: LockedSession, known: SessionRecord, turn: Turn, *, forced: bool, after_refusal: bool
     ) -> Refreshed:
@@ -88,6 +93,11 @@ class Refresher(NamedTuple):
     storage: SessionStorage
     snapshot: Callable[[SessionRecord], TokenSnapshot]
     idle_timeout: float | None
+
+    @property
+    def saves(self) -> bool:
+        """A refresh token is replaced with every use: the new pair is the only copy of the session."""
+        return True
 
     def refresh(
         self, locked: LockedSession, known: SessionRecord, turn: Turn, *, forced: bool, after_refusal: bool

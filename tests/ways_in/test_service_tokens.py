@@ -5,7 +5,8 @@ import copy
 import os
 import pickle
 import threading
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,7 +21,7 @@ from hellojohn import (
     NotSupported,
     ServiceUnavailable,
 )
-from hellojohn._limits import MOST_SERVICE_ACCOUNTS
+from hellojohn._limits import MOST_SERVICE_ACCOUNTS, RETIRE_WAIT
 from hellojohn.emulator import Emulator
 from tests.both_faces import PATIENCE, EventLog, close, settle, until
 from tests.counts import count
@@ -402,6 +403,14 @@ async def test_accounts_are_bounded(hj: Any, server: TokenEndpoint) -> None:
             await client.get(API)
 
 
+async def test_account_in_use_is_kept(hj: Any, server: TokenEndpoint) -> None:
+    """Of too many accounts, the one that was not asked for in the longest time is forgotten."""
+    for number in range(2 * MOST_SERVICE_ACCOUNTS):
+        assert await settle(hj.service_token(**USUAL)) == "st_1"
+        hj.service_auth(client_secret=SECRET, scopes=[f"s{number}"], origins=[API])
+    assert len(server.asked) == 1
+
+
 # ---------------------------------------------------------------- the client's life
 
 
@@ -420,8 +429,8 @@ async def test_closed_client_gives_no_token(owner: Any, server: TokenEndpoint) -
     assert len(server.asked) == 1
 
 
-def test_closing_waits_for_a_request_under_way(server: TokenEndpoint) -> None:
-    """Close waits for the answer. The caller gets its token, or an error that the client is closed."""
+def test_closing_waits_for_no_token(server: TokenEndpoint) -> None:
+    """Nothing has to be saved, so a server that hangs does not hold up close. The caller learns of it."""
     reached, leave = threading.Event(), threading.Event()
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -434,13 +443,59 @@ def test_closing_waits_for_a_request_under_way(server: TokenEndpoint) -> None:
         token = pool.submit(hj.service_token, **USUAL)
         assert reached.wait(PATIENCE)
         closed = pool.submit(hj.close)
-        until(lambda: hj._parts.engine.context.closing)
-        assert not closed.done()
-        leave.set()
-        closed.result(PATIENCE)
-        error = token.exception(PATIENCE)
-    assert error is None or "closed" in str(error)
+        try:
+            closed.result(PATIENCE)
+        finally:
+            leave.set()
+        with pytest.raises(ConfigurationError, match="closed"):
+            token.result(PATIENCE)
     assert len(server.asked) == 1
+
+
+def test_closing_many_services_waits_once(server: TokenEndpoint) -> None:
+    """Beside another client's slow call, which the threads go on with, close does not wait per service."""
+    reached, leave = threading.Event(), threading.Event()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        reached.set()
+        assert leave.wait(PATIENCE)
+        return server(request)
+
+    with ThreadPoolExecutor(1) as pool, server.client(transport=httpx.MockTransport(answer)) as other:
+        token = pool.submit(other.service_token, **USUAL)
+        assert reached.wait(PATIENCE)
+        hj = server.client()
+        for number in range(10):
+            hj.service_auth(client_secret=SECRET, scopes=[f"s{number}"], origins=[API])
+        began = time.monotonic()
+        hj.close()
+        took = time.monotonic() - began
+        leave.set()
+        assert token.result(PATIENCE) == "st_1"
+    assert took < 5 * RETIRE_WAIT
+
+
+async def test_service_begun_while_closing(owner: Any, server: TokenEndpoint) -> None:
+    """A call that overlaps with close asks for no token."""
+    hj = server.client(owner)
+
+    def scopes() -> Iterator[str]:
+        hj._parts.close()
+        yield "a"
+
+    with pytest.raises(ConfigurationError, match="closed"):
+        await settle(hj.service_token(client_secret=SECRET, scopes=scopes()))
+    assert server.asked == []
+
+
+async def test_service_begun_while_others_are_listed(hj: Any) -> None:
+    """Close, which goes through the services, is not disturbed by a thread that begins one."""
+    first = hj.service_auth(**USUAL, origins=[API])
+    others = [
+        hj.service_auth(client_secret=SECRET, scopes=["another"], origins=[API])
+        for _ in hj._parts._services.engines
+    ]
+    assert len(hj._parts._services.engines) == len([first, *others]) == 2
 
 
 async def test_cancelled_caller_leaves_the_token(server: TokenEndpoint) -> None:

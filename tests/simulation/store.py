@@ -128,6 +128,8 @@ class VirtualStore:
         late = self._reach("save", key, writes=True)
         if self._is_aside(key) and self._scheduler.current in self._facts.unlocked:
             self._forgive(key)  # without its lock, it cannot know that the place was taken
+        if self.is_junk(key) and not self._is_guarded(key) and not self._has_seen(key):
+            self._forgive(key)  # a sign-in that shared a lock may save a moment after that was given back
         self.texts[key] = self._saved[key] = text
         if not self._is_aside(key):
             with self._facts.still_blind(key, after=late):
@@ -248,9 +250,13 @@ class VirtualStore:
         task, hold = self._scheduler.current, self._holds.get(key)
         if key in self._facts.records:
             self.on_remove(key, late)
-        elif (hold is None or hold.task is not task) and (task, self.texts.get(key)) not in self._seen:
+        elif (hold is None or hold.task is not task) and not self._has_seen(key):
             self._forgive(key)
         self.texts.pop(key, None)
+
+    def _has_seen(self, key: str) -> bool:
+        """Return whether the present task has seen what is under a key."""
+        return (self._scheduler.current, self.texts.get(key)) in self._seen
 
     def _is_covered(self, key: str) -> bool:
         """Return whether the present task's process holds the lock."""

@@ -31,6 +31,7 @@ class Callers:
 
     def __init__(
         self,
+        *,
         scheduler: Scheduler,
         chance: Chance,
         facts: Facts,

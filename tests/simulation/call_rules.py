@@ -11,6 +11,7 @@ from hellojohn import (
     NotSignedIn,
     ServiceUnavailable,
     SessionExpired,
+    SignInSuperseded,
     StoreCorrupt,
     StoreError,
 )
@@ -208,24 +209,29 @@ class CallRules:
             facts.wrong(f"3: the session that the service honours is lost: {error!r}")
         if not isinstance(error, PUBLIC):
             facts.wrong(f"{call.what} raised {error!r}, which is not in the public tree")
-        if type(error).__name__ == "SignInSuperseded":
-            self._superseded(call)
-        elif isinstance(error, SessionExpired):
-            self.expired(call.home, call.name, call.key, error.session_id, error.reason)
-            call.home.ended(call.name)
-        elif isinstance(error, NotSignedIn):
-            self.no_session(call)
-        elif isinstance(error, ConfigurationError):
-            if call.home.alive:
-                facts.wrong(f"{call.what} raised {error!r} on a client that is open")
-        elif isinstance(error, StoreCorrupt) and call.operation is not None:
-            facts.wrong(f"11: {call.what} raised {error!r}: it must quarantine what it cannot read")
-        elif isinstance(error, AccountDisabled) and call.what != "sign_in":
-            facts.wrong(f"14: {call.what} raised {error!r}: the session has ended by user_disabled")
-        elif isinstance(error, ServiceUnavailable):
-            self._unavailable(call, error)
+        self._judge_kind(call, error)
         if self._plan.calm and self._is_failure(call, error):
             facts.wrong(f"{call.what} raised {error!r} though nothing fails")
+
+    def _judge_kind(self, call: Call, error: Exception) -> None:
+        """Judge whether an error of this kind may be raised."""
+        wrong = self._facts.wrong
+        match error:
+            case SignInSuperseded():
+                self._superseded(call)
+            case SessionExpired():
+                self.expired(call.home, call.name, call.key, error.session_id, error.reason)
+                call.home.ended(call.name)
+            case NotSignedIn():
+                self.no_session(call)
+            case ConfigurationError() if call.home.alive:
+                wrong(f"{call.what} raised {error!r} on a client that is open")
+            case StoreCorrupt() if call.operation is not None:
+                wrong(f"11: {call.what} raised {error!r}: it must quarantine what it cannot read")
+            case AccountDisabled() if call.what != "sign_in":
+                wrong(f"14: {call.what} raised {error!r}: the session has ended by user_disabled")
+            case ServiceUnavailable():
+                self._unavailable(call, error)
 
     def _superseded(self, call: Call) -> None:
         operation = call.operation
@@ -336,6 +342,6 @@ class CallRules:
             self._facts.wrong(f"1: {pair} is presented twice though nothing fails")
         home = None if self._scheduler.current is None else self._scheduler.current.home
         for record in self._facts.records.values():
-            if self._facts.pair_of(record) is pair and isinstance(home, Process) and home.is_fresh(record):
-                if not self._wire.is_forced(pair) and pair.access not in self._facts.demanded:
-                    self._facts.wrong(f"1: {pair} is refreshed though it is fresh and no call wanted another")
+            mine = self._facts.pair_of(record) is pair and isinstance(home, Process) and home.is_fresh(record)
+            if mine and not self._wire.is_forced(pair) and pair.access not in self._facts.demanded:
+                self._facts.wrong(f"1: {pair} is refreshed though it is fresh and no call wanted another")

@@ -71,7 +71,14 @@ class Network:
     """
 
     def __init__(
-        self, scheduler: Scheduler, chance: Chance, facts: Facts, server: Server, rules: WireRules, plan: Plan
+        self,
+        *,
+        scheduler: Scheduler,
+        chance: Chance,
+        facts: Facts,
+        server: Server,
+        rules: WireRules,
+        plan: Plan,
     ) -> None:
         self._scheduler = scheduler
         self._chance = chance

@@ -5,7 +5,7 @@ And what happens to it: time, crashes, junk in the store, revocations.
 
 import gc
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tests.simulation.actors import Callers, key_of
 from tests.simulation.call_rules import CallRules
@@ -46,12 +46,27 @@ class World:
         self.server = (ServerV2 if plan.api == "v2" else Server)(self.scheduler.clock, self.facts, plan)
         self.store = VirtualStore(self.scheduler, chance, self.facts, plan)
         self.wire = WireRules(self.facts, self.store, plan)
-        self.network = Network(self.scheduler, chance, self.facts, self.server, self.wire, plan)
+        self.network = Network(
+            scheduler=self.scheduler,
+            chance=chance,
+            facts=self.facts,
+            server=self.server,
+            rules=self.wire,
+            plan=plan,
+        )
         self.store_rules = StoreRules(self.facts, self.store, self.wire, plan)
         self.rules = CallRules(self.facts, self.server, self.store, self.wire, plan)
         if plan.calm:
             self.wire.on_present.append(self.rules.asked)
-        self.callers = Callers(self.scheduler, chance, self.facts, self.server, self.rules, self.wire, plan)
+        self.callers = Callers(
+            scheduler=self.scheduler,
+            chance=chance,
+            facts=self.facts,
+            server=self.server,
+            rules=self.rules,
+            wire=self.wire,
+            plan=plan,
+        )
         self.events = EventRules(self.facts, plan)
         self.ends = EndRules(self.facts, self.server)
         self.names = ["ada", "bob"][: plan.accounts]
@@ -226,39 +241,52 @@ class World:
     # ------------------------------------------------------------------ mishaps
 
     def befall(self) -> None:
-        """Let one of the plan's likely events happen."""
-        chance, plan = self.chance, self.plan
-        if chance.happens(plan.crash) and self.processes:
-            home = chance.one_of(*self.processes)
-            if chance.happens(0.8):
+        """Let happen what the plan makes likely."""
+        for likelihood, mishap in self._mishaps():
+            if self.chance.happens(likelihood):
+                mishap()
+
+    def _mishaps(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        """Each mishap that is possible now, after those before it, and how likely it is."""
+        plan = self.plan
+        yield plan.crash, self._end_a_process
+        yield plan.corruption, lambda: self._spoil(self.chance.one_of(*self.keys))
+        yield plan.setback, self._set_a_clock
+        yield plan.trouble, self._trouble_at_server
+        if plan.outages:
+            yield plan.outages, self._toggle_database
+        yield plan.freezes, self._freeze_some
+        if self._thaws:
+            yield 0.02, lambda: self.thaw(self._thaws[0][1])
+        if plan.losable and self.store.holds:
+            yield 0.02, lambda: self.store.lose(self.chance.one_of(*self.store.holds))
+        yield 0.02, self.give_up
+        yield plan.drops, self._drop_accounts
+        yield plan.moods, self._change_mood
+
+    def _end_a_process(self) -> None:
+        if self.processes:
+            home = self.chance.one_of(*self.processes)
+            if self.chance.happens(0.8):
                 self.crash(home)
             elif not home.frozen:
                 self.close(home)
-        if chance.happens(plan.corruption):
-            self._spoil(chance.one_of(*self.keys))
-        if chance.happens(plan.setback) and self.processes:
-            home = chance.one_of(*self.processes)
-            home.set_clock(chance.one_of(-10.0, -100.0, -7_200.0, -90_000.0, 50.0, 5_000.0))
+
+    def _set_a_clock(self) -> None:
+        if self.processes:
+            home = self.chance.one_of(*self.processes)
+            home.set_clock(self.chance.one_of(-10.0, -100.0, -7_200.0, -90_000.0, 50.0, 5_000.0))
             self.scheduler.note("sets its clock", (home, home.offset))
-        if chance.happens(plan.trouble):
-            self._trouble_at_server()
-        if plan.outages and chance.happens(plan.outages):
-            self._toggle_database()
-        if chance.happens(plan.freezes) and self.awake:
-            self._freeze_some()
-        if self._thaws and chance.happens(0.02):
-            self.thaw(self._thaws[0][1])
-        if plan.losable and self.store.holds and chance.happens(0.02):
-            self.store.lose(chance.one_of(*self.store.holds))
-        if chance.happens(0.02):
-            self.give_up()
-        if chance.happens(plan.drops) and self.awake:
-            chance.one_of(*self.awake).drop()
-            if chance.happens(_COLLECTS):
+
+    def _drop_accounts(self) -> None:
+        if self.awake:
+            self.chance.one_of(*self.awake).drop()
+            if self.chance.happens(_COLLECTS):
                 gc.collect()
-        if chance.happens(plan.moods):
-            self.store.mood = chance.one_of(Mood.WELL, chance.one_of(*Mood))
-            self.scheduler.note("the store is", self.store.mood.value)
+
+    def _change_mood(self) -> None:
+        self.store.mood = self.chance.one_of(Mood.WELL, self.chance.one_of(*Mood))
+        self.scheduler.note("the store is", self.store.mood.value)
 
     def _toggle_database(self) -> None:
         """Let the server's database go away or come back.
@@ -272,6 +300,8 @@ class World:
 
     def _freeze_some(self) -> None:
         """Suspend a process, rather one that holds a lock."""
+        if not self.awake:
+            return
         holders = [hold.task.home for hold in self.store.holds.values() if hold.task.home in self.awake]
         home = self.chance.one_of(*(holders or self.awake))
         assert isinstance(home, Process)

@@ -1,4 +1,4 @@
-"""Bugs in what an application is told: identity, events and reasons."""
+"""Bugs in events, in the reasons of ends, and in the identity of the user."""
 
 from typing import Any
 

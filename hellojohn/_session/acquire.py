@@ -130,6 +130,16 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
     return snapshot
 
 
+def may_repeat(refused: TokenSnapshot, newer: TokenSnapshot) -> bool:
+    """Return whether a request can be repeated with a token: it is newer, and of the same user."""
+    before, after = refused.record, newer.record
+    if not after.is_newer_than(before):
+        return False
+    if before.user is None or after.user is None:
+        return before.is_same_session(after)
+    return before.user.id == after.user.id
+
+
 # -------------------------------------------------------------------- decisions
 
 

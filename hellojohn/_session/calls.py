@@ -8,7 +8,7 @@ from hellojohn._limits import CALL_DEADLINE, LONGEST_STORM
 from hellojohn._models import Session, User
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
-from hellojohn._session.acquire import acquire, load
+from hellojohn._session.acquire import acquire, load, may_repeat
 from hellojohn._session.flight import Result
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.storage import fresh_copy
@@ -75,8 +75,7 @@ def ask_as_user(account: Account, build: Callable[[SignedIn], Conversation[T]]) 
     result, refused = yield from account.perform(lambda: _attempt(account, asked), Lane.NETWORK)
     if refused:
         newer = yield from acquire(account, snapshot)
-        # A request made as one user is not repeated as another.
-        if newer.record.is_newer_than(snapshot.record) and newer.record.is_same_session(snapshot.record):
+        if may_repeat(snapshot, newer):
             return (yield from ask(account, build(_who(newer))))
     return result.get()
 

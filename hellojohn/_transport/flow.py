@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from hellojohn._limits import REPEATS
 from hellojohn._session.account import Account
-from hellojohn._session.acquire import acquire
+from hellojohn._session.acquire import acquire, may_repeat
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._transport.drain import drain, drain_async
 from hellojohn._transport.origins import Origins
@@ -142,13 +142,3 @@ def is_about_freshness(refusal: Response) -> bool:
     """Return whether a newer token may turn a 401 into a success."""
     challenge = refusal.headers.get("WWW-Authenticate", "")
     return not (_NOT_ABOUT_FRESHNESS.search(challenge) or _OTHER_SCHEMES.match(challenge))
-
-
-def may_repeat(refused: TokenSnapshot, newer: TokenSnapshot) -> bool:
-    """Return whether a request can be repeated with a token: it is newer, and of the same user."""
-    before, after = refused.record, newer.record
-    if not after.is_newer_than(before):
-        return False
-    if before.user is None or after.user is None:
-        return before.is_same_session(after)
-    return before.user.id == after.user.id

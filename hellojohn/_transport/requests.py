@@ -12,9 +12,9 @@ from requests.utils import rewind_body
 
 from hellojohn._limits import REPEATS
 from hellojohn._session.account import Account
-from hellojohn._session.acquire import acquire
+from hellojohn._session.acquire import acquire, may_repeat
 from hellojohn._session.freshness import TokenSnapshot
-from hellojohn._transport.flow import UNAUTHORIZED, is_about_freshness, may_repeat
+from hellojohn._transport.flow import UNAUTHORIZED, is_about_freshness
 from hellojohn._transport.origins import Origins
 from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import run

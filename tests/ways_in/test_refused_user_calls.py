@@ -112,6 +112,24 @@ def test_call_is_not_repeated_as_another_user(emulator: Emulator, name: str) -> 
         assert emulator.calls(route) - asked == 1
 
 
+@each_call
+def test_call_is_repeated_in_a_new_session(emulator: Emulator, name: str) -> None:
+    """If another process has signed the same user in again, the call goes on in the new session."""
+    store = MemoryStore()
+    if emulator.api == "v2":
+        emulator.configure(mended=True)
+    route, call = CALLS[emulator.api][name]
+    with (
+        HelloJohn(**settings(emulator, store=store)) as ours,
+        HelloJohn(**settings(emulator, store=store)) as theirs,
+    ):
+        ours.auth.sign_in(EMAIL, PASSWORD)
+        theirs.auth.sign_in(EMAIL, PASSWORD)
+        emulator.fail(route, status=401, code=REFUSAL[emulator.api])
+        call(ours)
+    assert rotations(emulator) == 0
+
+
 @pytest.mark.parametrize("api", ["v2"])
 async def test_route_that_cannot_tell_is_followed_by_one_that_can(hj: Any, emulator: Emulator) -> None:
     """``/userinfo`` refuses good tokens in other words; the refusal of ``/v2/me`` counts."""

@@ -98,9 +98,9 @@ def refresh_now(
         with locked(account) as place:
             known = _with_use(account, known)
             copy = _save_copy(account, place, turn)
-            refreshed = context.source.refresh(
-                place, copy or known, turn, forced=forced, after_refusal=after_refusal
-            )
+            if copy is not None and not copy.is_newer_than(known):  # else it is good enough
+                known = copy
+            refreshed = context.source.refresh(place, known, turn, forced=forced, after_refusal=after_refusal)
             _show(account, turn, refreshed)
     except Overtaken:
         return

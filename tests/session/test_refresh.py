@@ -545,6 +545,20 @@ def test_unsaved_pair_of_a_session_signed_out_elsewhere() -> None:
     assert bench.service.signed_out == ["rt_2"]
 
 
+def test_fresh_session_in_place_of_an_unsaved_pair_is_kept() -> None:
+    """Another process has signed in where an unsaved pair was to be saved: its fresh token will do."""
+    bench = expired_token(tokens(2), store=FailingStore())
+    bench.store.fail("save", skip=1)
+    bench.token()
+    bench.store.heal()
+    bench.time.at(3 * TTL)
+    theirs = another_session(refreshed_at=START + 3 * TTL)
+    bench.put(theirs)
+    assert bench.token() == theirs.access_token.reveal()
+    bench.settle()
+    assert (bench.service.refreshed, bench.service.signed_out) == (["rt_1"], ["rt_2"])
+
+
 # ------------------------------------------------------------------ damaged records
 
 

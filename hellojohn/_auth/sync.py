@@ -286,9 +286,10 @@ class Auth(Mails):
         return run(self._flows.sign_out(everywhere=everywhere))
 
     def session(self) -> Session | None:
-        """Return the session, or ``None`` if no user is signed in or the session has ended.
+        """Return the session as this client knows it, or ``None`` if no user is signed in.
 
-        It reads the store the first time, and never asks the service.
+        It reads the store the first time, and never asks the service. A session whose time is over is
+        returned, with a ``time_left()`` of zero, until a request or a refresh finds that it has ended.
 
         Raises:
             StoreError: The store failed.

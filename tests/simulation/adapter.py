@@ -278,13 +278,16 @@ def _replace(place: Any, name: str, by: object) -> None:
     setattr(place, name, by)
 
 
-_replace(Completion, "wait", _wait)
-_replace(_waiting, "_block", _block)
-for _module in (context, engine):
-    _replace(_module, "time", SimpleNamespace(monotonic=lambda: _home().monotonic()))
-_own_ident = {"get_ident": lambda: id(_running[0].current)}
-_replace(events, "threading", SimpleNamespace(**vars(events.threading) | _own_ident))
-_replace(tenacity, "threading", SimpleNamespace(local=_TaskLocal))
-_replace(_assembly, "Engine", _Engine)
-_replace(origins, "_read_origin", cache(origins._read_origin))  # it costs as much as a turn
-_replace(_http, "Sender", _Sender)
+@cache
+def install() -> None:
+    """Let the engine of this process run in the simulation from now on. It has no other use after that."""
+    _replace(Completion, "wait", _wait)
+    _replace(_waiting, "_block", _block)
+    for module in (context, engine):
+        _replace(module, "time", SimpleNamespace(monotonic=lambda: _home().monotonic()))
+    own_ident = {"get_ident": lambda: id(_running[0].current)}
+    _replace(events, "threading", SimpleNamespace(**vars(events.threading) | own_ident))
+    _replace(tenacity, "threading", SimpleNamespace(local=_TaskLocal))
+    _replace(_assembly, "Engine", _Engine)
+    _replace(origins, "_read_origin", cache(origins._read_origin))  # it costs as much as a turn
+    _replace(_http, "Sender", _Sender)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
 
+from tests.simulation.adapter import install
 from tests.simulation.bugs import BUGS, plant
 from tests.simulation.directed import DIRECTED, SEEDS
 from tests.simulation.schedule import Schedule, play, steady
@@ -42,6 +43,7 @@ def main() -> int:
     parser.add_argument("--directed", choices=[*DIRECTED, "all"], help="play a directed schedule instead")
     parser.add_argument("--bug", choices=[*BUGS, "all"], help="plant a bug first, to see it caught")
     asked = parser.parse_args()
+    install()
     if asked.bug == "all":
         return _report_bugs(asked.schedules)
     plant(asked.bug)
@@ -92,6 +94,7 @@ def _catch(asked: tuple[str, int]) -> tuple[str, int, list[str]]:
     """Plant a bug in this process; return how many schedules showed a violation, and which."""
     name, schedules = asked
     bug, number = BUGS[name], 0
+    install()
     bug.plant()
     with steady():
         while number < (SEEDS if bug.schedule else schedules):
@@ -116,12 +119,17 @@ def _results(seeds: range, api: str, bug: str | None) -> Iterator[int | None]:
     if first is not None or len(seeds) <= _BATCH:
         return
     batches = [seeds[start : start + _BATCH] for start in range(_BATCH, len(seeds), _BATCH)]
-    with ProcessPoolExecutor(os.cpu_count(), initializer=plant, initargs=(bug,)) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), initializer=_prepare, initargs=(bug,)) as pool:
         for result in pool.map(batch, batches, repeat(api)):
             yield result
             if result is not None:
                 pool.shutdown(cancel_futures=True)
                 return
+
+
+def _prepare(bug: str | None) -> None:
+    install()
+    plant(bug)
 
 
 if __name__ == "__main__":

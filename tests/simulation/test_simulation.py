@@ -2,11 +2,13 @@
 
 import pytest
 
+from hellojohn import _assembly
+from hellojohn._session import engine
 from tests.counts import FULL
 from tests.simulation.directed import DIRECTED
 from tests.simulation.running import simulate
 
-SCHEDULES = {"v1": 1_000_000, "v2": 200_000} if FULL else {"v1": 250, "v2": 150}
+SCHEDULES = {"v1": 1_000_000, "v2": 200_000} if FULL else {"v1": 500, "v2": 300}
 """The short form takes ten seconds of one core, the long form some hours of two."""
 
 LONGEST = 86_400 if FULL else 300
@@ -27,6 +29,11 @@ def test_no_directed_schedule_breaks_an_invariant():
     run = simulate("--directed", "all")
     assert run.returncode == 0, run.stdout + run.stderr
     assert len(run.stdout.splitlines()) == len(DIRECTED)
+
+
+def test_importing_the_simulation_changes_nothing():
+    """The other tests of this process use the engine as it is."""
+    assert _assembly.Engine is engine.Engine
 
 
 def test_a_seed_gives_the_same_schedule_whatever_python_hashes():

@@ -144,7 +144,7 @@ def sign_in_page(address: str) -> str:
 
 def post(browser: Browser, pages: list[str], fields: dict[str, str]) -> list[str]:
     """Post a form to each page, and return the addresses that the browser ends on."""
-    browser.driver.set_script_timeout(60)
+    browser.driver.set_script_timeout(110)
     return browser.driver.execute_async_script(POST, pages, fields)
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -158,6 +159,7 @@ def test_children_of_one_parent_share_one_refresh(emulator, hj):
 def test_child_of_a_fork_in_a_callback_delivers_its_events(emulator, hj):
     """A child that was forked inside a callback has a thread for its own events."""
     seen: list[object] = []
+    ended = threading.Event()
 
     def child() -> bool:
         log = EventLog(hj)
@@ -168,10 +170,12 @@ def test_child_of_a_fork_in_a_callback_delivers_its_events(emulator, hj):
         seen.append(event.type)
         if len(seen) == 1:
             seen.append(os.waitpid(forked(child), 0)[1])
+            ended.set()
 
     hj.on(fork_once)
     emulator.advance(EXPIRED)
     hj.auth.refresh()
+    assert ended.wait(60)  # refresh() waits only a moment for callbacks
     assert seen == ["TOKEN_REFRESHED", 0]
 
 

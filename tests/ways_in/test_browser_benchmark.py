@@ -13,7 +13,6 @@ GOALS = {
     "forged": "signed in",
     "second": "410",
     "again": "signed in",
-    "interrupted": r"\d+ ms",
 }
 
 

@@ -39,7 +39,7 @@ def hellojohn(port: int, service: str) -> object:
 
 def google(port: int, service: str) -> object:
     """Sign in with google-auth-oauthlib."""
-    from google_auth_oauthlib.flow import InstalledAppFlow  # noqa: PLC0415
+    from google_auth_oauthlib.flow import InstalledAppFlow  # noqa: PLC0415 - the same
 
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     client = {"client_id": "bench", "client_secret": "bench"}
@@ -50,7 +50,7 @@ def google(port: int, service: str) -> object:
 
 def microsoft(port: int, _service: str) -> object:
     """Sign in with msal, which insists on a service with https: it gets one without a network."""
-    from msal import PublicClientApplication  # noqa: PLC0415
+    from msal import PublicClientApplication  # noqa: PLC0415 - the same
 
     authority = "https://login.example.com/bench"
     app = PublicClientApplication(
@@ -103,7 +103,7 @@ CONTENDERS = (
 class _Reporter:
     """The browser that ``webbrowser`` opens."""
 
-    def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002
+    def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - as webbrowser calls it
         """Print the address."""
         print(url, flush=True)
         return True

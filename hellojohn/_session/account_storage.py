@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from hellojohn._errors import StoreLocked
 from hellojohn._session.storage import LockedSession, SessionStorage
+from hellojohn._waiting import Completion
 
 _LOCK_TRY = 0.25
 
@@ -14,20 +15,22 @@ class AccountStorage:
     """Where one account is stored.
 
     All writes of the account in this process go through one mutex. A sign-in may write while a refresh of
-    this process holds the store's lock. The refresh notices it by the count of writes.
+    this process holds the store's lock. The refresh notices it by the count of writes, and keeps the lock
+    until the sign-in has written.
 
     Attributes:
         mutex: Held for every write.
         writes: How many writes there were in this process.
     """
 
-    __slots__ = ("_holding", "_key", "_storage", "mutex", "writes")
+    __slots__ = ("_holding", "_key", "_sharing", "_storage", "mutex", "writes")
 
     def __init__(self, storage: SessionStorage, key: str) -> None:
         """Take the store, and its key for the account."""
         self._storage = storage
         self._key = key
-        self._holding: set[object] = set()
+        self._holding: set[LockedSession] = set()
+        self._sharing: set[Completion] = set()
         self.mutex: threading.Lock = threading.Lock()
         self.writes: int = 0
 
@@ -37,11 +40,15 @@ class AccountStorage:
         before = self.writes
         with self._storage.locked(self._key, wait) as locked:
             locked.is_outdated = lambda: self.writes != before
+            locked.is_shared = lambda: bool(self._sharing)
             self._holding.add(locked)
             try:
                 yield locked
             finally:
-                self._holding.discard(locked)
+                with self.mutex:  # nobody begins to share it any more
+                    self._holding.discard(locked)
+                for sharing in tuple(self._sharing):
+                    sharing.wait(self._storage.lock_wait)
 
     @contextmanager
     def locked_or_shared(self, wait: float) -> Generator[LockedSession]:
@@ -62,9 +69,23 @@ class AccountStorage:
                 try:
                     locked = stack.enter_context(storage.locked(self._key, max(min(left, _LOCK_TRY), 0.0)))
                 except StoreLocked:
-                    if self._holding:
+                    if stack.enter_context(self._shared()):
                         locked = storage.unlocked(self._key)
                     elif left <= _LOCK_TRY:
                         raise
             locked.is_outdated = lambda: self.writes != before
             yield locked
+
+    @contextmanager
+    def _shared(self) -> Generator[bool]:
+        """Share the lock that a refresh of this process holds; yield whether one holds it."""
+        sharing = Completion()
+        with self.mutex:
+            held = any(not locked.released for locked in self._holding)
+            if held:
+                self._sharing.add(sharing)
+        try:
+            yield held
+        finally:
+            self._sharing.discard(sharing)
+            sharing.complete()

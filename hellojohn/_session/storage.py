@@ -154,8 +154,11 @@ class LockedSession:
         damaged: Whether a damaged text was quarantined, under this lock or before, and nothing has been saved
             in its place.
         report: The error about a text that was quarantined under this lock.
+        released: Whether the last save has given the lock back.
         is_outdated: Returns whether this process has written since the lock was taken, by sharing it. Then a
             text that came with the lock is not used.
+        is_shared: Returns whether another operation of this process shares the lock. Then no save gives it
+            back.
     """
 
     def __init__(self, storage: SessionStorage, key: str, value: LockedValue) -> None:
@@ -171,7 +174,9 @@ class LockedSession:
         self._record: Stored | None = None
         self.damaged: bool = False
         self.report: StoreCorrupt | None = None
+        self.released: bool = False
         self.is_outdated: Callable[[], bool] = lambda: False
+        self.is_shared: Callable[[], bool] = lambda: False
         self._is_first = True
 
     def load(self, *, quarantine_unreadable: bool = False) -> Stored | None:
@@ -227,7 +232,9 @@ class LockedSession:
     def save(self, record: Stored, *, last: bool = False) -> None:
         """Write a record that was derived from what ``load`` has just returned."""
         life, text = self._storage.life(record), dump(record)
-        guarded("save", lambda: self._value.save(text.reveal(), expires_in=life, release=last))
+        release = last and not self.is_shared()
+        guarded("save", lambda: self._value.save(text.reveal(), expires_in=life, release=release))
+        self.released = release
         self.damaged = False
         self._text, self._record = text, record
 

@@ -2,7 +2,11 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from threading import Event, Thread
 
+import pytest
+
+from hellojohn import StoreLocked
 from hellojohn._session.account import locked
 from hellojohn._session.conflicts import Bringing
 from hellojohn.stores import MemoryStore
@@ -12,7 +16,7 @@ from tests.session.bench import KEY, Bench, a_record, another_session
 class Value:
     """The text as it was when the lock was taken; after that, as it is."""
 
-    def __init__(self, store: MemoryStore, key: str) -> None:
+    def __init__(self, store: "FusedStore", key: str) -> None:
         self._store = store
         self._key = key
         self._first = [store.load(key)]
@@ -23,12 +27,20 @@ class Value:
 
     def save(self, text: str, *, expires_in: float | None = None, release: bool = False) -> None:
         """Save it."""
-        del release
+        self._store.releases.append(release)
         self._store.save(self._key, text, expires_in=expires_in)
 
 
 class FusedStore(MemoryStore):
-    """A store whose lock returns the locked value."""
+    """A store whose lock returns the locked value.
+
+    Attributes:
+        releases: For each save under the lock, whether it was to give the lock back.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.releases: list[bool] = []
 
     @contextmanager
     def lock(self, key: str, timeout: float) -> Generator[Value]:  # type: ignore[override]
@@ -58,3 +70,48 @@ def test_text_from_before_a_shared_write_is_not_used() -> None:
         assert place.load() == another_session()
     assert bench.stored() == another_session()
     assert bench.store.load(f"{KEY}.corrupt-1") == "{"
+
+
+def test_lock_is_kept_for_those_who_share_it() -> None:
+    """A refresh gives its lock back only when the sign-in that shares it has written."""
+    bench, holding, shared, may_write = Bench(), Event(), Event(), Event()
+    bench.put(a_record())
+
+    def refresh() -> None:
+        with locked(bench.account, 1.0):
+            holding.set()
+            shared.wait()
+
+    def sign_in() -> None:
+        turn = bench.account.ask_to_sign_in()
+        with locked(bench.account, 0.0, shared=True) as place, turn.writing():
+            shared.set()
+            may_write.wait()
+            place.replace(another_session(), Bringing.SIGN_IN)
+
+    refreshing, signing_in = Thread(target=refresh), Thread(target=sign_in)
+    refreshing.start()
+    holding.wait()
+    signing_in.start()
+    refreshing.join(0.2)
+    assert refreshing.is_alive()
+    with pytest.raises(StoreLocked), bench.engine.context.storage.locked(KEY, 0.0):
+        pass
+    may_write.set()
+    refreshing.join()
+    signing_in.join()
+    assert bench.stored() == another_session()
+
+
+def test_shared_lock_is_not_released_by_a_save() -> None:
+    """The last save of a refresh leaves the lock to the operation that shares it; alone, it gives it back."""
+    store = FusedStore()
+    bench = Bench(store=store)
+    bench.put(a_record())
+    with locked(bench.account, 1.0) as place:
+        with locked(bench.account, 0.0, shared=True):
+            place.save(a_record(), last=True)
+        place.save(a_record(), last=True)
+        with pytest.raises(StoreLocked), locked(bench.account, 0.0, shared=True):
+            pass
+    assert store.releases == [False, True]

@@ -25,7 +25,7 @@ from hellojohn._session.order import Overtaken, Turn
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
 from hellojohn._session.refresh import Refreshed
 from hellojohn._session.state import Change, Phase
-from hellojohn._session.storage import LockedSession
+from hellojohn._session.storage import LockedSession, fresh_copy
 
 logger = logging.getLogger("hellojohn")
 
@@ -105,7 +105,7 @@ def refresh_now(
     except Overtaken:
         return
     except HelloJohnError as error:
-        account.last_error = error.with_traceback(None)
+        account.last_error = fresh_copy(error)
         raise
     context.revoke(refreshed.to_revoke)
     account.last_error = refreshed.error
@@ -113,7 +113,7 @@ def refresh_now(
         _try(lambda: save_unsaved(account))
     failure = refreshed.expired or refreshed.error
     if failure is not None:
-        raise failure
+        raise fresh_copy(failure)  # a traceback would keep the account in memory, and its tokens
 
 
 def _with_use(account: Account, record: SessionRecord) -> SessionRecord:

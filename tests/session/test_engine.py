@@ -9,8 +9,9 @@ import weakref
 
 import pytest
 
-from hellojohn._errors import ConfigurationError, ServiceUnavailable
+from hellojohn._errors import ConfigurationError, ServiceUnavailable, StoreUnavailable
 from hellojohn._secret import Secret
+from hellojohn._session.endings import NOT_ENOUGH_TIME
 from hellojohn._session.record_format import dump
 from hellojohn._session.state import Phase
 from tests.session.bench import (
@@ -206,6 +207,23 @@ def test_refresh_that_must_not_begin_while_the_program_ends() -> None:
         bench.token()
     assert bench.service.requests == []
     assert bench.session_record().refresh_started_at is None
+
+
+def test_failed_refreshes_keep_no_traceback() -> None:
+    """An error that outlives the refresh holds no frame, and so neither an account nor its token."""
+    bench = expired_token()
+    bench.workers.exits_at = time.monotonic() + 1
+    with pytest.raises(ServiceUnavailable):
+        bench.token()
+    assert NOT_ENOUGH_TIME.__traceback__ is None
+    assert bench.account.last_error is NOT_ENOUGH_TIME
+    store = FailingStore()
+    bench = expired_token(store=store)
+    store.fail("lock")
+    with pytest.raises(StoreUnavailable):
+        bench.token()
+    assert isinstance(bench.account.last_error, StoreUnavailable)
+    assert bench.account.last_error.__traceback__ is None
 
 
 def test_thousands_of_accounts_share_a_client() -> None:

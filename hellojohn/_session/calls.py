@@ -56,7 +56,7 @@ def access_token(account: Account, *, refused: Secret | None) -> Flow[Secret]:
 def user(account: Account) -> Flow[User]:
     """Ask the service who is signed in."""
     dialect = account.context.service.dialect
-    return ask_as_user(account, lambda who: _me(dialect, who.access_token))
+    return ask_as_user(account, lambda who: _me(dialect, who))
 
 
 def ask(account: Account, conversation: Conversation[T]) -> Flow[T]:
@@ -106,12 +106,11 @@ def _attempt(account: Account, conversation: Conversation[T]) -> tuple[Result[T]
 
 
 def _who(snapshot: TokenSnapshot) -> SignedIn:
-    record = snapshot.record
-    return SignedIn(record.access_token, "" if record.user is None else record.user.id)
+    return SignedIn(snapshot.record.access_token, snapshot.record.user)
 
 
-def _me(dialect: Dialect, token: Secret) -> Conversation[User]:
+def _me(dialect: Dialect, who: SignedIn) -> Conversation[User]:
     """Ask who is signed in; if the answer cannot say it, ask in the way that can."""
-    answer = yield dialect.me(token)
-    more = dialect.me_after(answer, token)
-    return dialect.read_user(answer if more is None else (yield more))
+    answer = yield dialect.me(who.access_token)
+    more = dialect.me_after(answer, who.access_token)
+    return dialect.read_user(answer if more is None else (yield more), who.user)

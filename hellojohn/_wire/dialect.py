@@ -153,8 +153,13 @@ class Dialect(Protocol):
         """Read the answer to a sign-up; ``None`` when the server leaves the sign-in to the client."""
         ...
 
-    def read_user(self, answer: Answer) -> User:
-        """Read the answer to ``me`` or ``me_after``."""
+    def read_user(self, answer: Answer, known: User | None = None) -> User:
+        """Read the answer to ``me`` or ``me_after``.
+
+        Args:
+            answer: The answer.
+            known: The user as of sign-in, for what the server leaves out.
+        """
         ...
 
     def read_done(self, answer: Answer) -> None:
@@ -166,7 +171,7 @@ class Dialect(Protocol):
         ...
 
     def is_token_refused(self, answer: Answer) -> bool:
-        """Return whether an answer to ``me`` means that the token is not good, and a newer one may be."""
+        """Return whether an answer means that the token is not good, and a newer one may be."""
         ...
 
     def is_own_answer(self, answer: Answer) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from hellojohn._details import Device, MfaFactor, PasswordPolicy, SessionInfo, TotpEnrollment
 from hellojohn._errors import MfaChallenge
+from hellojohn._models import User
 from hellojohn._secret import Secret
 from hellojohn._wire.conversation import Conversation
 from hellojohn._wire.reading import Fields
@@ -21,11 +22,16 @@ class SignedIn(NamedTuple):
 
     Attributes:
         access_token: The access token.
-        user_id: The user's id.
+        user: The user as of sign-in, if the service said so.
     """
 
     access_token: Secret
-    user_id: str
+    user: User | None
+
+    @property
+    def user_id(self) -> str:
+        """The user's id; empty if it is not known."""
+        return "" if self.user is None else self.user.id
 
 
 class SessionPage(NamedTuple):

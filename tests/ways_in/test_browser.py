@@ -5,9 +5,10 @@ import copy
 import pickle
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -22,6 +23,7 @@ from hellojohn import (
     NotSupported,
     OAuthRequest,
     ServiceUnavailable,
+    Session,
     ValidationFailed,
 )
 from hellojohn.emulator import Emulator
@@ -30,15 +32,35 @@ from tests.ways_in.conftest import EMAIL, done, settings
 
 BACK = "https://app.example.com/callback"
 
-pytestmark = pytest.mark.parametrize("api", ["v1"])
-
 
 @pytest.fixture
-def port() -> int:
-    """A port that was free a moment ago."""
+def port(emulator: Emulator) -> int:
+    """A registered port that was free a moment ago."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         number: int = server.getsockname()[1]
-        return number
+    register(emulator, callback_at(number))
+    return number
+
+
+@pytest.fixture(autouse=True)
+def provider(emulator: Emulator) -> str | None:
+    """How a browser signs in: with a provider on v1, with the server's own login on v2."""
+    if emulator.api == "v1":
+        return "google"
+    emulator.configure(mended=True)
+    register(emulator, BACK)
+    return None
+
+
+def register(emulator: Emulator, *addresses: str) -> None:
+    """Register the addresses that a browser may come back to. The cloud API takes any."""
+    if emulator.client_id is not None:
+        emulator.add_client(emulator.client_id, redirect_uris=addresses)
+
+
+def callback_at(port: int) -> str:
+    """Return the address on this machine that a browser comes back to."""
+    return f"http://127.0.0.1:{port}/callback"
 
 
 @pytest.fixture
@@ -72,28 +94,32 @@ class Browser:
         self.pages.append(httpx.get(self.callback, trust_env=False))
 
 
-def signed_in(client: HelloJohn, port: int, browser: Any, **more: Any) -> Any:
-    """Sign in with a browser on a port."""
-    return client.auth.sign_in_with_browser(
-        "google", ports=(port,), open_browser=browser, prompt=more.pop("prompt", lambda line: None), **more
-    )
+def quiet(line: str) -> None:
+    """Print nothing."""
 
 
-def test_browser_signs_in(client: HelloJohn, emulator: Emulator, port: int) -> None:
+@pytest.fixture
+def sign_in(client: HelloJohn, port: int, provider: str | None) -> Callable[..., Session]:
+    """Sign in with a browser on ``port``."""
+    return partial(client.auth.sign_in_with_browser, provider, ports=(port,), prompt=quiet)
+
+
+def test_browser_signs_in(client: HelloJohn, sign_in: Callable[..., Session], emulator: Emulator) -> None:
     """A browser that comes back with a code signs in, with the duration asked for."""
     lines: list[str] = []
     browser = Browser(emulator)
-    session = signed_in(client, port, browser, remember_me=True, prompt=lines.append)
-    assert session.user.email == EMAIL
+    session = sign_in(open_browser=browser, remember_me=True, prompt=lines.append)
+    assert (session.user.email, session.user.name) == (EMAIL, "Ada")
     assert session.duration.days == 30
     assert client.auth.session() == session
+    assert client.auth.user().email == EMAIL
     assert lines[0].startswith("Sign in with your browser: http")
 
 
-def test_page_keeps_no_code(client: HelloJohn, emulator: Emulator, port: int) -> None:
+def test_page_keeps_no_code(sign_in: Callable[..., Session], emulator: Emulator) -> None:
     """The page removes the code from the address bar, loads nothing and sends no referrer."""
     browser = Browser(emulator)
-    signed_in(client, port, browser)
+    sign_in(open_browser=browser)
     until(lambda: browser.pages)
     (page,) = browser.pages
     code = parse_qs(urlsplit(browser.callback).query)["code"][0]
@@ -103,7 +129,7 @@ def test_page_keeps_no_code(client: HelloJohn, emulator: Emulator, port: int) ->
     assert page.headers["referrer-policy"] == "no-referrer"
 
 
-async def test_async_browser(emulator: Emulator, port: int) -> None:
+async def test_async_browser(emulator: Emulator, port: int, provider: str | None) -> None:
     """An async client signs in with a browser while the event loop runs."""
     beats = 0
 
@@ -116,24 +142,24 @@ async def test_async_browser(emulator: Emulator, port: int) -> None:
     async with AsyncHelloJohn(**settings(emulator)) as hj:
         heart = asyncio.ensure_future(beat())
         session = await hj.auth.sign_in_with_browser(
-            "google", ports=(port,), open_browser=Browser(emulator), prompt=lambda line: None
+            provider, ports=(port,), open_browser=Browser(emulator), prompt=quiet
         )
         heart.cancel()
     assert session.user.email == EMAIL
     assert beats > 1
 
 
-async def test_cancelled_browser_frees_the_port(emulator: Emulator, port: int) -> None:
+async def test_cancelled_browser_frees_the_port(emulator: Emulator, port: int, provider: str | None) -> None:
     """A sign-in that is cancelled ends its listener, and the port is free again."""
     async with AsyncHelloJohn(**settings(emulator)) as hj:
         begun = asyncio.Event()
         loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(
             hj.auth.sign_in_with_browser(
-                "google",
+                provider,
                 ports=(port,),
                 open_browser=lambda url: loop.call_soon_threadsafe(begun.set),
-                prompt=lambda line: None,
+                prompt=quiet,
             )
         )
         await begun.wait()
@@ -152,7 +178,7 @@ async def test_cancelled_browser_frees_the_port(emulator: Emulator, port: int) -
     pytest.fail("the port is still in use")
 
 
-def test_strangers_change_nothing(client: HelloJohn, emulator: Emulator, port: int) -> None:
+def test_strangers_change_nothing(sign_in: Callable[..., Session], emulator: Emulator, port: int) -> None:
     """A favicon, a probe, a forged state, a wrong Host and idle connections leave the sign-in alone."""
     statuses: list[int] = []
     idle: list[socket.socket] = []
@@ -167,13 +193,15 @@ def test_strangers_change_nothing(client: HelloJohn, emulator: Emulator, port: i
             statuses.append(stranger.get("/callback", headers={"Host": "evil.example.com"}).status_code)
             statuses.append(stranger.post("/callback?code=x&state=y").status_code)
 
-    assert signed_in(client, port, Browser(emulator, disturb)).user.email == EMAIL
+    assert sign_in(open_browser=Browser(emulator, disturb)).user.email == EMAIL
     assert statuses == [404, 400, 400, 400, 405]
     for connection in idle:
         connection.close()
 
 
-def test_client_is_ready_when_the_browser_is_back(emulator: Emulator, port: int) -> None:
+def test_client_is_ready_when_the_browser_is_back(
+    emulator: Emulator, port: int, provider: str | None
+) -> None:
     """Loading certificates and the like happens while the person signs in, not while they wait afterwards."""
     ready = threading.Event()
 
@@ -183,14 +211,18 @@ def test_client_is_ready_when_the_browser_is_back(emulator: Emulator, port: int)
 
     browser = Browser(emulator, lambda redirect: ready.wait(30))
     with HelloJohn(**settings(emulator), transport=transport) as hj:
-        assert signed_in(hj, port, browser, timeout=10).user.email == EMAIL
+        session = hj.auth.sign_in_with_browser(
+            provider, ports=(port,), open_browser=browser, prompt=quiet, timeout=60
+        )
+    assert session.user.email == EMAIL
 
 
-def test_eight_sign_ins_at_once(emulator: Emulator) -> None:
+def test_eight_sign_ins_at_once(emulator: Emulator, provider: str | None) -> None:
     """Eight programs of one machine share the registered ports, and each gets its own user's session."""
     with ExitStack() as stack:
         reserved = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(8)]
         ports = [server.getsockname()[1] for server in reserved]
+    register(emulator, *map(callback_at, ports))
     emails = [f"user{number}@example.com" for number in range(8)]
     for email in emails:
         emulator.add_user(email, "Correct-Horse-Battery-9")
@@ -204,14 +236,14 @@ def test_eight_sign_ins_at_once(emulator: Emulator) -> None:
 
         with HelloJohn(**settings(emulator)) as hj:
             return hj.auth.sign_in_with_browser(
-                "google", ports=ports, open_browser=browse, prompt=lambda line: None
+                provider, ports=ports, open_browser=browse, prompt=quiet
             ).user.email
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(sign_in, emails)) == emails
 
 
-def test_pasted_address(client: HelloJohn, emulator: Emulator, port: int) -> None:
+def test_pasted_address(sign_in: Callable[..., Session], emulator: Emulator) -> None:
     """A person without a browser on this machine pastes the address that another browser ended on."""
     opened: list[str] = []
     asked = iter(range(3))
@@ -219,10 +251,10 @@ def test_pasted_address(client: HelloJohn, emulator: Emulator, port: int) -> Non
     def paste() -> str:
         return "rubbish" if next(asked) == 0 else emulator.authorize(opened[0], EMAIL)
 
-    assert signed_in(client, port, opened.append, paste=paste).user.email == EMAIL
+    assert sign_in(open_browser=opened.append, paste=paste).user.email == EMAIL
 
 
-def test_refused_in_the_browser(client: HelloJohn, emulator: Emulator, port: int) -> None:
+def test_refused_in_the_browser(sign_in: Callable[..., Session], emulator: Emulator) -> None:
     """A person who declines in the browser gets ChallengeExpired at once."""
 
     def decline(url: str) -> None:
@@ -231,10 +263,11 @@ def test_refused_in_the_browser(client: HelloJohn, emulator: Emulator, port: int
         threading.Thread(target=lambda: httpx.get(address, trust_env=False), daemon=True).start()
 
     with pytest.raises(ChallengeExpired, match="access_denied"):
-        signed_in(client, port, decline)
+        sign_in(open_browser=decline)
 
 
-def test_error_without_a_state_ends_after_a_grace(client: HelloJohn, port: int) -> None:
+@pytest.mark.parametrize("api", ["v2"])
+def test_error_without_a_state_ends_after_a_grace(sign_in: Callable[..., Session]) -> None:
     """An error that names no sign-in, as the open-source server sends it, ends the wait after a moment."""
 
     def fail(url: str) -> None:
@@ -242,44 +275,45 @@ def test_error_without_a_state_ends_after_a_grace(client: HelloJohn, port: int) 
         threading.Thread(target=lambda: httpx.get(address, trust_env=False), daemon=True).start()
 
     with pytest.raises(ChallengeExpired):
-        signed_in(client, port, fail, timeout=20)
+        sign_in(open_browser=fail, timeout=20)
 
 
-def test_no_browser_comes_back(client: HelloJohn, port: int) -> None:
+def test_no_browser_comes_back(sign_in: Callable[..., Session]) -> None:
     """The error of a wait that is over lists the causes that the browser may show."""
     with pytest.raises(ServiceUnavailable, match="not registered"):
-        signed_in(client, port, lambda url: None, timeout=0.2)
+        sign_in(open_browser=lambda url: None, timeout=0.2)
 
 
-def test_all_ports_in_use(client: HelloJohn) -> None:
+def test_all_ports_in_use(sign_in: Callable[..., Session]) -> None:
     """When every port is taken, the error names the addresses to register."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = server.getsockname()[1]
         with pytest.raises(ConfigurationError, match=f"http://127.0.0.1:{taken}/callback"):
-            signed_in(client, taken, lambda url: None)
+            sign_in(ports=(taken,), open_browser=lambda url: None)
 
 
 @pytest.mark.parametrize("ports", [(), (0,), (70_000,), ("8765",)])
-def test_malformed_ports(client: HelloJohn, ports: Any) -> None:
+def test_malformed_ports(sign_in: Callable[..., Session], ports: Any) -> None:
     """Ports are whole numbers that are registered with the client."""
     with pytest.raises(ConfigurationError, match="ports"):
-        client.auth.sign_in_with_browser("google", ports=ports, open_browser=lambda url: None)
+        sign_in(ports=ports, open_browser=lambda url: None)
 
 
-def test_server_without_a_login_page(client: HelloJohn, port: int) -> None:
-    """The cloud API needs a provider, and says so before a browser opens."""
+@pytest.mark.parametrize(("api", "other"), [("v1", None), ("v2", "google")])
+def test_server_without_a_login_page(client: HelloJohn, port: int, other: str | None) -> None:
+    """The cloud API needs a provider, and the open-source server has none. No browser opens before that."""
     opened: list[str] = []
     with pytest.raises(NotSupported, match="provider"):
-        client.auth.sign_in_with_browser(ports=(port,), open_browser=opened.append)
+        client.auth.sign_in_with_browser(other, ports=(port,), open_browser=opened.append)
     assert opened == []
 
 
 # ------------------------------------------------------------------ web back ends
 
 
-async def test_back_end_completes_a_sign_in(hj: Any, emulator: Emulator) -> None:
+async def test_back_end_completes_a_sign_in(hj: Any, emulator: Emulator, provider: str | None) -> None:
     """A web back end redirects the browser, keeps the request, and completes it once."""
-    request = await done(hj.auth.sign_in_with_oauth("google", BACK, remember_me=True))
+    request = await done(hj.auth.sign_in_with_oauth(provider, BACK, remember_me=True))
     callback = emulator.authorize(request.url, EMAIL)
     session = await done(hj.auth.complete_oauth(request, callback))
     assert (session.user.email, session.duration.days) == (EMAIL, 30)
@@ -288,18 +322,18 @@ async def test_back_end_completes_a_sign_in(hj: Any, emulator: Emulator) -> None
     assert await done(hj.auth.session()) == session
 
 
-async def test_request_is_kept_on_the_server(hj: Any) -> None:
+async def test_request_is_kept_on_the_server(hj: Any, provider: str | None) -> None:
     """A request pickles and copies for the browser session, and its repr hides the secrets."""
-    request = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    request = await done(hj.auth.sign_in_with_oauth(provider, BACK))
     assert pickle.loads(pickle.dumps(request)) == copy.deepcopy(request) == request
     for secret in (request.state, request.code_verifier, request.nonce, request.url):
         assert secret not in repr(request)
 
 
-async def test_callback_of_another_browser(hj: Any, emulator: Emulator) -> None:
+async def test_callback_of_another_browser(hj: Any, emulator: Emulator, provider: str | None) -> None:
     """A callback with the state of another request is refused, and nothing is sent."""
-    mine = await done(hj.auth.sign_in_with_oauth("google", BACK))
-    other = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    mine = await done(hj.auth.sign_in_with_oauth(provider, BACK))
+    other = await done(hj.auth.sign_in_with_oauth(provider, BACK))
     callback = emulator.authorize(other.url, EMAIL)
     with pytest.raises(ValidationFailed):
         await done(hj.auth.complete_oauth(mine, callback))
@@ -310,27 +344,27 @@ async def test_callback_of_another_browser(hj: Any, emulator: Emulator) -> None:
     "address",
     ["", "junk", BACK, f"{BACK}?state=x", f"{BACK}?state=a&state=b&code=c", "?" + "a=1&" * 9_999, "http://["],
 )
-async def test_hostile_callbacks(hj: Any, address: str) -> None:
+async def test_hostile_callbacks(hj: Any, address: str, provider: str | None) -> None:
     """An address that is not the callback is ValidationFailed, in any form."""
-    request = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    request = await done(hj.auth.sign_in_with_oauth(provider, BACK))
     with pytest.raises(ValidationFailed):
         await done(hj.auth.complete_oauth(request, address))
 
 
-async def test_request_that_is_over(hj: Any, emulator: Emulator) -> None:
+async def test_request_that_is_over(hj: Any, emulator: Emulator, provider: str | None) -> None:
     """A browser that takes more than ten minutes starts over."""
-    request = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    request = await done(hj.auth.sign_in_with_oauth(provider, BACK))
     callback = emulator.authorize(request.url, EMAIL)
     emulator.advance("11m")
     with pytest.raises(ChallengeExpired):
         await done(hj.auth.complete_oauth(request, callback))
 
 
-async def test_wrong_arguments(hj: Any) -> None:
+async def test_wrong_arguments(hj: Any, provider: str | None) -> None:
     """Arguments of the wrong type are the developer's mistake."""
     with pytest.raises(ConfigurationError):
         await done(hj.auth.complete_oauth("request", BACK))
-    request = await done(hj.auth.sign_in_with_oauth("google", BACK))
+    request = await done(hj.auth.sign_in_with_oauth(provider, BACK))
     assert isinstance(request, OAuthRequest)
     with pytest.raises(ConfigurationError):
         await done(hj.auth.complete_oauth(request, 3))

@@ -130,16 +130,24 @@ def test_call_is_repeated_in_a_new_session(emulator: Emulator, name: str) -> Non
     assert rotations(emulator) == 0
 
 
+CANNOT_TELL = b'{"code": "UNAUTHORIZED", "message": "x", "detail": "token invalid or expired"}'
+
+
+@pytest.mark.parametrize("api", ["v2"])
+async def test_token_that_both_routes_refuse(hj: Any, emulator: Emulator) -> None:
+    """If ``/v2/me`` refuses the token in the words of ``/userinfo``, it is replaced once, too."""
+    await signed_in(hj, emulator)
+    for route in ("userinfo", "me"):
+        emulator.fail(route, status=401, body=CANNOT_TELL)
+    assert (await done(hj.auth.user())).email == EMAIL
+    assert (emulator.calls("userinfo"), rotations(emulator)) == (2, 1)
+
+
 @pytest.mark.parametrize("api", ["v2"])
 async def test_route_that_cannot_tell_is_followed_by_one_that_can(hj: Any, emulator: Emulator) -> None:
     """``/userinfo`` refuses good tokens in other words; the refusal of ``/v2/me`` counts."""
     await signed_in(hj, emulator)
-    emulator.fail(
-        "userinfo",
-        status=401,
-        body=b'{"code": "UNAUTHORIZED", "message": "x", "detail": "token invalid or expired"}',
-        times=None,
-    )
+    emulator.fail("userinfo", status=401, body=CANNOT_TELL, times=None)
     assert (await done(hj.auth.user())).id
     assert rotations(emulator) == 0
     emulator.fail("me", status=401, code="TOKEN_INVALID")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hellojohn
+from hellojohn._models import User
 from hellojohn._secret import Secret
 from hellojohn._wire import Answer, ApiRequest, ApiResponse, SignedIn
 from hellojohn._wire.v1 import V1
@@ -20,7 +21,7 @@ DATE = "Sun, 15 Jun 2025 15:06:40 GMT"
 KEY = Secret("pk_test_key")
 SECRET_KEY = Secret("sk_test_key")
 ACCESS_TOKEN = Secret("at_1")
-ADA = SignedIn(ACCESS_TOKEN, "usr_1")
+ADA = SignedIn(ACCESS_TOKEN, User("usr_1"))
 
 v1 = V1("tnt_1", KEY, SECRET_KEY, base_url="https://api.example.com")
 FLAT = {"access_token": "at_1", "refresh_token": "rt_1", "expires_in": 3600, "session_id": "ses_1"}

@@ -14,10 +14,11 @@ from hellojohn._errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
+from hellojohn._models import User
 from hellojohn._secret import Secret
 from hellojohn._wire import ApiResponse, OAuthCode, Outcome, OutcomeKind, TokenResponse
 from tests.wire.samples import FLAT, KEY, problem, reply, sent, shown_by, talk, token, v1
-from tests.wire.v2_samples import MFA_REQUIRED, SIGNED_IN, oauth_refused, refused, v2
+from tests.wire.v2_samples import MFA_REQUIRED, SIGNED_IN, USER_ID, oauth_refused, refused, v2
 
 CALLBACK = "http://127.0.0.1:8765/callback"
 BROWSER = {
@@ -44,6 +45,12 @@ def form(request) -> dict[str, str]:
     """Return the form as the server sees it."""
     assert request.header_values()["Content-Type"] == "application/x-www-form-urlencoded"
     return dict(parse_qsl((request.encode() or b"").decode()))
+
+
+def with_id_token(**claims: object) -> ApiResponse:
+    """Return v2's answer to a code. Its ID token has the claims of this sign-in, except the given ones."""
+    usual = {"iss": "https://auth.example.com", "aud": "web", "sub": USER_ID, "nonce": "nn"}
+    return reply(200, {**SIGNED_IN, "id_token": token(**{**usual, **claims}), "scope": "openid"})
 
 
 # ---------------------------------------------------------------- v1
@@ -147,7 +154,7 @@ def test_v2_browser_begins_at_the_server():
 
 def test_v2_exchanges_a_code():
     """OAuth takes a form. The code is sent once, because it works once."""
-    answer = reply(200, {**SIGNED_IN, "id_token": token(nonce="nn"), "scope": "openid"})
+    answer = with_id_token()
     conversation = v2.oauth.exchange_code(code(), duration="30d", device=None)
     (request,), tokens = talk(conversation, answer)
     assert (request.method, request.path, request.idempotent) == ("POST", "/oauth2/token", False)
@@ -161,13 +168,62 @@ def test_v2_exchanges_a_code():
     assert tokens.refresh_token == Secret("rt_1")
 
 
-@pytest.mark.parametrize("nonce", ["other", "", None, 7, "\ud800"])
-def test_v2_id_token_of_another_sign_in_is_refused(nonce):
-    """An attacker may have put in the code of another account."""
-    answer = reply(200, {**SIGNED_IN, "id_token": token(nonce=nonce)})
-    with pytest.raises(ApiError, match="another sign-in") as caught:
-        talk(v2.oauth.exchange_code(code(), duration=None, device=None), answer)
-    assert "rt_1" not in shown_by(caught.value)
+def signed_in_with(answer: ApiResponse) -> TokenResponse:
+    """Return what the answer to a code is read as."""
+    return talk(v2.oauth.exchange_code(code(), duration=None, device=None), answer)[1]
+
+
+@pytest.mark.parametrize("iss", ["https://auth.example.com", "https://auth.example.com/t/acme"])
+@pytest.mark.parametrize(
+    "audience", [{"aud": "web"}, {"aud": ["web"]}, {"aud": ["web", "api"], "azp": "web"}]
+)
+def test_v2_id_token_names_the_user(iss, audience):
+    """The access token of a browser sign-in has an id only. The claims about the token are not the user's."""
+    profile = {"email": "a@b.c", "email_verified": False, "name": "Ada", "preferred_username": "ada"}
+    protocol = {
+        "at_hash": "x",
+        "auth_time": 1,
+        "tid": "acme",
+        "amr": ["pwd"],
+        "acr": "1",
+        "exp": 2,
+    }
+    user = signed_in_with(with_id_token(**protocol, **profile, **audience, iss=iss, given_name="A.")).user
+    assert user == User(USER_ID, "a@b.c", "Ada", "ada", email_verified=False)
+    assert user.extra == {"given_name": "A."}
+
+
+def test_v2_id_token_may_hold_no_profile():
+    """Which claims there are depends on the scopes. The sign-in needs none of them."""
+    assert signed_in_with(with_id_token()).user == User(USER_ID)
+
+
+@pytest.mark.parametrize(
+    ("claims", "named"),
+    [
+        *(({"nonce": nonce}, "another sign-in") for nonce in ("other", "", None, 7, "\ud800")),
+        *(({"iss": iss}, "iss.*HELLOJOHN_API_URL") for iss in ("https://evil.example", None, 7, ["x"], {})),
+        ({"iss": "https://auth.example.com/"}, "iss.*HELLOJOHN_API_URL"),
+        *(({"aud": aud}, "aud.*HELLOJOHN_CLIENT_ID") for aud in ("other", None, 7, [], ["other"], {})),
+        ({"aud": ["web", "other"]}, "aud"),
+        ({"aud": ["web", "other"], "azp": "other"}, "aud"),
+        ({"aud": "web", "azp": "other"}, "aud"),
+        *(({"sub": sub}, "sub") for sub in ("other", "", None, 7)),
+    ],
+)
+def test_v2_wrong_id_token_is_refused(claims, named):
+    """An attacker may have put in the code of another account. The error holds no token."""
+    with pytest.raises(ApiError, match=named) as caught:
+        signed_in_with(with_id_token(**claims))
+    shown = shown_by(caught.value)
+    assert ("rt_1" in shown, with_id_token(**claims).body.decode() in shown) == (False, False)
+
+
+@pytest.mark.parametrize("junk", ["", "x", "a.b.c", "a b.c", None, 7, {}, []])
+def test_v2_junk_in_place_of_an_id_token_is_refused(junk):
+    """The nonce cannot be found in it."""
+    with pytest.raises(ApiError, match="another sign-in"):
+        signed_in_with(reply(200, {**SIGNED_IN, "id_token": junk}))
 
 
 def test_v2_answer_without_an_id_token_is_accepted():
@@ -319,4 +375,4 @@ def test_unusable_client_secret_is_refused(secret):
     """It comes from the settings of a program, so that the mistake is the developer's."""
     with pytest.raises(ConfigurationError, match="client_secret must be") as caught:
         v2.oauth.service_token(Secret(secret), scopes=[])
-    assert "3c" not in shown_by(caught.value)
+    assert "s3" not in shown_by(caught.value)

@@ -15,6 +15,7 @@ from hellojohn._errors import (
     ServiceUnavailable,
     ValidationFailed,
 )
+from hellojohn._models import User
 from hellojohn._secret import Secret
 from hellojohn._wire import SignedIn
 from hellojohn._wire.v1 import V1
@@ -150,7 +151,7 @@ def test_v1_refuses_enrolments_without_a_secret_key(call):
 def test_v1_refuses_ids_that_change_the_path(user_id):
     """An administrator's request must not reach another route."""
     with pytest.raises(ValidationFailed, match="user_id is not an id"):
-        v1.second_factors.list_factors(SignedIn(Secret("at"), user_id))
+        v1.second_factors.list_factors(SignedIn(Secret("at"), User(user_id)))
 
 
 # ---------------------------------------------------------------- v2

@@ -1,5 +1,7 @@
 """The requests and answers of a session on the open-source server (v2)."""
 
+from dataclasses import replace
+
 import pytest
 
 from hellojohn._details import Device
@@ -276,8 +278,25 @@ def test_user_is_asked_for_elsewhere_when_userinfo_refuses():
         "/v2/me",
         Secret("at_1"),
     )
-    assert not v2.is_token_refused(refusal)
     assert v2.read_user(reply(200, {"sub": USER_ID, "tid": "t", "aud": "web", "exp": 1})) == User(USER_ID)
+
+
+KNOWN = User(USER_ID, "a@b.c", "Ada", "ada", email_verified=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "user"),
+    [
+        ({"sub": USER_ID}, KNOWN),
+        ({"sub": USER_ID, "name": "Ada King"}, replace(KNOWN, name="Ada King")),
+        ({"sub": USER_ID, "email": "n@b.c"}, replace(KNOWN, email="n@b.c", email_verified=None)),
+        ({"sub": USER_ID, "email_verified": False}, replace(KNOWN, email_verified=False)),
+        ({"sub": "other"}, User("other")),
+    ],
+)
+def test_what_the_server_leaves_out_is_as_of_sign_in(content, user):
+    """Tokens of a browser sign-in show no email address. Another user's is never filled in."""
+    assert v2.read_user(reply(200, content), KNOWN) == user
 
 
 @pytest.mark.parametrize(
@@ -298,6 +317,7 @@ def test_user_is_asked_for_once_otherwise(answer):
     [
         (refused("TOKEN_INVALID", "invalid_jwt"), True),
         (refused("TOKEN_EXPIRED"), True),
+        (refused("UNAUTHORIZED", "token invalid or expired"), True),
         (refused("TOKEN_MISSING"), False),
         (refused("UNAUTHORIZED"), False),
         (reply(401, raw=b"<html>"), False),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hellojohn._models import User
 from hellojohn._secret import Secret
 from hellojohn._wire import ApiResponse, SignedIn
 from hellojohn._wire.v2 import V2
@@ -29,7 +30,7 @@ MESSAGES = {
     "BAD_REQUEST": "The request has invalid syntax or missing parameters.",
     "UNAUTHORIZED": "Unauthorized. Authentication is required.",
 }
-ADA = SignedIn(Secret(ACCESS_TOKEN), USER_ID)
+ADA = SignedIn(Secret(ACCESS_TOKEN), User(USER_ID))
 
 v2 = V2("acme", "web", API_KEY, base_url="https://auth.example.com")
 

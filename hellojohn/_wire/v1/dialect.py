@@ -157,7 +157,7 @@ class V1:
         """Read the answer to a sign-up, which signs in."""
         return signed_in(answer)
 
-    def read_user(self, answer: Answer) -> User:
+    def read_user(self, answer: Answer, known: User | None = None) -> User:
         """Read the answer to ``me``: a user, or an object that holds one."""
         return required(user(_user_fields(success(answer) or {})), answer, CODES, fixed_path=True)
 

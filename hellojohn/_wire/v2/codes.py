@@ -107,5 +107,5 @@ ENDINGS: Endings = {
     "user_disabled": Ending(ExpiryReason.USER_DISABLED),
 }
 
-TOKEN_REFUSED = frozenset({"TOKEN_INVALID", "TOKEN_EXPIRED"})
+TOKEN_REFUSED = frozenset({"TOKEN_INVALID", "TOKEN_EXPIRED", "UNAUTHORIZED: token invalid or expired"})
 """The answers to a request with the user's access token that a newer token may change."""

@@ -29,7 +29,7 @@ from hellojohn._wire.v2.links import V2Links
 from hellojohn._wire.v2.oauth import V2OAuth
 from hellojohn._wire.v2.requests import Requests
 from hellojohn._wire.v2.second_factors import V2SecondFactors, code_fields, factor_for
-from hellojohn._wire.v2.tokens import device_cookie, is_without_tokens, read_user, signed_in
+from hellojohn._wire.v2.tokens import device_cookie, is_without_tokens, read_user, signed_in, with_known
 from hellojohn._wire.values import (
     Answer,
     ApiRequest,
@@ -195,9 +195,10 @@ class V2:
             )
         return signed_in(answer)
 
-    def read_user(self, answer: Answer) -> User:
+    def read_user(self, answer: Answer, known: User | None = None) -> User:
         """Read the answer to ``me`` or ``me_after``."""
-        return required(read_user(success(answer) or {}), answer, CODES, fixed_path=True)
+        shown = required(read_user(success(answer) or {}), answer, CODES, fixed_path=True)
+        return with_known(shown, known)
 
     def read_done(self, answer: Answer) -> None:
         """Read the answer to a sign-out: any success. The server answers 204 for unknown tokens, too."""
@@ -211,7 +212,10 @@ class V2:
         return failed_refresh(answer, CODES, ENDINGS)
 
     def is_token_refused(self, answer: Answer) -> bool:
-        """Return whether an answer to ``me`` means that the token is not good, and a newer one may be."""
+        """Return whether an answer means that the token is not good, and a newer one may be.
+
+        ``/userinfo`` refuses good tokens, too. Then ``/v2/me`` is asked, and its answer counts.
+        """
         failure = read_failure(answer, CODES) if isinstance(answer, ApiResponse) else None
         return failure is not None and failure.is_in(TOKEN_REFUSED)
 

@@ -1,6 +1,5 @@
 """v2: sign-in with a browser at the server's own login, and tokens for services."""
 
-import hmac
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -15,10 +14,11 @@ from hellojohn._wire.arguments import checked_address, checked_secret
 from hellojohn._wire.conversation import Conversation, single
 from hellojohn._wire.failures import Failure, read_failure
 from hellojohn._wire.outcome import failed_refresh
-from hellojohn._wire.reading import Fields, claims, text, token
+from hellojohn._wire.reading import Fields
 from hellojohn._wire.tokens import read_tokens, success
 from hellojohn._wire.topics import OAuthCode
 from hellojohn._wire.v2.codes import CODES
+from hellojohn._wire.v2.id_token import read_id_token
 from hellojohn._wire.v2.requests import Requests
 from hellojohn._wire.v2.tokens import signed_in
 from hellojohn._wire.values import Answer, ApiResponse, Outcome, OutcomeKind, TokenResponse
@@ -74,7 +74,8 @@ class V2OAuth:
             "client_id": self._requests.client_id,
             "code_verifier": code.code_verifier,
         }
-        return single(self._requests.form(_TOKEN, body), partial(_read_code_tokens, code=code))
+        read = partial(_read_code_tokens, code=code, requests=self._requests)
+        return single(self._requests.form(_TOKEN, body), read)
 
     def service_token(self, client_secret: Secret, *, scopes: Iterable[str]) -> Conversation[Outcome]:
         """Ask once for a token for the client itself."""
@@ -125,7 +126,7 @@ def _failure(answer: Answer) -> Failure | None:
     return read_failure(answer, CODES) if isinstance(answer, ApiResponse) and not answer.is_success else None
 
 
-def _read_code_tokens(answer: Answer, *, code: OAuthCode) -> TokenResponse:
+def _read_code_tokens(answer: Answer, *, code: OAuthCode, requests: Requests) -> TokenResponse:
     failure = _failure(answer)
     if failure is not None and failure.code == "invalid_grant":
         raise ChallengeExpired(
@@ -137,17 +138,12 @@ def _read_code_tokens(answer: Answer, *, code: OAuthCode) -> TokenResponse:
             request_id=failure.request_id,
         )
     tokens = signed_in(answer)
-    if not _is_for(code, success(answer) or {}):
-        raise ApiError("The ID token belongs to another sign-in (nonce). Start the sign-in again.")
-    return tokens
-
-
-def _is_for(code: OAuthCode, content: Fields) -> bool:
-    """Return whether the ID token, if there is one, repeats the nonce of this sign-in."""
-    id_token = token(content.get("id_token"))
-    if id_token is None:
-        return "id_token" not in content
-    return hmac.compare_digest((text(claims(id_token).get("nonce")) or "").encode(), code.nonce.encode())
+    user = read_id_token(
+        success(answer) or {}, code=code, access_token=tokens.access_token, requests=requests
+    )
+    if isinstance(user, ApiError):
+        raise user
+    return tokens if user is None else replace(tokens, user=user)
 
 
 def _service_outcome(answer: Answer, *, scopes: tuple[str, ...]) -> Outcome:

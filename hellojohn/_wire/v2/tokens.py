@@ -51,12 +51,33 @@ def device_cookie(token: Secret) -> Mapping[str, Secret]:
 
 
 def read_user(content: Fields) -> User | None:
-    """Read a user as ``/userinfo`` and ``/v2/me`` describe one."""
+    """Read a user as ``/userinfo``, ``/v2/me`` and an ID token describe one."""
     profile = {name: value for name, value in content.items() if name not in _OF_THE_TOKEN}
-    return user({**profile, "id": content.get("sub")})
+    return user({"username": content.get("preferred_username"), **profile, "id": content.get("sub")})
 
 
-_OF_THE_TOKEN = frozenset({"sub", "tid", "aud", "amr", "acr", "exp", "iat", "iss", "nbf", "scp", "scope"})
+def with_known(shown: User, known: User | None) -> User:
+    """Fill in what the server leaves out for a token without the scopes: as of sign-in, for the same user."""
+    if known is None or known.id != shown.id:
+        return shown
+    verified = shown.email_verified
+    if shown.email is None and verified is None:
+        verified = known.email_verified
+    return replace(
+        shown,
+        email=shown.email or known.email,
+        name=shown.name or known.name,
+        username=shown.username or known.username,
+        email_verified=verified,
+    )
+
+
+_OF_THE_TOKEN = frozenset(
+    {
+        *("sub", "tid", "aud", "azp", "amr", "acr", "exp", "iat", "iss", "nbf", "scp", "scope", "jti", "sid"),
+        *("nonce", "at_hash", "c_hash", "auth_time", "preferred_username"),
+    }
+)
 
 
 def _challenge(answer: Answer) -> MfaChallenge | None:

@@ -11,12 +11,16 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
-from asgiref.sync import iscoroutinefunction
-from django.http import (  # pyright: ignore[reportMissingTypeStubs]
-    HttpResponse,
-    HttpResponseRedirect,
-    JsonResponse,
-)
+try:
+    from asgiref.sync import iscoroutinefunction
+    from django.http import (  # pyright: ignore[reportMissingTypeStubs]
+        HttpResponse,
+        HttpResponseRedirect,
+        JsonResponse,
+    )
+except ModuleNotFoundError as _missing:
+    _MESSAGE = "hellojohn.integrations.django needs Django: pip install 'hellojohn[django]'"
+    raise ImportError(_MESSAGE, name=_missing.name) from _missing
 
 from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn._constructors import own_constructor

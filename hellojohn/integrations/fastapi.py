@@ -8,10 +8,14 @@
 The dependencies are asynchronous: a blocking one would cost a thread for each request.
 """
 
-from fastapi import HTTPException, WebSocketException
-from fastapi.security import HTTPBearer
-from starlette.requests import HTTPConnection
-from starlette.websockets import WebSocket
+try:
+    from fastapi import HTTPException, WebSocketException
+    from fastapi.security import HTTPBearer
+    from starlette.requests import HTTPConnection
+    from starlette.websockets import WebSocket
+except ModuleNotFoundError as _missing:
+    _MESSAGE = "hellojohn.integrations.fastapi needs FastAPI: pip install 'hellojohn[fastapi]'"
+    raise ImportError(_MESSAGE, name=_missing.name) from _missing
 
 from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn.integrations._browser_asgi import BrowserSessions

@@ -12,7 +12,11 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from flask import Flask, Request, Response, current_app, g, jsonify, redirect, request
+try:
+    from flask import Flask, Request, Response, current_app, g, jsonify, redirect, request
+except ModuleNotFoundError as _missing:
+    _MESSAGE = "hellojohn.integrations.flask needs Flask: pip install 'hellojohn[flask]'"
+    raise ImportError(_MESSAGE, name=_missing.name) from _missing
 
 from hellojohn import AsyncHelloJohn, HelloJohn, ServiceUnavailable, SignInRequired, StoreError
 from hellojohn._constructors import own_constructor

@@ -12,10 +12,14 @@ import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse
-from starlette.websockets import WebSocket
+try:
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import HTTPConnection
+    from starlette.responses import JSONResponse
+    from starlette.websockets import WebSocket
+except ModuleNotFoundError as _missing:
+    _MESSAGE = "hellojohn.integrations.starlette needs Starlette: pip install 'hellojohn[starlette]'"
+    raise ImportError(_MESSAGE, name=_missing.name) from _missing
 
 from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn.integrations._browser_asgi import BrowserSessions

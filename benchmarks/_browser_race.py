@@ -162,8 +162,9 @@ class Race:
             return self._end(begun)
 
     def interrupted(self) -> str:
-        """Return how long Ctrl-C takes."""
+        """Return how long Ctrl-C takes while the call waits for the browser."""
         with self._begun() as begun:
+            sleep(_PERSON)
             sent = monotonic()
             begun.process.send_signal(signal.SIGINT)
             ending, at = begun.ending()

@@ -6,6 +6,7 @@ address that the browser would open, then how the sign-in ended and when.
 
 import json
 import os
+import signal
 import sys
 import time
 import webbrowser
@@ -121,6 +122,7 @@ def _ending(sign_in: Callable[[], object]) -> str:
 
 def main(name: str, port: int, service: str, times: int) -> None:
     """Make the sign-ins."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs without it
     webbrowser.register("reporter", None, _Reporter(), preferred=True)  # type: ignore[arg-type]
     contender = next(one for one in CONTENDERS if one.name == name)
     for _ in range(times):

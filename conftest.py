@@ -3,13 +3,18 @@
 import os
 
 import pytest
+from hypothesis import settings
 
-from tests.counts import reporter
+from tests.counts import FULL, reporter
 from tests.documents import collect
 
 pytest_plugins = ["tests.services"]
 pytest_collect_file = collect
 report = pytest.fixture(reporter)
+
+settings.register_profile("short", max_examples=40)
+settings.register_profile("proof", max_examples=2_000)
+settings.load_profile("proof" if FULL else "short")
 
 _LONG = ("processes", "browser", "simulation")  # rooms whose tests take longest: they start first
 _EXCUSE = "only on "  # the reason of a test for another operating system or Python

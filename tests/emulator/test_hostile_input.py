@@ -7,6 +7,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.counts import count
+
 POSTS = (
     "/v1/auth/sign-in",
     "/v1/auth/sign-up",
@@ -131,7 +133,7 @@ def test_metadata_is_echoed_as_it_was_spelt(caller):
 
 
 @settings(
-    max_examples=150,
+    max_examples=count(1_000, 20),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

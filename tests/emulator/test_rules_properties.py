@@ -21,6 +21,7 @@ from hellojohn.emulator.v1.policy import seconds
 from hellojohn.emulator.v1.problems import V1Problem as ApiProblem
 from hellojohn.emulator.v1.records import Grant
 from hellojohn.emulator.v1.rules import Rules
+from tests.counts import count
 
 EMAILS = ("ada@example.com", "bob@example.com")
 DURATIONS = ("1h", "8h", "30d")
@@ -183,6 +184,6 @@ class SessionHistory(RuleBasedStateMachine):
 
 
 SessionHistory.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=50, deadline=None, derandomize=True
+    max_examples=count(500, 10), stateful_step_count=50, deadline=None, derandomize=True
 )
 test_random_histories_follow_the_rules = SessionHistory.TestCase

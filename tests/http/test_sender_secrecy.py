@@ -33,11 +33,16 @@ LINK = ApiRequest("GET", "/magic", headers={"X-Key": Secret(MARK)}, secret_query
 
 @pytest.fixture
 def without_collector():
-    """Switch the cyclic collector off: objects die by their last reference, or the test sees them."""
+    """Switch the cyclic collector off: objects die by their last reference, or the test sees them.
+
+    ``gc.get_objects`` then returns only what the test makes: the older objects are frozen.
+    """
     gc.collect()
+    gc.freeze()
     gc.disable()
     yield
     gc.enable()
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("error", [None, httpx.ReadTimeout("slow"), httpx.ConnectError("no"), RuntimeError()])

@@ -12,6 +12,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from enum import Enum
 from typing import Any
 
 from hellojohn._secret import Secret
@@ -39,8 +40,8 @@ def reachable(root: object) -> Iterator[tuple[str, object]]:
 
 
 def is_ours(thing: object) -> bool:
-    """Return whether the class of an object is the package's."""
-    return type(thing).__module__.partition(".")[0] == "hellojohn"
+    """Return whether the class of an object is the package's, and it is not one of a fixed set of values."""
+    return type(thing).__module__.partition(".")[0] == "hellojohn" and not isinstance(thing, Enum)
 
 
 def attributes(thing: object) -> dict[str, object]:

@@ -25,7 +25,7 @@ from tests.counts import FULL
 from tests.verify.conftest import NOW
 from tests.verify.keyserver import Signer
 
-MUTATIONS = 100_000 if FULL else 2_000
+MUTATIONS = 100_000 if FULL else 1_000
 
 
 def b64(data: bytes) -> str:

@@ -31,6 +31,7 @@ from hellojohn._wire import (
     TokenResponse,
     signing_up,
 )
+from tests.counts import count
 from tests.wire.samples import ADA, reply, shown_by, token, v1
 from tests.wire.v2_samples import ADA as ADA_ON_V2
 from tests.wire.v2_samples import v2
@@ -269,7 +270,7 @@ def _error(conversation: Any, answer: ApiResponse) -> HelloJohnError | None:
 
 
 @pytest.mark.parametrize("name", WAYS)
-@settings(fuzz, max_examples=25)
+@settings(fuzz, max_examples=count(1_000, 100))
 @given(answer=REPLIES)
 def test_any_answer_to_a_way_in(name, answer):
     """A value of the declared type, another request, or an error of the tree."""

@@ -222,6 +222,8 @@ class Facts:
 
     def settle(self) -> None:
         """Note which operations have ended: their callers may not be there any more to hear of it."""
+        if not self._running:
+            return
         for operation in tuple(self._running):
             if operation.call.over is not None and operation.worker not in self.scheduler.tasks:
                 operation.done = self.scheduler.turns
@@ -304,6 +306,12 @@ class Facts:
         if home is not None and home.shown().get(key) is not None:  # type: ignore[attr-defined]
             self.blind.add((home, key))
         self.excuse(key)
+
+    def seen(self, key: str) -> None:
+        """Note that a process has found a record under the lock: if it is gone later, another removed it."""
+        task = self.scheduler.current
+        if task is not None:
+            self.blind.discard((task.home, key))
 
     @contextmanager
     def still_blind(self, key: str, *, after: bool) -> Iterator[None]:

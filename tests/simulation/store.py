@@ -215,6 +215,8 @@ class VirtualStore:
         text = self.texts.get(key)
         if text is not None and self.is_junk(key):
             self._see(key, text)
+        elif key in self._facts.records and self._is_covered(key):
+            self._facts.seen(key)
         return text
 
     def is_junk(self, key: str) -> bool:

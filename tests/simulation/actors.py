@@ -19,6 +19,7 @@ LONGEST_COOLDOWN = 61.0
 
 _BOX = (None, True, False)
 _WAITS = (0.5, 1.0, 5.0)
+_ACCEPTED = httpx.Response(200)
 
 
 def key_of(name: str) -> str:
@@ -73,7 +74,6 @@ class Callers:
                 call.returned = True
                 self._rules.took(call)
             except Exception as error:  # noqa: BLE001 - every error is judged
-                call.error = error
                 self._rules.error(call, error)
             finally:
                 call.over = self._scheduler.turns
@@ -122,7 +122,7 @@ class Callers:
                 self._facts.demanded.add(token)
             call.at, call.lost = self._scheduler.now, self._rules.lost(call.home)
             try:
-                sent = flow.send(httpx.Response(200 if accepted else 401, request=sent))
+                sent = flow.send(_ACCEPTED if accepted else httpx.Response(401, request=sent))
             except StopIteration:
                 break
         if not accepted:

@@ -95,6 +95,7 @@ class Home(Protocol):
     chance: Chance
     fine: bool
     facts: Any
+    has_changed: bool
 
     def wall(self) -> float:
         """Return the wall clock."""
@@ -201,6 +202,18 @@ class _Mutex:
             wake()
 
 
+class _Account(Account):
+    """An account that tells its process when its state changes: only then are its tokens judged."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute."""
+        super().__setattr__(name, value)
+        if name == "state":
+            self.context.workers._home.has_changed = True  # type: ignore[attr-defined]
+
+
 class _Engine(engine.Engine):
     """An engine in virtual time."""
 
@@ -289,5 +302,6 @@ def install() -> None:
     _replace(events, "threading", SimpleNamespace(**vars(events.threading) | own_ident))
     _replace(tenacity, "threading", SimpleNamespace(local=_TaskLocal))
     _replace(_assembly, "Engine", _Engine)
+    _replace(engine, "Account", _Account)
     _replace(origins, "_read_origin", cache(origins._read_origin))  # it costs as much as a turn
     _replace(_http, "Sender", _Sender)

@@ -34,7 +34,6 @@ class Call:
         sends: How many refreshes its process had sent when it began.
         over: In which turn it returned, raised or was given up.
         returned: Whether it returned.
-        error: The exception that it raised.
     """
 
     what: str
@@ -56,7 +55,6 @@ class Call:
     sends: int = 0
     over: int | None = None
     returned: bool = False
-    error: Exception | None = None
 
     def asks_as(self, session: "Session", facts: "Facts") -> None:
         """Note that the service is asked about the user of a session.

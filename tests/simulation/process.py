@@ -58,7 +58,9 @@ class Process:
         latest: The latest time its wall clock has shown before it was set back.
         suspended: How many seconds it was suspended.
         heard: The events and uses of the application, in order.
+        has_changed: Whether the state of an account has changed since its tokens were judged.
         client: The public client.
+        accounts: The client bound to each account that the application uses, and its auth hook.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Process:
         self.offset = offset
         self.latest = 0.0
         self.heard: list[Heard] = []
+        self.has_changed = False
         self.scheduler = scheduler
         self.chance = chance
         self.facts = facts
@@ -89,7 +92,7 @@ class Process:
         self._send = send
         self._lost = 0.0
         self.suspended = 0.0
-        self._kept: dict[str, tuple[HelloJohn, httpx.Auth]] = {}
+        self.accounts: dict[str, tuple[HelloJohn, httpx.Auth]] = {}
         self._shown: dict[str, str | None] = {}
         self.client = adapter.open_client(
             self,
@@ -148,22 +151,22 @@ class Process:
 
     def account(self, name: str) -> tuple[HelloJohn, httpx.Auth]:
         """Return the client bound to an account and its auth hook, and keep them until ``drop``."""
-        kept = self._kept.get(name)
+        kept = self.accounts.get(name)
         if kept is None:
             client = self.client.for_account(name)
-            kept = self._kept[name] = (client, client.httpx_auth(origins=[API]))
+            kept = self.accounts[name] = (client, client.httpx_auth(origins=[API]))
         return kept
 
     def drop(self) -> None:
         """Let go of all accounts, as a back end does at the end of each request."""
-        for name in self._kept:
+        for name in self.accounts:
             self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
-        self._kept.clear()
+        self.accounts.clear()
 
     def uses(self, name: str, session: Session, *, since: int) -> None:
         """Note that the application uses a session, in a call that began in a turn."""
         self.heard.append(Heard(self.scheduler.turns, name, "USED", session, since=since))
-        if name not in self._kept:  # it was let go of during the call, and may be gone at its end
+        if name not in self.accounts:  # it was let go of during the call, and may be gone at its end
             self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
 
     def ended(self, name: str) -> None:
@@ -214,6 +217,7 @@ class Process:
 
     def changed_tokens(self) -> dict[str, str | None]:
         """Return the tokens that requests use from now on, by key, where they have changed."""
+        self.has_changed = False
         shown = adapter.shown(self.client)
         changed = {key: token for key, token in shown.items() if self._shown.get(key) != token}
         self._shown = shown
@@ -221,7 +225,9 @@ class Process:
 
     def shown(self) -> dict[str, str | None]:
         """Return the tokens that requests use now, by key."""
-        return adapter.shown(self.client)
+        shown = adapter.shown(self.client)
+        assert self.has_changed or shown.items() <= self._shown.items(), "a change was not seen"
+        return shown
 
     def is_fresh(self, record: Stored) -> bool:
         """Return whether this process has no cause to refresh a token, by its own clock."""

@@ -7,11 +7,14 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 
 from tests.simulation import adapter
+from tests.simulation.mishaps import Mishaps
 from tests.simulation.plan import Chance, Plan, draw
 from tests.simulation.process import Process
 from tests.simulation.scheduler import START
 from tests.simulation.world import World
 
+_WHEN_IDLE = 0.5
+_COLLECTS_EVERY = 50
 _LAST_TURN = 20_000
 _LONGEST_WAIT = 900.0
 _LONGEST_RETURN = 20_000.0
@@ -61,10 +64,16 @@ class Schedule:
             yield f"{now - START:13.3f}  {task or 'world'!s:20} {what} {words}".rstrip()
 
     def forget(self) -> None:
-        """Drop everything in the world, which spares the collector a search for it."""
+        """Drop everything in the world, which spares the collector a search for it.
+
+        The collector runs after some dozens of schedules, and does not look again at what it has left.
+        """
         for part in vars(self.world).values():
             if hasattr(part, "__dict__"):
                 vars(part).clear()
+        if self.seed % _COLLECTS_EVERY == 0:
+            gc.collect()
+            gc.freeze()
 
     def _prelude(self) -> None:
         """Sign in, most of the time."""
@@ -78,20 +87,24 @@ class Schedule:
 
     def _play(self) -> None:
         world, chance, plan = self.world, self._chance, self._plan
-        calls = plan.callers
+        scheduler, mishaps, calls = world.scheduler, Mishaps(world), plan.callers
+        while_busy = plan.callers / plan.turns
         for _ in range(plan.turns):
-            world.befall()
+            mishaps.befall()
             if not world.processes and chance.happens(0.1):
                 world.begin_process()
-            idle = not world.scheduler.ready
-            if calls <= 0 and not world.scheduler.tasks:
+            idle = not scheduler.ready
+            if calls <= 0 and not scheduler.tasks:
                 break
-            if calls > 0 and world.awake and chance.happens(0.5 if idle else plan.callers / plan.turns):
+            roll, calling = chance.random(), 0.0
+            if calls > 0 and world.awake:
+                calling = _WHEN_IDLE if idle else while_busy
+            if roll < calling:
                 calls -= world.call()
-            elif not idle and not chance.happens(plan.haste):
-                self.turn()
-            else:
+            elif idle or roll >= 1.0 - plan.haste * (1.0 - calling):
                 world.pass_time(idle=idle)
+            else:
+                self.turn()
 
     def run_out(self, within: float = _LONGEST_WAIT) -> None:
         """Let everything come to its end, without any mishap (liveness)."""
@@ -148,10 +161,15 @@ class Schedule:
     def turn(self) -> None:
         """Let one task take a turn, and judge the changes."""
         world = self.world
-        task = world.choose(self._plan.stickiness)
+        places = len(world.scheduler.ready)
+        place = places - 1
+        if places > 1 and not self._chance.happens(self._plan.stickiness):
+            place = int(self._chance.random() * places)
+        task = world.scheduler.run(place)
         world.facts.settle()
-        if isinstance(task.home, Process):
-            world.rules.check_shown(task.home)
+        home = task.home
+        if isinstance(home, Process) and home.has_changed:
+            world.rules.check_shown(home)
         if self.violations:
             raise Enough
 

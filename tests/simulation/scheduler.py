@@ -39,6 +39,7 @@ class Task:
         "_greenlet",
         "_ticket",
         "_woken",
+        "_work",
         "began",
         "call",
         "doomed",
@@ -51,18 +52,21 @@ class Task:
         "stoppable",
     )
 
-    def __init__(self, name: str, work: Callable[[], None], home: object, parent: "Task | None") -> None:
+    def __init__(
+        self, name: str, work: Callable[[], None], home: object, parent: "Task | None", began: int
+    ) -> None:
         self.name = name
         self.home = home
         self.parent = parent
         self.call: Any = None
-        self.began = 0
+        self.began = began
         self.stoppable = False
         self.doomed = False
         self.frozen = False
         self.inside: str | None = None
         self.locked_at: Any = None
-        self._greenlet = greenlet(work)
+        self._work: Callable[[], None] | None = work
+        self._greenlet: greenlet | None = None
         self._ticket = 0
         self._woken = False
 
@@ -70,21 +74,9 @@ class Task:
         """Show the name."""
         return self.name
 
-    def go_on(self) -> None:
-        """Run to the next scheduling point. Called outside of every task."""
-        self._greenlet.parent = getcurrent()
-        self._greenlet.switch()
-
-    def stop(self) -> bool:
-        """Unwind it from where it stands; return whether it has come to its end."""
-        if self._greenlet:
-            self._greenlet.parent = getcurrent()
-            self._greenlet.throw(Stop())
-        return not self._greenlet
-
 
 class Scheduler:
-    """The tasks of one schedule.
+    """The tasks of one schedule. The greenlet that makes it is the one that runs them.
 
     Attributes:
         now: The true time.
@@ -109,6 +101,7 @@ class Scheduler:
         self._timers: list[tuple[float, int, Task, int]] = []
         self._serials = count()
         self._names: dict[str, int] = {}
+        self._root = getcurrent()
 
     def clock(self) -> float:
         """Return the true time."""
@@ -123,8 +116,7 @@ class Scheduler:
     def start(self, name: str, work: Callable[[], None], home: object = None) -> Task:
         """Make a task that is ready to run."""
         number = self._names[name] = self._names.get(name, 0) + 1
-        task = Task(f"{name}-{number}", lambda: self._carry_out(task, work), home, self.current)
-        task.began = self.turns
+        task = Task(f"{name}-{number}", work, home, self.current, self.turns)
         self.tasks[task] = None
         self.ready.append(task)
         return task
@@ -137,8 +129,13 @@ class Scheduler:
         ready.pop()
         self.turns += 1
         self.current = task
+        thread = task._greenlet
+        if thread is None:
+            if not _idle:
+                greenlet(_serve, self._root).switch()
+            thread = task._greenlet = _idle.pop()
         try:
-            task.go_on()
+            thread.switch((self, task))
         finally:
             self.current = None
         return task
@@ -150,10 +147,12 @@ class Scheduler:
         for waiting in (self.ready, self.frozen):
             if task in waiting:
                 waiting.remove(task)
+        if task._greenlet is None:
+            self.tasks.pop(task, None)
+            return
         self.current = task
         try:
-            if task.stop():
-                self.tasks.pop(task, None)
+            task._greenlet.throw(Stop())
         finally:
             self.current = None
 
@@ -224,7 +223,9 @@ class Scheduler:
         if task.doomed:
             raise Stop
         self.ready.append(task)
-        self._leave(task, stoppable)
+        task.stoppable = stoppable
+        self._root.switch()
+        task.stoppable = False
 
     def park(self, until: float | None = None, *, stoppable: bool = False) -> bool:
         """Wait to be woken by the waker made before, or for the moment; return whether it was the former."""
@@ -234,7 +235,9 @@ class Scheduler:
         task._woken = False
         if until is not None:
             heappush(self._timers, (max(until, self.now), next(self._serials), task, task._ticket))
-        self._leave(task, stoppable)
+        task.stoppable = stoppable
+        self._root.switch()
+        task.stoppable = False
         return task._woken
 
     def sleep(self, seconds: float) -> None:
@@ -256,20 +259,33 @@ class Scheduler:
 
         return wake
 
-    def _leave(self, task: Task, stoppable: bool) -> None:
-        task.stoppable = stoppable
-        parent = task._greenlet.parent
-        assert parent is not None
-        parent.switch()
-        task.stoppable = False
-
     def _present(self) -> Task:
         assert self.current is not None, "only a task can wait"
         return self.current
 
-    def _carry_out(self, task: Task, work: Callable[[], None]) -> None:
+    def _carry_out(self, task: Task) -> None:
+        work, task._work = task._work, None
+        assert work is not None
         try:
             work()
         except Stop:
             self.note("stopped")
         self.tasks.pop(task, None)
+        task._greenlet = None
+        task._ticket += 1  # its cleaning up may have left a waker behind
+
+
+_idle: list[greenlet] = []
+"""Greenlets without a task: to make one takes as long as many turns."""
+
+
+def _serve() -> None:
+    """Carry out one task after the other. Without a task, nothing of a schedule stays in memory."""
+    thread = getcurrent()
+    assert thread.parent is not None
+    switch = thread.parent.switch
+    while True:
+        _idle.append(thread)
+        scheduler, task = switch()
+        scheduler._carry_out(task)
+        del scheduler, task

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
+from functools import cache, lru_cache
 from typing import Any
 
 from hellojohn._duration import parse_duration
@@ -46,6 +47,14 @@ _STATUS = {
     "refresh_token_invalid": 401,
     "refresh_token_reused": 401,
 }
+
+
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+@lru_cache(maxsize=8)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
 
 
 def path_of(request: ApiRequest) -> str:
@@ -112,8 +121,8 @@ class Server:
             status, body = self._routes[path_of(request)](fields, bearer)
         except Refused as refusal:
             status, body = self._refusal(refusal.args[0])
-        headers = {"date": formatdate(self._clock(), usegmt=True), "content-type": "application/json"}
-        data = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+        headers = {"date": _date(int(self._clock())), "content-type": "application/json"}
+        data = b"" if body is None else _to_json(body).encode()
         return ApiResponse(status, headers, data, request.secrets())
 
     def _refusal(self, code: str) -> tuple[int, Mapping[str, object]]:
@@ -267,6 +276,7 @@ class Server:
                 session.revoked = True
 
 
+@cache
 def _seconds(duration: str | timedelta) -> float:
     return parse_duration(duration, name="duration").total_seconds()
 

@@ -8,8 +8,8 @@ from tests.counts import FULL
 from tests.simulation.directed import DIRECTED
 from tests.simulation.running import simulate
 
-SCHEDULES = {"v1": 1_000_000, "v2": 200_000} if FULL else {"v1": 500, "v2": 300}
-"""The short form takes ten seconds of one core, the long form some hours of two."""
+SCHEDULES = {"v1": 1_000_000, "v2": 200_000} if FULL else {"v1": 800, "v2": 800}
+"""The short form takes six seconds of one core, the long form about an hour of two."""
 
 LONGEST = 86_400 if FULL else 300
 

@@ -1,11 +1,6 @@
-"""Everything there is in one schedule.
+"""Everything there is in one schedule: the processes, the service, the store, and time."""
 
-And what happens to it: time, crashes, junk in the store, revocations.
-"""
-
-import gc
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from tests.simulation.actors import Callers, key_of
 from tests.simulation.call_rules import CallRules
@@ -15,18 +10,16 @@ from tests.simulation.facts import Facts
 from tests.simulation.network import Network
 from tests.simulation.plan import Chance, Mood, Plan
 from tests.simulation.process import Process
-from tests.simulation.scheduler import Scheduler, Task
-from tests.simulation.server import API, USERS, Server
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.server import Server
 from tests.simulation.server_v2 import ServerV2
-from tests.simulation.store import NEWER, SEALED, VirtualStore
+from tests.simulation.store import VirtualStore
 from tests.simulation.store_rules import StoreRules
 from tests.simulation.wire_rules import WireRules
 
 _SLOWLY = 0.05
 _TO_A_TIMER, _NEARBY, _FAR_AWAY = 0.4, 0.8, 0.99
 _AT_AN_END = 0.15
-_COLLECTS = 0.01
-_FREEZES = (5.0, 30.0, 100.0, 4_000.0)
 
 
 class World:
@@ -34,6 +27,7 @@ class World:
 
     Attributes:
         processes: Those that are alive.
+        awake: Those that are alive and not suspended.
         dead: Those that have crashed.
         closed: Those whose client was closed.
     """
@@ -72,6 +66,7 @@ class World:
         self.names = ["ada", "bob"][: plan.accounts]
         self.keys = [key_of(name) for name in self.names]
         self.processes: list[Process] = []
+        self.awake: list[Process] = []
         self.dead: list[Process] = []
         self.closed: list[Process] = []
         self._thaws: list[tuple[float, Process, bool]] = []
@@ -93,6 +88,7 @@ class World:
             offset=self.chance.uniform(-1, 1) * self.plan.skew,
         )
         self.processes.append(process)
+        self.awake.append(process)
         self.rules.homes = (*self.rules.homes, process)
         return process
 
@@ -100,12 +96,17 @@ class World:
         """Kill a process where its tasks stand."""
         self.scheduler.note("crashes", home)
         home.alive = False
-        self.processes.remove(home)
+        self._remove(home)
         self.dead.append(home)
         self.facts.crashed(home, self.keys)
         self.store.bury(home)
         for task in [task for task in self.scheduler.tasks if task.home is home]:
             self.scheduler.stop(task, for_good=True)
+
+    def _remove(self, home: Process) -> None:
+        self.processes.remove(home)
+        if home in self.awake:
+            self.awake.remove(home)
 
     def close(self, home: Process) -> None:
         """Close a process's client; the process lives on, and its application may not know."""
@@ -121,7 +122,7 @@ class World:
             self.rules.closed(home, self.scheduler.now - began - (self.rules.lost(home) - lost))
 
         home.alive = False
-        self.processes.remove(home)
+        self._remove(home)
         self.closed.append(home)
         self.scheduler.note("closes", home)
         self.scheduler.start(f"{home}.close", carry_out, home)
@@ -130,6 +131,7 @@ class World:
         """Suspend a process; its monotonic clock may not count the time."""
         self.scheduler.note("is suspended", (home, seconds, "" if counted else "and its monotonic clock"))
         home.frozen = True
+        self.awake.remove(home)
         self.scheduler.freeze(home)
         self._thaws.append((self.scheduler.now, home, counted))
         self._thaws.sort(key=lambda thaw: thaw[0])
@@ -141,14 +143,16 @@ class World:
                 self._thaws.remove(thaw)
                 self.scheduler.note("goes on", home)
                 home.frozen = False
+                if home.alive:
+                    self.awake = [process for process in self.processes if not process.frozen]
                 seconds, counted = self.scheduler.now - thaw[0], thaw[2]
                 home.was_suspended(seconds, counted=counted)
                 self.scheduler.thaw(home, later=0.0 if counted else seconds)
 
     @property
-    def awake(self) -> list[Process]:
-        """The processes that are alive and not suspended."""
-        return [home for home in self.processes if not home.frozen]
+    def longest_frozen(self) -> Process | None:
+        """The process that has been suspended the longest; it may have been killed since."""
+        return self._thaws[0][1] if self._thaws else None
 
     def sign_in(self) -> None:
         """Have a user sign in."""
@@ -201,9 +205,9 @@ class World:
     def _moment(self, *, idle: bool) -> float:
         """Choose a moment to go to: while a task could run, a near one."""
         now, timer, roll = self.scheduler.now, self.scheduler.next_moment(), self.chance.random()
-        if not idle and (self.plan.calm or self._is_leased()):
+        if not idle and (self.plan.calm or self.is_leased()):
             return now + _SLOWLY * roll
-        if timer is not None and (roll < _TO_A_TIMER or self.plan.calm or self._is_leased()):
+        if timer is not None and (roll < _TO_A_TIMER or self.plan.calm or self.is_leased()):
             return timer
         if idle and roll > _FAR_AWAY:
             return now + self.chance.uniform(0.0, 100_000.0)
@@ -212,7 +216,7 @@ class World:
         bounds = [bound for bound in self._bounds() if bound > now]
         return self.chance.one_of(*bounds) if bounds else now + self.chance.uniform(0.0, 60.0)
 
-    def _is_leased(self) -> bool:
+    def is_leased(self) -> bool:
         """Whether time must not run away: a living holder's lease would end."""
         return not self.plan.losable and any(
             hold.ends_at is not None and not (hold.dead or hold.task.frozen)
@@ -237,125 +241,3 @@ class World:
                     if ends:
                         yield end + slack
                     yield end - min((end - record.created_at) / 10, 86_400.0) + slack
-
-    # ------------------------------------------------------------------ mishaps
-
-    def befall(self) -> None:
-        """Let happen what the plan makes likely."""
-        for likelihood, mishap in self._mishaps():
-            if self.chance.happens(likelihood):
-                mishap()
-
-    def _mishaps(self) -> Iterator[tuple[float, Callable[[], None]]]:
-        """Each mishap that is possible now, after those before it, and how likely it is."""
-        plan = self.plan
-        yield plan.crash, self._end_a_process
-        yield plan.corruption, lambda: self._spoil(self.chance.one_of(*self.keys))
-        yield plan.setback, self._set_a_clock
-        yield plan.trouble, self._trouble_at_server
-        if plan.outages:
-            yield plan.outages, self._toggle_database
-        yield plan.freezes, self._freeze_some
-        if self._thaws:
-            yield 0.02, lambda: self.thaw(self._thaws[0][1])
-        if plan.losable and self.store.holds:
-            yield 0.02, lambda: self.store.lose(self.chance.one_of(*self.store.holds))
-        yield 0.02, self.give_up
-        yield plan.drops, self._drop_accounts
-        yield plan.moods, self._change_mood
-
-    def _end_a_process(self) -> None:
-        if self.processes:
-            home = self.chance.one_of(*self.processes)
-            if self.chance.happens(0.8):
-                self.crash(home)
-            elif not home.frozen:
-                self.close(home)
-
-    def _set_a_clock(self) -> None:
-        if self.processes:
-            home = self.chance.one_of(*self.processes)
-            home.set_clock(self.chance.one_of(-10.0, -100.0, -7_200.0, -90_000.0, 50.0, 5_000.0))
-            self.scheduler.note("sets its clock", (home, home.offset))
-
-    def _drop_accounts(self) -> None:
-        if self.awake:
-            self.chance.one_of(*self.awake).drop()
-            if self.chance.happens(_COLLECTS):
-                gc.collect()
-
-    def _change_mood(self) -> None:
-        self.store.mood = self.chance.one_of(Mood.WELL, self.chance.one_of(*Mood))
-        self.scheduler.note("the store is", self.store.mood.value)
-
-    def _toggle_database(self) -> None:
-        """Let the server's database go away or come back.
-
-        It does not go away while a client acts on having seen it: no client could tell that from an end.
-        """
-        server = self.server
-        if server.is_away or not self.network.is_looked_at:
-            server.is_away = not server.is_away
-            self.scheduler.note("the database is", "away" if server.is_away else "back")
-
-    def _freeze_some(self) -> None:
-        """Suspend a process, rather one that holds a lock."""
-        if not self.awake:
-            return
-        holders = [hold.task.home for hold in self.store.holds.values() if hold.task.home in self.awake]
-        home = self.chance.one_of(*(holders or self.awake))
-        assert isinstance(home, Process)
-        seconds = self.chance.one_of(*_FREEZES)
-        self.freeze(home, seconds, counted=self.chance.happens(0.5))
-        if self.chance.happens(0.5) and not self._is_leased():
-            self.scheduler.advance_to(self.scheduler.now + seconds)
-            self.store.expire(losable=self.plan.losable)
-
-    def _spoil(self, key: str) -> None:
-        text, turn = self.store.texts.get(key, ""), self.scheduler.turns
-        junk = self.chance.one_of(
-            f"{text[: len(text) // 2]}{{{turn}",
-            f"junk {turn}",
-            json.dumps({"v": 1, "turn": turn}),
-            text.replace(API, f"https://other.example.com/{turn}") or f"[{turn}]",
-        )
-        if key not in self.store.holds and self.chance.happens(0.3):
-            junk = f"{SEALED} {turn}" if self.plan.quarantines and self.chance.happens(0.5) else NEWER
-        self.scheduler.note("spoils", (key, junk[:12]))
-        self.store.corrupt(key, junk)
-
-    def _trouble_at_server(self) -> None:
-        roll, server = self.chance.random(), self.server
-        if roll < 0.3 or not self.facts.sessions:
-            self.scheduler.note("rejects all access tokens")
-            server.reject()
-        elif roll < 0.5:
-            server.refuses = not server.refuses
-            self.scheduler.note("refuses every token" if server.refuses else "accepts tokens again")
-        elif server.disabled:
-            server.disabled.clear()
-            self.scheduler.note("enables all users")
-        elif roll < 0.6:
-            user = self.chance.one_of(*USERS)
-            server.disable(user)
-            self.scheduler.note("disables", user)
-        else:
-            self._trouble_for_one_session()
-
-    def _trouble_for_one_session(self) -> None:
-        session = self.chance.one_of(*self.facts.sessions.values())
-        token = self.server.live_token(session.id)
-        if token is None:
-            return
-        if self.chance.happens(0.5):
-            self.scheduler.note("revokes", session)
-            self.server.revoke(session.id)
-        else:
-            self.scheduler.note("steals", self.facts.pairs[token])
-            self.server.steal(token)
-
-    def choose(self, sticky: float) -> Task:
-        """Choose the task that takes the next turn, and let it run."""
-        places = len(self.scheduler.ready)
-        last = self.chance.happens(sticky)
-        return self.scheduler.run(places - 1 if last else int(self.chance.random() * places))

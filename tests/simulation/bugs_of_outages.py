@@ -15,6 +15,7 @@ from hellojohn._wire import Outcome, OutcomeKind
 from hellojohn._wire.outcome import Ending
 from hellojohn._wire.v2 import V2
 from hellojohn._wire.v2 import codes as codes_of_v2
+from hellojohn._wire.v2 import dialect as dialect_of_v2
 from tests.simulation.planting import breaks, change_records
 
 
@@ -93,6 +94,12 @@ def _the_first_refusal_is_believed() -> None:
 def _every_look_finds_the_database() -> None:
     """Take any answer to the second look for a sign that the database is there."""
     V2.is_serving = lambda _self, _answer: True
+
+
+@breaks("3: .* nothing has ended it", "outage-with-a-torn-second-look", api="v2")
+def _a_torn_look_finds_the_database() -> None:
+    """Take an answer to the second look that was cut off for a closed route."""
+    dialect_of_v2.json_object = lambda _body: {}  # type: ignore[attr-defined]
 
 
 @breaks("3: .* nothing has ended it", "outage-ends-during-the-second-look", api="v2")

@@ -1,7 +1,7 @@
 """Schedules of the open-source server, whose outages look like ends."""
 
 from tests.simulation.network import Fate
-from tests.simulation.server import REFRESH
+from tests.simulation.server import LOOK, REFRESH
 from tests.simulation.stage import DEAD, Stage, directed
 
 
@@ -28,6 +28,19 @@ def _outage_ends_during_the_second_look(stage: Stage) -> None:
     stage.until_noted("hears", path=REFRESH)
     stage.world.server.is_away = False
     stage.finish()
+    stage.do("use")
+
+
+@directed(api="v2")
+def _outage_with_a_torn_second_look(stage: Stage) -> None:
+    """The answer to the second look, which refuses the token, is cut off: it shows nothing."""
+    stage.sign_in()
+    stage.world.server.reject()
+    stage.world.server.is_away = True
+    stage.next(LOOK, Fate.TORN)
+    stage.do("use")
+    stage.world.server.is_away = False
+    stage.pass_time(DEAD)
     stage.do("use")
 
 

@@ -361,6 +361,7 @@ def test_second_look_without_a_token_signs_out_no_user():
         (reply(403, raw=b"<html>Forbidden</html>"), True),
         (reply(404, raw=b"404 page not found\n"), True),
         (reply(200, raw=b"<html>Welcome to the hotel</html>"), False),
+        (reply(401, raw=b'{"code": "TOKEN_EXPI'), False),
         (reply(302, raw=b""), False),
         (reply(407, raw=b""), False),
         (reply(502, raw=b"Bad gateway"), False),

@@ -227,10 +227,13 @@ class V2:
         """Return whether the answer to ``second_look`` shows that the database is there.
 
         A server that has closed these routes answers 401, 403 or 404, possibly through a proxy. Then the
-        refusal of the refresh has to be believed. A refused token shows nothing.
+        refusal of the refresh has to be believed. A refused token shows nothing, nor does JSON that was cut
+        off: it may have been the refusal of a token.
         """
         if isinstance(answer, TransportFailure):
             return False
         if answer.is_success:
             return answer.status == 204 or json_object(answer.body) is not None  # noqa: PLR2004 - logout-all
+        if answer.body.startswith(b"{") and json_object(answer.body) is None:
+            return False
         return answer.status in (401, 403, 404) and not self.is_token_refused(answer)

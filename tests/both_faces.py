@@ -36,6 +36,8 @@ def close_now(hj: AnyClient) -> None:
 def emulated(emulator: Emulator, **settings: Any) -> dict[str, Any]:
     """Return the settings of a client that talks to ``emulator`` and uses its clock."""
     known = {
+        "api": emulator.api,
+        "client_id": emulator.client_id,
         "tenant_id": emulator.tenant_id,
         "publishable_key": emulator.publishable_key,
         "api_url": emulator.url,

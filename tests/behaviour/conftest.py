@@ -10,6 +10,7 @@ from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn.emulator import Emulator
 from tests.behaviour.scripted import ScriptedService
 from tests.both_faces import close_now, emulated
+from tests.dialects import Api
 
 
 @pytest.fixture(autouse=True)
@@ -20,15 +21,23 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def service() -> ScriptedService:
-    """Return a service without sockets, and its clock."""
-    return ScriptedService()
+def api() -> Api:
+    """Return the dialect of the service. ``both_dialects`` overrides it."""
+    return "v1"
 
 
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """Return a running emulator, whose clock runs with the real one."""
-    with Emulator() as running:
+def service(api: Api) -> ScriptedService:
+    """Return a service without sockets, and its clock."""
+    return ScriptedService(api)
+
+
+@pytest.fixture
+def emulator(api: Api) -> Iterator[Emulator]:
+    """Return a running emulator, whose clock runs with the real one. Access tokens live for an hour."""
+    with Emulator(api=api) as running:
+        if api == "v2":
+            running.configure(access_token_ttl="1h", lifetimes_from_sign_in=True)
         yield running
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 
 from hellojohn import AsyncHelloJohn, HelloJohn
-from tests.behaviour.scripted import EMAIL, PASSWORD, DictStore, ScriptedService, problem
+from tests.behaviour.scripted import EMAIL, PASSWORD, DictStore, ScriptedService
 from tests.both_faces import PATIENCE, EventLog
+from tests.dialects import Api
 
 POINTS = 12
 """The points of one refresh: the lock, two loads and two saves, the request, the release."""
@@ -61,8 +62,8 @@ class StrictService(ScriptedService):
         reuses: How often that happened.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, api: Api = "v1") -> None:
+        super().__init__(api)
         self.reuses = 0
         self._current = ""
 
@@ -70,7 +71,7 @@ class StrictService(ScriptedService):
         """Answer."""
         if request.url.path.endswith("refresh") and f'"{self._current}"'.encode() not in request.content:
             self.reuses += 1
-            self.answers = [problem(401, "refresh_token_reused")]
+            self.answers = [self.refusal("reused")]
         response = super().__call__(request)
         if response.status_code == 200:
             self._current = response.json()["refresh_token"]
@@ -121,8 +122,8 @@ class Paced:
         log: Its events from now on.
     """
 
-    def __init__(self, owner: type[HelloJohn | AsyncHelloJohn] = AsyncHelloJohn) -> None:
-        self.service = StrictService()
+    def __init__(self, owner: type[HelloJohn | AsyncHelloJohn] = AsyncHelloJohn, api: Api = "v1") -> None:
+        self.service = StrictService(api)
         self.store = PacedStore()
         transport = httpx.MockTransport(self._answer)
         with self.service.client(store=self.store, transport=transport) as hj:

@@ -13,6 +13,7 @@ from hellojohn import AsyncHelloJohn, ConfigurationError, HelloJohn, MemoryStore
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from tests.behaviour.scripted import EMAIL, PASSWORD, DictStore
 from tests.both_faces import PATIENCE, EventLog, close, emulated, in_thread, settle, until
+from tests.dialects import both_dialects, route
 
 BASE = "https://api.example.com"
 CLOSED = r"^This client was closed\. Create a new one\.$"
@@ -33,6 +34,7 @@ async def test_closing_twice_is_allowed(hj):
     await close(hj)
 
 
+@both_dialects
 @pytest.mark.parametrize("when", ["before the first use", "with a fresh token", "with an expired token"])
 async def test_every_use_after_close_fails(hj, service, when):
     """After close() every call names the fix at once, also one that a fresh token could serve."""
@@ -83,6 +85,7 @@ async def test_closing_a_bound_client_closes_nothing(hj):
         await settle(ada.auth.refresh())
 
 
+@both_dialects
 async def test_session_outlives_its_client(owner, service):
     """Closing signs no user out."""
     store = MemoryStore()
@@ -127,6 +130,7 @@ async def test_with_block_of_a_bound_client_closes_nothing(hj):
 # ---------------------------------------------------------------- waiting
 
 
+@both_dialects
 def test_close_waits_for_a_refresh(new_client, emulator):
     """close() returns when the pair that a refresh brought is stored."""
     store = MemoryStore()
@@ -134,7 +138,7 @@ def test_close_waits_for_a_refresh(new_client, emulator):
     hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
     emulator.advance("58m")
     first = hj.auth.access_token
-    with emulator.hold("token/refresh", when="after") as hold:
+    with emulator.hold(route(emulator, "refresh"), when="after") as hold:
         old = first()
         hold.wait_arrived()
         closing = in_thread(hj.close)
@@ -184,6 +188,7 @@ def threads() -> set[str]:
     }
 
 
+@both_dialects
 def test_client_at_rest_has_no_thread(emulator):
     """A client without work has no thread: after a sign-in, a background refresh or a sign-out."""
     until(lambda: not threads())
@@ -199,9 +204,10 @@ def test_client_at_rest_has_no_thread(emulator):
         assert not threads()
         hj.auth.sign_out()
         until(lambda: not threads())
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
 
 
+@both_dialects
 def test_async_client_at_rest_has_no_task(emulator):
     """An async client leaves no task behind that a loop would have to cancel."""
 
@@ -264,11 +270,12 @@ def no_threads(monkeypatch):
     return lambda: monkeypatch.setattr(threading.Thread, "start", start)
 
 
+@both_dialects
 def test_sync_call_without_a_thread_runs(service, no_threads):
     """A sync caller does the work itself when no thread can be started."""
     hj = service.client()
     no_threads()
-    assert hj.auth.sign_in(EMAIL, PASSWORD).id == "ses_1"
+    assert hj.auth.sign_in(EMAIL, PASSWORD).id == service.session_id
     service.at(hours=2)
     assert hj.auth.access_token() == "at_2"
     assert hj.auth.sign_out() is True

@@ -18,8 +18,9 @@ from hellojohn import (
     ServiceUnavailable,
     SessionExpired,
 )
-from tests.behaviour.scripted import EMAIL, PASSWORD, ScriptedService, problem
+from tests.behaviour.scripted import EMAIL, PASSWORD, ScriptedService
 from tests.both_faces import PATIENCE, EventLog, in_thread, settle, until
+from tests.dialects import both_dialects
 
 
 @pytest.fixture
@@ -36,6 +37,7 @@ async def sign_in(hj):
 # ---------------------------------------------------------------- order and number
 
 
+@both_dialects
 async def test_life_of_a_session_in_events(hj, service):
     """Each event comes once, in order, with the session as it was then."""
     log = EventLog(hj)
@@ -48,10 +50,11 @@ async def test_life_of_a_session_in_events(hj, service):
     assert log.events[0] == AuthEvent(AuthEventType.SIGNED_IN, signed_in, None, "default")
 
 
+@both_dialects
 async def test_what_changes_no_session_emits_nothing(hj, service):
     """Reads, refused sign-ins and a sign-out without a session emit no event."""
     log = EventLog(hj)
-    service.answers = [problem(401, "invalid_credentials"), httpx.Response(500)]
+    service.answers = [service.refusal("wrong password"), httpx.Response(500)]
     with pytest.raises(InvalidCredentials):
         await sign_in(hj)
     with pytest.raises(ServiceUnavailable):
@@ -63,21 +66,23 @@ async def test_what_changes_no_session_emits_nothing(hj, service):
     assert log.names() == []
 
 
+@both_dialects
 async def test_failed_refresh_emits_nothing(hj, service):
     """A refresh that fails keeps the session and emits no event."""
     await sign_in(hj)
     log = EventLog(hj)
-    service.answers = [problem(429, "rate_limit_exceeded", Retry_After="3000")]
+    service.answers = [service.refusal("too many requests", Retry_After="3000")]
     with pytest.raises(ServiceUnavailable):
         await settle(hj.auth.refresh())
     assert log.names() == []
 
 
+@both_dialects
 async def test_end_is_emitted_before_it_is_raised(hj, service):
     """SESSION_EXPIRED has been delivered when the error reaches the caller, and comes once."""
     log = EventLog(hj)
     await sign_in(hj)
-    service.answers = [problem(401, "session_revoked")]
+    service.answers = [service.refusal("revoked")]
     for _ in range(3):
         with pytest.raises(SessionExpired):
             await settle(hj.auth.refresh())
@@ -85,10 +90,11 @@ async def test_end_is_emitted_before_it_is_raised(hj, service):
     assert log.events[-1].session == log.events[0].session
 
 
+@both_dialects
 async def test_second_factor_is_emitted_before_it_is_raised(hj, service):
     """MFA_REQUIRED has no session, and has been delivered when MfaRequired reaches the caller."""
     log = EventLog(hj)
-    service.answers = [problem(403, "mfa_required")]
+    service.answers = [service.challenge()]
     with pytest.raises(MfaRequired) as caught:
         await sign_in(hj)
     assert log.events == [AuthEvent(AuthEventType.MFA_REQUIRED)]
@@ -113,6 +119,7 @@ async def test_call_returns_after_its_event(hj):
     assert done == ["SIGNED_IN", "TOKEN_REFRESHED", "SIGNED_OUT"]
 
 
+@both_dialects
 def test_shared_refresh_is_emitted_once(service):
     """Twenty threads that wait for one refresh get one event."""
     hj = service.client()
@@ -134,6 +141,7 @@ def test_shared_refresh_is_emitted_once(service):
 # ---------------------------------------------------------------- callbacks that use the client
 
 
+@both_dialects
 def test_callback_may_call_the_client(service):
     """A callback may read, refresh and sign out: no lock is held, and its events follow in order."""
     hj = service.client()
@@ -150,18 +158,19 @@ def test_callback_may_call_the_client(service):
     log = EventLog(hj)
     hj.auth.sign_in(EMAIL, PASSWORD)
     log.wait_for("SIGNED_OUT")
-    assert seen == [("ses_1", "at_1"), None]
+    assert seen == [(service.session_id, "at_1"), None]
     assert log.names() == ["SIGNED_IN", "TOKEN_REFRESHED", "SIGNED_OUT"]
     assert hj.auth.session() is None
 
 
+@both_dialects
 def test_callback_may_sign_in_again(service):
     """A callback that signs in when a session ends leaves a client with the new session."""
     hj = service.client()
     log = EventLog(hj)
     hj.auth.sign_in(EMAIL, PASSWORD)
     hj.on(lambda event: event.type == "SESSION_EXPIRED" and hj.auth.sign_in(EMAIL, PASSWORD))
-    service.answers = [problem(401, "session_revoked")]
+    service.answers = [service.refusal("revoked")]
     with pytest.raises(SessionExpired):
         hj.auth.refresh()
     until(lambda: log.names() == ["SIGNED_IN", "SESSION_EXPIRED:revoked", "SIGNED_IN"])
@@ -322,6 +331,7 @@ async def test_subscription_inside_a_callback(hj):
 # ---------------------------------------------------------------- accounts
 
 
+@both_dialects
 async def test_events_name_their_account(hj):
     """One callback serves all sessions of a back end."""
     log = EventLog(hj)

@@ -1,18 +1,22 @@
 """The requests of one refresh, from the note that it begins to its final outcome."""
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 from hellojohn._clock import within_time
+from hellojohn._errors import ExpiryReason, StoreError
 from hellojohn._limits import REFRESH_START_SHARE, SECOND_LOOK_DEADLINE
 from hellojohn._session.endings import NOT_ENOUGH_TIME
 from hellojohn._session.order import Turn
-from hellojohn._session.record import SessionRecord
+from hellojohn._session.record import SessionRecord, ended
 from hellojohn._session.retry import Attempts, Retrier
 from hellojohn._session.storage import LockedSession, SessionStorage
 from hellojohn._wire import Answer, ApiRequest, Dialect, Outcome, OutcomeKind
+
+logger = logging.getLogger("hellojohn")
 
 
 class Service(NamedTuple):
@@ -109,6 +113,26 @@ class Exchange:
         """The record to keep after a failure: an attempt in doubt stays open."""
         return self._started if self.in_doubt else self.record
 
+    def sign_out_first(self) -> bool:
+        """End the session in the store for the sign-out that overtook the refresh.
+
+        Another process may get the lock before the sign-out does. It must not present the token once more,
+        nor take the note that this refresh began for an answer that was lost.
+
+        Returns:
+            Whether the session was there. If not, the sign-out or a later sign-in has been there.
+        """
+        try:
+            with self.turn.cleaning_up():
+                # Not load(), which quarantines: a damaged text may be a later session's.
+                stored = self._storage.peek(self.locked.key)
+                if isinstance(stored, SessionRecord) and stored.is_same_session(self.record):
+                    leave_reason(self.locked, self.record, ExpiryReason.SIGNED_OUT, None)
+                    return True
+        except StoreError as error:
+            logger.warning("An overtaken refresh did not look at the store again: %s", str(error))
+        return False
+
     def _attempt(self) -> Outcome:
         if self.left() <= 0:  # the process may have been suspended since the last check
             return Outcome(OutcomeKind.NOT_SENT, error=NOT_ENOUGH_TIME)
@@ -133,3 +157,13 @@ class Exchange:
             return Outcome(OutcomeKind.RETRY_LATER, code=doubtful.code)
         outcome = self._ask()
         return final if outcome.kind is OutcomeKind.DOUBTFUL_END else outcome
+
+
+def leave_reason(
+    locked: LockedSession, record: SessionRecord, reason: ExpiryReason, code: str | None
+) -> None:
+    """Put a note of the reason in the session's place. If that fails, the next client asks the service."""
+    try:
+        locked.save(ended(record, reason, code), last=True)
+    except StoreError as error:
+        logger.warning("An ended session was not removed from the store: %s", str(error))

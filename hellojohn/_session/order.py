@@ -55,3 +55,12 @@ class Turn:
                 yield
             finally:
                 self._storage.writes += 1
+
+    @contextmanager
+    def cleaning_up(self) -> Generator[None]:
+        """Hold the mutex to remove what this operation left in the store before its turn ended."""
+        with self._storage.mutex:
+            try:
+                yield
+            finally:
+                self._storage.writes += 1

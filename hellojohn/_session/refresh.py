@@ -32,10 +32,10 @@ from hellojohn._limits import (
 )
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.endings import NOT_ENOUGH_TIME, ended_elsewhere, expired, no_answer, try_later
-from hellojohn._session.exchange import Exchange, Service
+from hellojohn._session.exchange import Exchange, Service, leave_reason
 from hellojohn._session.freshness import Freshness, TokenSnapshot
 from hellojohn._session.order import Overtaken, Turn
-from hellojohn._session.record import SessionRecord, Stored, ended, next_generation
+from hellojohn._session.record import SessionRecord, Stored, next_generation
 from hellojohn._session.storage import LockedSession, SessionStorage
 from hellojohn._wire import Outcome, OutcomeKind
 
@@ -172,7 +172,7 @@ class Refresher(NamedTuple):
         over = self.snapshot(record).over_at <= within_time(self._now())
         reason = ExpiryReason.DURATION_ELAPSED if over else ExpiryReason.IDLE
         with turn.writing():
-            _leave_reason(locked, record, reason, None)
+            leave_reason(locked, record, reason, None)
         return Refreshed(record, expired=expired(record, reason, None), to_revoke=record)
 
     def _save(self, exchange: Exchange, new: SessionRecord) -> Refreshed:
@@ -184,6 +184,7 @@ class Refresher(NamedTuple):
                 with exchange.turn.writing():
                     saved, stored, to_revoke = exchange.locked.replace(new, Bringing.REFRESH, last=True)
             except Overtaken:
+                exchange.sign_out_first()
                 return Refreshed(to_revoke=new)
             except StoreError as error:
                 logger.warning("The refreshed session was not saved (attempt %d): %s", number, str(error))
@@ -202,11 +203,14 @@ class Refresher(NamedTuple):
         try:
             with exchange.turn.writing():
                 stored = locked.load()
+                if _is_gone(locked, stored):
+                    return _replaced(record, stored, None)
                 if isinstance(stored, SessionRecord) and stored.is_newer_than(record):
                     return Refreshed(stored)
                 if stored is not None:
-                    _leave_reason(locked, record, reason, outcome.code)
+                    leave_reason(locked, record, reason, outcome.code)
         except Overtaken:
+            exchange.sign_out_first()
             return Refreshed()
         except StoreError as error:
             logger.warning("An ended session was not removed from the store: %s", str(error))
@@ -231,13 +235,13 @@ class Refresher(NamedTuple):
         try:
             with exchange.turn.writing():
                 stored = locked.load()
-                if not isinstance(stored, SessionRecord) and not (stored is None and locked.damaged):
+                if _is_gone(locked, stored):
                     return _replaced(record, stored, None)
                 if isinstance(stored, SessionRecord) and stored.is_newer_than(record):
                     return Refreshed(stored)
                 locked.save(noted, last=True)
         except Overtaken:
-            return Refreshed(error=error)
+            return Refreshed(error=error, to_revoke=record if exchange.sign_out_first() else None)
         except StoreError as failure:
             logger.warning("A failed refresh was not noted in the store: %s", str(failure))
         return Refreshed(noted, error=error)
@@ -264,11 +268,6 @@ def _replaced(record: SessionRecord, stored: Stored | None, to_revoke: SessionRe
     return Refreshed(expired=ended_elsewhere(record, stored), to_revoke=to_revoke)
 
 
-def _leave_reason(
-    locked: LockedSession, record: SessionRecord, reason: ExpiryReason, code: str | None
-) -> None:
-    """Put a note of the reason in the session's place. If that fails, the next client asks the service."""
-    try:
-        locked.save(ended(record, reason, code), last=True)
-    except StoreError as error:
-        logger.warning("An ended session was not removed from the store: %s", str(error))
+def _is_gone(locked: LockedSession, stored: Stored | None) -> bool:
+    """Return whether another process has taken a session out of the store, and not damage."""
+    return not isinstance(stored, SessionRecord) and not (stored is None and locked.damaged)

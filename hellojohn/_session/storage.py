@@ -151,6 +151,7 @@ class LockedSession:
     """The session under one key, while the lock is held.
 
     Attributes:
+        key: The store's key for it.
         damaged: Whether a damaged text was quarantined, under this lock or before, and nothing has been saved
             in its place.
         report: The error about a text that was quarantined under this lock.
@@ -164,7 +165,7 @@ class LockedSession:
     def __init__(self, storage: SessionStorage, key: str, value: LockedValue) -> None:
         """Made by ``SessionStorage.locked`` when it has the lock."""
         self._storage = storage
-        self._key = key
+        self.key: str = key
         self._value = value
         self._monotonic_start = storage.timing.monotonic()
         self._wall_start = storage.timing.clock()
@@ -208,7 +209,7 @@ class LockedSession:
             self.damaged = False
             return self._record
         self.damaged = True  # before the move, which may be carried out although the store reports a failure
-        self.report = self._storage.quarantine(self._key, problem)
+        self.report = self._storage.quarantine(self.key, problem)
         return None
 
     def replace(self, new: SessionRecord, bringing: Bringing, *, last: bool = False) -> Replaced:
@@ -240,7 +241,7 @@ class LockedSession:
 
     def delete(self) -> None:
         """Remove the record."""
-        self._storage.delete(self._key)
+        self._storage.delete(self.key)
 
     def time_left(self) -> float:
         """Return the seconds that a refresh may still take before it could outlive a lease.

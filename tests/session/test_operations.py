@@ -8,9 +8,11 @@ import pytest
 
 from hellojohn._errors import (
     ApiError,
+    ExpiryReason,
     InvalidCredentials,
     NotSignedIn,
     ServiceUnavailable,
+    SessionExpired,
     SignInSuperseded,
     StoreUnavailable,
 )
@@ -18,6 +20,7 @@ from hellojohn._session import operations
 from hellojohn._session.record import SessionRecord
 from hellojohn._session.workers import NoThreadError
 from hellojohn._waiting import run_async
+from hellojohn.stores import MemoryStore
 from tests.session.bench import (
     EXPIRED,
     KEY,
@@ -385,3 +388,50 @@ def test_the_record_of_a_sign_in_has_a_new_id() -> None:
     second = bench.session_record()
     assert isinstance(first, SessionRecord)
     assert not first.is_same_session(second)
+
+
+V2_REVOKED = response(401, {"code": "UNAUTHORIZED", "message": "no", "detail": "refresh token is revoked"})
+
+
+@pytest.mark.parametrize("answer", [tokens(2), V2_REVOKED, LOST, response(503, b"")], ids=str)
+def test_refresh_ends_the_session_for_a_sign_out(answer: Any) -> None:
+    """A process that gets the lock between a refresh and the sign-out that overtook it says signed_out."""
+    bench = expired_token(gate := Gate(answer), api="v2")
+    other = Bench(store=bench.store, time=bench.time, api="v2")
+    other.session()
+    caller = in_thread(bench.token)
+    gate.wait()
+    turn, shown, _ = bench.account.ask_to_sign_out()  # its worker has not begun
+    gate.open()
+    assert isinstance(caller(), (NotSignedIn, ServiceUnavailable))
+    with pytest.raises(SessionExpired) as caught:
+        other.token()
+    assert caught.value.reason is ExpiryReason.SIGNED_OUT
+    assert other.service.requests == []
+    assert shown is not None
+    assert turn.is_current()
+
+
+def test_refresh_leaves_a_later_session_alone() -> None:
+    """An overtaken refresh does not end the session of another process's sign-in."""
+    bench = expired_token(gate := Gate(tokens(2)))
+    caller = in_thread(bench.token)
+    gate.wait()
+    bench.account.ask_to_sign_out()
+    bench.put(another_session())
+    gate.open()
+    assert isinstance(caller(), NotSignedIn)
+    assert bench.session_record() == another_session()
+
+
+def test_overtaken_refresh_quarantines_nothing() -> None:
+    """A text that is damaged after a later sign-in is left to an operation that has the copy of it."""
+    bench = expired_token(gate := Gate(tokens(2)))
+    caller = in_thread(bench.token)
+    gate.wait()
+    bench.sign_in("b")
+    bench.put_text("{damaged")
+    gate.open()
+    assert caller() == "at_b"
+    bench.settle()
+    assert MemoryStore.load(bench.store, KEY) == "{damaged"

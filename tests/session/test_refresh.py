@@ -359,6 +359,23 @@ def test_refusal_after_a_crash_is_no_theft() -> None:
     assert caught.value.reason is ExpiryReason.REFRESH_OUTCOME_UNKNOWN
 
 
+@pytest.mark.parametrize("first", [LOST, problem(503, "service_unavailable")], ids=str)
+def test_refusal_after_a_sign_out_elsewhere(first: Answer) -> None:
+    """A refusal while another process took the session out of the store is signed_out, also after doubt."""
+    bench = expired_token(first)
+
+    def sign_out_elsewhere() -> Answer:
+        bench.store.delete(KEY)
+        return problem(401, "refresh_token_invalid")
+
+    bench.service.steps.append(sign_out_elsewhere)
+    with pytest.raises(SessionExpired) as caught:
+        bench.token()
+    assert caught.value.reason is ExpiryReason.SIGNED_OUT
+    assert bench.stored() is None
+    assert bench.seen() == ["SESSION_EXPIRED:signed_out"]
+
+
 def test_retry_after_that_fits_is_waited_for() -> None:
     """A wait that ends before the deadline is waited for."""
     bench = expired_token(problem(503, "service_unavailable", retry_after="3"), tokens(2))

@@ -8,6 +8,7 @@ from hellojohn._session import operations
 from hellojohn._session.account import Account
 from hellojohn._session.conflicts import RULES, Bringing, Held, Rule
 from hellojohn._session.context import EngineContext
+from hellojohn._session.exchange import Exchange
 from hellojohn._session.freshness import Freshness, TokenSnapshot
 from hellojohn._session.order import Turn
 from hellojohn._session.retry import Attempts
@@ -62,7 +63,7 @@ def _a_late_sign_in_undoes_a_sign_out() -> None:
     Account.ask_to_sign_in = asking
 
 
-@breaks("1: .* knows the successor|3: .* is lost", "sign-in-fails-during-a-refresh")
+@breaks("1: .* knows the successor|3: .* (is lost|nothing has ended it)", "sign-in-fails-during-a-refresh")
 def _a_pending_sign_in_drops_a_refresh() -> None:
     """Drop the result of a refresh because of a sign-in that fails."""
     original = Account.ask_to_sign_in
@@ -73,6 +74,12 @@ def _a_pending_sign_in_drops_a_refresh() -> None:
         return turn
 
     Account.ask_to_sign_in = asking
+
+
+@breaks("1: .* presented again without any doubt", "sign-out-behind-another-process")
+def _an_overtaken_refresh_leaves_its_token() -> None:
+    """Leave the token of a refresh to the process that gets the lock before the sign-out does."""
+    Exchange.sign_out_first = lambda _self: False
 
 
 @breaks("[13]:")

@@ -56,7 +56,7 @@ def _a_late_event() -> None:
 @breaks("14:", "revoked-for-all")
 def _no_reason_is_left() -> None:
     """Delete the record of a session that has ended, and leave no reason."""
-    refresh._leave_reason = lambda locked, *_: locked.delete()
+    refresh.leave_reason = lambda locked, *_: locked.delete()
 
 
 @breaks("14: .* user_disabled", "user-disabled")

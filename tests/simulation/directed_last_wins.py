@@ -82,6 +82,24 @@ def _sign_out_during_a_refresh(stage: Stage) -> None:
 
 
 @directed(processes=2)
+def _sign_out_behind_another_process(stage: Stage) -> None:
+    """A sign-out overtakes a refresh, and another process gets the lock first.
+
+    It must find that the session was signed out, and must not present the token that was sent.
+    """
+    stage.sign_in()
+    stage.do("use", stage.second)
+    stage.pass_time(DEAD)
+    stage.next(REFRESH, Fate.SLOW, 0.05)
+    stage.call("use")
+    stage.until_noted("sends", path=REFRESH)
+    stage.call("use", stage.second)
+    stage.until_noted("waits for the lock", stage.second)
+    stage.call("sign_out")
+    stage.finish()
+
+
+@directed(processes=2)
 def _signed_out_elsewhere_during_a_refresh(stage: Stage) -> None:
     """Another process signs out while a refresh is in flight.
 

@@ -136,12 +136,16 @@ class StoreRules:
             return "refused"
         if home.is_over(record):
             return "over"
-        since = pair.session.saved_at or 0
-        asked = any(
+        asked = self._is_sign_out_asked(home, key, pair.session)
+        return "signed out" if asked or pair.session.ended_at is not None else None
+
+    def _is_sign_out_asked(self, home: Process, key: str, session: Session) -> bool:
+        """Return whether a process was asked to sign a session out."""
+        since = session.saved_at or 0
+        return any(
             found.what == "sign_out" and (found.done is None or found.done > since)
             for found in self._facts.of_account(home, key)
         )
-        return "signed out" if asked or pair.session.ended_at is not None else None
 
     def _leaves_reason(self, key: str, note: Ended) -> None:
         """Judge a note that a session has ended, which takes the place of its record."""
@@ -154,11 +158,14 @@ class StoreRules:
             self._facts.wrong(f"3: a note about the end of {note.session_id} replaces {session}")
         elif self._reason_to_remove(key, record) is None:
             self._facts.wrong(f"3: {home} notes the end of {session}, and nothing has ended it")
-        elif not self._is_true(home, record, session, note.reason):
+        elif not self._is_true(home, key, record, note.reason):
             self._facts.wrong(f"3: {home} notes that {session} was ended by {note.reason}, which is not true")
-        self._facts.left(key, home)
+        self._facts.left(key, home, signed_out=note.reason is ExpiryReason.SIGNED_OUT)
 
-    def _is_true(self, home: Process, record: Stored, session: Session, reason: ExpiryReason) -> bool:
+    def _is_true(self, home: Process, key: str, record: Stored, reason: ExpiryReason) -> bool:
+        session = self._facts.pair_of(record).session
+        if reason is ExpiryReason.SIGNED_OUT:
+            return self._is_sign_out_asked(home, key, session)
         if reason is ExpiryReason.DURATION_ELAPSED:
             return home.is_over(record)
         if reason is ExpiryReason.IDLE:

@@ -138,8 +138,7 @@ class WireRules:
     def _ended(self, pair: Pair, reason: ExpiryReason, *, was_used: bool) -> None:
         pair.refused = True
         said = pair.session.said
-        dropped = self._facts.is_sign_out_known(pair.session.key or "", pair.session)
-        if was_used and (pair.doubt or pair.cut_off or dropped):
+        if was_used and (pair.doubt or pair.cut_off):
             said.add(ExpiryReason.REFRESH_OUTCOME_UNKNOWN)
         if not was_used or not pair.unknown or pair.returned or pair.session.torn:
             said.add(reason)
@@ -148,10 +147,9 @@ class WireRules:
         wrong = self._facts.wrong
         if pair.waiting and not pair.unguarded:
             wrong(f"1: two requests with {pair} are in flight at once")
-        key = pair.session.key or ""
-        parting = self._facts.is_sign_out_known(key, pair.session)
-        if pair.rotated and not (pair.doubt or pair.stolen or parting):
+        if pair.rotated and not (pair.doubt or pair.stolen):
             wrong(f"1: {pair} was rotated, and is presented again without any doubt about it")
+        parting = self._facts.is_sign_out_known(pair.session.key or "", pair.session)
         if home in pair.known_to and not (parting or pair.session.torn):
             wrong(f"1: {home} knows the successor of {pair}, and presents it again")
 

@@ -10,17 +10,18 @@ import pytest
 from hellojohn import AsyncHelloJohn, HelloJohn, SessionExpired
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from tests.behaviour.pace import POINTS, Paced
-from tests.behaviour.scripted import problem
 from tests.both_faces import EventLog, close_now, emulated, in_thread, until
+from tests.dialects import active, both_dialects, name_of, route
 
 BASE = "https://api.example.com"
 TURNS = range(8)
 """Turns of the event loop that a task gets at a point before it is cancelled."""
 
 
-def test_points_of_a_refresh():
+@both_dialects
+def test_points_of_a_refresh(api):
     """A refresh passes as many points as the tests below count."""
-    paced = Paced(HelloJohn)
+    paced = Paced(HelloJohn, api)
     assert paced.hj.auth.access_token() == "at_1"
     paced.begin()
     refreshing = in_thread(paced.hj.auth.access_token)
@@ -67,9 +68,10 @@ async def test_cancel_when_the_token_has_come(turns):
     assert await paced.hj.auth.access_token() == "at_2"
 
 
-async def test_cancel_some_of_many_callers():
+@both_dialects
+async def test_cancel_some_of_many_callers(api):
     """When every other task is cancelled, the task that began the refresh too, the rest get the token."""
-    paced = Paced()
+    paced = Paced(api=api)
     await paced.hj.auth.access_token()
     paced.begin()
     tasks = [asyncio.create_task(paced.hj.auth.access_token()) for _ in range(20)]
@@ -83,12 +85,13 @@ async def test_cancel_some_of_many_callers():
     await asyncio.to_thread(paced.finish)
 
 
-async def test_errors_of_a_shared_refresh_are_separate():
+@both_dialects
+async def test_errors_of_a_shared_refresh_are_separate(api):
     """Each of many callers gets a separate error object, without the traceback of another caller."""
-    paced = Paced()
+    paced = Paced(api=api)
     await paced.hj.auth.access_token()
     paced.begin()
-    paced.service.answers = [problem(401, "session_revoked")]
+    paced.service.answers = [paced.service.refusal("revoked")]
     tasks = [asyncio.create_task(paced.hj.auth.access_token()) for _ in range(5)]
     await asyncio.sleep(0)
     paced.pace.open()
@@ -98,12 +101,13 @@ async def test_errors_of_a_shared_refresh_are_separate():
     assert all(error.__cause__ is None and error.__context__ is None for error in errors)
 
 
+@both_dialects
 async def test_timeout_of_the_callers_own(new_client, emulator):
     """asyncio.wait_for around any call loses nothing when it fires during a refresh."""
     hj = new_client(AsyncHelloJohn)
     await hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
     emulator.advance("2h")
-    with emulator.hold("token/refresh", when="after"):
+    with emulator.hold(route(emulator, "refresh"), when="after"):
         for call in (hj.auth.access_token, hj.auth.refresh, hj.auth.user):
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(call(), 0.01)
@@ -111,6 +115,7 @@ async def test_timeout_of_the_callers_own(new_client, emulator):
     assert (emulator.rotations, emulator.reuses) == (1, 0)
 
 
+@both_dialects
 @pytest.mark.parametrize("cause", ["expired", "refused"])
 async def test_cancelled_request_loses_nothing(new_client, emulator, cause):
     """A request that is cancelled while it waits for a new token leaves the token to the next request."""
@@ -125,7 +130,7 @@ async def test_cancelled_request_loses_nothing(new_client, emulator, cause):
         refused.add(f"Bearer {await hj.auth.access_token()}")
         if cause == "expired":
             emulator.advance("2h")
-        with emulator.hold("token/refresh", when="after") as hold:
+        with emulator.hold(route(emulator, "refresh"), when="after") as hold:
             task = asyncio.create_task(api.get("/"))
             await asyncio.to_thread(hold.wait_arrived)
             task.cancel()
@@ -135,12 +140,13 @@ async def test_cancelled_request_loses_nothing(new_client, emulator, cause):
     assert (emulator.rotations, emulator.reuses) == (1, 0)
 
 
+@both_dialects
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_cancelled_sign_in_is_kept(new_client, emulator, when):
     """A sign-in whose caller was cancelled is stored when it is granted, as long as nothing came later."""
     hj = new_client(AsyncHelloJohn)
     log = EventLog(hj)
-    with emulator.hold("sign-in", when=when) as hold:
+    with emulator.hold(route(emulator, "sign-in"), when=when) as hold:
         task = asyncio.create_task(hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
         await asyncio.to_thread(hold.wait_arrived)
         task.cancel()
@@ -148,7 +154,7 @@ async def test_cancelled_sign_in_is_kept(new_client, emulator, when):
             await task
     await asyncio.to_thread(log.wait_for, "SIGNED_IN")
     session = await hj.auth.session()
-    assert [it.id for it in emulator.sessions() if it.status == "active"] == [session.id]
+    assert active(emulator) == [name_of(session)]
 
 
 # ---------------------------------------------------------------- event loops that end
@@ -167,6 +173,7 @@ async def _token(hj: AsyncHelloJohn) -> str:
     return await hj.auth.access_token()
 
 
+@both_dialects
 def test_loop_that_ends_during_a_background_refresh(emulator, signed_in):
     """asyncio.run may return while a background refresh is at work: its answer is stored."""
 
@@ -177,12 +184,13 @@ def test_loop_that_ends_during_a_background_refresh(emulator, signed_in):
 
     first = asyncio.run(_token(signed_in))
     emulator.advance("58m")
-    with emulator.hold("token/refresh", when="after") as hold:
+    with emulator.hold(route(emulator, "refresh"), when="after") as hold:
         assert asyncio.run(main(hold)) == first
     until(lambda: asyncio.run(_token(signed_in)) != first)
     assert (emulator.rotations, emulator.reuses) == (1, 0)
 
 
+@both_dialects
 def test_loop_that_ends_under_a_waiting_task(emulator, signed_in):
     """asyncio.run cancels the tasks that are left. The refresh that one waits for goes on."""
 
@@ -192,12 +200,13 @@ def test_loop_that_ends_under_a_waiting_task(emulator, signed_in):
         assert not task.done()
 
     emulator.advance("2h")
-    with emulator.hold("token/refresh") as hold:
+    with emulator.hold(route(emulator, "refresh")) as hold:
         asyncio.run(main(hold))
     assert asyncio.run(_token(signed_in))
     assert (emulator.rotations, emulator.reuses) == (1, 0)
 
 
+@both_dialects
 async def test_close_waits_for_the_refresh_of_a_cancelled_task(emulator):
     """aclose() stores the result of a refresh whose caller is gone, while the loop runs on."""
     turns = 0
@@ -212,7 +221,7 @@ async def test_close_waits_for_the_refresh_of_a_cancelled_task(emulator):
     await hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
     log = EventLog(hj)
     emulator.advance("2h")
-    with emulator.hold("token/refresh", when="after") as hold:
+    with emulator.hold(route(emulator, "refresh"), when="after") as hold:
         task = asyncio.create_task(hj.auth.access_token())
         await asyncio.to_thread(hold.wait_arrived)
         task.cancel()

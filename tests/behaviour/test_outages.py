@@ -17,10 +17,10 @@ from hellojohn import (
     SessionExpired,
 )
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
-from tests.behaviour.scripted import EMAIL, PASSWORD, START, problem
+from tests.behaviour.scripted import EMAIL, PASSWORD, START
 from tests.both_faces import close_now, emulated, in_thread, settle
+from tests.dialects import both_dialects, route
 
-REFRESH = "token/refresh"
 HTML = b"<html><body>Forbidden by the company proxy</body></html>"
 
 
@@ -69,64 +69,69 @@ async def test_service_that_is_down(emulator, hj):
     assert emulator.rotations == 1
 
 
+@both_dialects
 @pytest.mark.parametrize("status", [429, 503])
 @pytest.mark.parametrize("retry_after", [50, "Wed, 01 Jan 2200 00:00:00 GMT"], ids=["seconds", "date"])
 async def test_service_that_asks_for_a_wait(emulator, hj, status, retry_after):
     """The error says how long the service asks to wait, and nothing is sent before."""
     emulator.advance("2h")
-    emulator.fail(REFRESH, status=status, retry_after=retry_after)
+    emulator.fail(route(emulator, "refresh"), status=status, retry_after=retry_after)
     assert (await fails(hj)).retry_after >= 49
     assert (await fails(hj)).retry_after <= 60
-    assert emulator.calls(REFRESH) == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
     await goes_on(emulator, hj)
 
 
 async def test_retry_after_zero(emulator, hj):
     """Retry-After: 0 is tried again at once, and the caller gets its token."""
     emulator.advance("2h")
-    emulator.fail(REFRESH, status=429, retry_after=0, times=2)
+    emulator.fail(route(emulator, "refresh"), status=429, retry_after=0, times=2)
     assert await settle(hj.auth.access_token())
-    assert (emulator.calls(REFRESH), emulator.rotations) == (3, 1)
+    assert (emulator.calls(route(emulator, "refresh")), emulator.rotations) == (3, 1)
 
 
+@both_dialects
 @pytest.mark.parametrize("trouble", [{"drop": "before"}, {"status": 500}, {"status": 502}], ids=str)
 async def test_lost_request_is_sent_once_more(emulator, sync_hj, trouble):
     """A request that was lost before the service carried it out succeeds at the second attempt."""
     emulator.advance("2h")
-    emulator.fail(REFRESH, **trouble)
+    emulator.fail(route(emulator, "refresh"), **trouble)
     assert await settle(sync_hj.auth.access_token())
-    assert (emulator.calls(REFRESH), emulator.rotations, emulator.reuses) == (2, 1, 0)
+    assert (emulator.calls(route(emulator, "refresh")), emulator.rotations, emulator.reuses) == (2, 1, 0)
 
 
+@both_dialects
 async def test_service_that_stays_broken(emulator, sync_hj):
     """A lost answer is asked for once more and not oftener; the session is kept, and the error says so."""
     emulator.advance("2h")
-    emulator.fail(REFRESH, status=500, times=None)
+    emulator.fail(route(emulator, "refresh"), status=500, times=None)
     error = await fails(sync_hj)
-    assert (error.ambiguous, emulator.calls(REFRESH)) == (True, 2)
+    assert (error.ambiguous, emulator.calls(route(emulator, "refresh"))) == (True, 2)
     assert "The session is kept" in str(error)
     await goes_on(emulator, sync_hj)
 
 
+@both_dialects
 @pytest.mark.parametrize("trouble", [{"status": 504}, {"status": 200, "body": HTML}], ids=str)
 async def test_service_that_may_be_at_work(emulator, hj, trouble):
     """After a gateway's timeout or an unreadable success, the next refresh asks again, and not this one."""
     emulator.advance("2h")
-    emulator.fail(REFRESH, **trouble)
+    emulator.fail(route(emulator, "refresh"), **trouble)
     assert (await fails(hj)).ambiguous is True
-    assert emulator.calls(REFRESH) == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
     await goes_on(emulator, hj)
 
 
+@both_dialects
 @pytest.mark.parametrize("trouble", [{"drop": "after"}, {"drop": "midway"}], ids=str)
 async def test_lost_answer_without_a_grace_window(emulator, sync_hj, trouble):
     """A pair that was issued and lost ends the session as refresh_outcome_unknown, which blames no user."""
     emulator.advance("2h")
-    emulator.fail(REFRESH, **trouble)
+    emulator.fail(route(emulator, "refresh"), **trouble)
     error = await fails(sync_hj, SessionExpired)
     assert error.reason is ExpiryReason.REFRESH_OUTCOME_UNKNOWN
-    assert error.code == "refresh_token_reused"
-    assert emulator.calls(REFRESH) == 2
+    assert error.code == ("refresh_token_reused" if emulator.api == "v1" else "UNAUTHORIZED")
+    assert emulator.calls(route(emulator, "refresh")) == 2
 
 
 def test_lost_answer_within_a_grace_window():
@@ -134,11 +139,12 @@ def test_lost_answer_within_a_grace_window():
     with Emulator(reuse_grace="10s") as emulator, HelloJohn(**emulated(emulator)) as hj:
         hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
         emulator.advance("2h")
-        emulator.fail(REFRESH, drop="after")
+        emulator.fail(route(emulator, "refresh"), drop="after")
         assert hj.auth.access_token()
         assert emulator.reuses == 0
 
 
+@both_dialects
 @pytest.mark.parametrize(
     ("trouble", "kind"),
     [
@@ -159,12 +165,12 @@ def test_lost_answer_within_a_grace_window():
 async def test_foreign_answers_and_wrong_settings(emulator, hj, trouble, kind):
     """A wrong key or a proxy's page is an error that names the status, and signs no user out."""
     emulator.advance("2h")
-    emulator.fail(REFRESH, **trouble)
+    emulator.fail(route(emulator, "refresh"), **trouble)
     error = await fails(hj, kind)
     if kind is ServiceUnavailable:
         assert f"status {trouble['status']}" in str(error)
         assert "api_url" in str(error)
-    assert (emulator.calls(REFRESH), emulator.rotations) == (1, 0)
+    assert (emulator.calls(route(emulator, "refresh")), emulator.rotations) == (1, 0)
     await goes_on(emulator, hj)
 
 
@@ -178,34 +184,36 @@ async def test_address_with_a_wrong_path(owner, new_client, emulator, path):
     assert any("check api_url (HELLOJOHN_API_URL)" in sentence for sentence in found.advice)
 
 
+@both_dialects
 def test_slow_answer_is_not_overtaken(new_client, emulator):
     """A refresh waits for its answer beyond the client's timeout: asking twice would look like theft."""
     hj = new_client(timeout=0.2)
     hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
     emulator.advance("2h")
-    with emulator.hold(REFRESH, when="after") as hold:
+    with emulator.hold(route(emulator, "refresh"), when="after") as hold:
         refreshing = in_thread(hj.auth.access_token)
         hold.wait_arrived()
         threading.Event().wait(0.6)
-        assert emulator.calls(REFRESH) == 1
+        assert emulator.calls(route(emulator, "refresh")) == 1
     assert isinstance(refreshing(), str)
-    assert (emulator.calls(REFRESH), emulator.reuses) == (1, 0)
+    assert (emulator.calls(route(emulator, "refresh")), emulator.reuses) == (1, 0)
 
 
 # ---------------------------------------------------------------- a token that still works
 
 
+@both_dialects
 @pytest.mark.parametrize(
     "trouble", [{"status": 503, "retry_after": 40}, {"status": 404, "body": HTML}], ids=str
 )
 async def test_working_token_is_used_in_an_outage(emulator, hj, trouble):
     """In a token's last seconds an outage is not noticed, and costs one request however many callers come."""
     first = await settle(hj.auth.access_token())
-    emulator.fail(REFRESH, **trouble, times=None)
+    emulator.fail(route(emulator, "refresh"), **trouble, times=None)
     emulator.advance("3585s")
     for _ in range(10):
         assert await settle(hj.auth.access_token()) == first
-    assert emulator.calls(REFRESH) == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
 
 
 async def test_working_token_is_waited_for_five_seconds(new_client, emulator):
@@ -214,7 +222,7 @@ async def test_working_token_is_waited_for_five_seconds(new_client, emulator):
     await hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
     first = await hj.auth.access_token()
     emulator.advance("3585s")
-    with emulator.hold(REFRESH):
+    with emulator.hold(route(emulator, "refresh")):
         begun = time.monotonic()
         assert await asyncio.gather(*(hj.auth.access_token() for _ in range(5))) == [first] * 5
         assert 4.9 < time.monotonic() - begun < 8
@@ -226,6 +234,7 @@ async def test_working_token_is_waited_for_five_seconds(new_client, emulator):
 # ---------------------------------------------------------------- cooldowns
 
 
+@both_dialects
 async def test_requests_in_an_outage_fail_at_once(service, owner):
     """A back end that binds an account for each request asks once per cooldown, and the others fail fast."""
     hj = service.client(owner)
@@ -255,13 +264,14 @@ async def test_network_failure_cools_down(service, owner):
     assert await settle(hj.auth.access_token()) == "at_2"
 
 
+@both_dialects
 async def test_long_wait_is_a_short_cooldown(service, owner):
     """A maintenance page for an hour blocks no caller for more than a minute."""
     store = MemoryStore()
     hj = service.client(owner, store=store)
     await settle(hj.auth.sign_in(EMAIL, PASSWORD))
     service.at(hours=2)
-    service.answers = [problem(503, "maintenance", Retry_After="3600")]
+    service.answers = [service.refusal("unavailable", Retry_After="3600")]
     with pytest.raises(ServiceUnavailable) as caught:
         await settle(hj.auth.access_token())
     assert caught.value.retry_after == 3_600
@@ -273,27 +283,29 @@ async def test_long_wait_is_a_short_cooldown(service, owner):
     assert await settle(hj.auth.access_token()) == "at_2"
 
 
+@both_dialects
 async def test_refresh_ignores_a_cooldown(service, owner):
     """refresh() may always ask, also in a client that was created after the failure."""
     store = MemoryStore()
     hj = service.client(owner, store=store)
     await settle(hj.auth.sign_in(EMAIL, PASSWORD))
     service.at(hours=2)
-    service.answers = [problem(503, "maintenance", Retry_After="3600")] * 2
+    service.answers = [service.refusal("unavailable", Retry_After="3600")] * 2
     for client in (hj, service.client(owner, store=store)):
         with pytest.raises(ServiceUnavailable):
             await settle(client.auth.refresh())
-    assert (await settle(hj.auth.refresh())).id == "ses_1"
+    assert (await settle(hj.auth.refresh())).id == service.session_id
     assert service.presented() == ["rt_1"] * 3
 
 
+@both_dialects
 async def test_cooldown_of_a_wrong_clock_blocks_no_caller(service, owner):
     """A cooldown that a client with a clock ten minutes ahead has noted is not kept."""
     store = MemoryStore()
     ahead = service.client(owner, store=store, clock=lambda: service.now + 600)
     await settle(service.client(owner, store=store).auth.sign_in(EMAIL, PASSWORD))
     service.at(hours=2)
-    service.answers = [problem(503, "unavailable", Retry_After="50")]
+    service.answers = [service.refusal("unavailable", Retry_After="50")]
     with pytest.raises(ServiceUnavailable):
         await settle(ahead.auth.access_token())
     assert await settle(service.client(owner, store=store).auth.access_token()) == "at_2"
@@ -311,7 +323,7 @@ def test_fresh_users_do_not_wait_for_a_stalled_service(new_client, emulator):
     emulator.advance("2h")
     hj.for_account("fresh").auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
     other = new_client(store=store)
-    with emulator.hold(REFRESH) as hold:
+    with emulator.hold(route(emulator, "refresh")) as hold:
         waiting = [in_thread(other.for_account(f"user-{number}").auth.access_token) for number in range(70)]
         hold.wait_arrived(40)
         assert in_thread(other.for_account("fresh").auth.access_token)().count(".") == 2

@@ -12,8 +12,11 @@ from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from hellojohn.stores import TokenStore
 from tests.both_faces import PATIENCE, emulated
+from tests.dialects import route
 
 ROUNDS = 12
+FEW_ROUNDS = 3
+"""On the second dialect: the same engine, with other requests and answers."""
 BASE = "https://api.example.com"
 
 
@@ -132,12 +135,12 @@ class Ledger:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._rotations = emulator.rotations
-        self._calls = emulator.calls("token/refresh")
+        self._calls = emulator.calls(route(emulator, "refresh"))
 
     def check(self, rounds: int) -> None:
         """Check that so many rounds cost so many refreshes."""
         assert self._emulator.rotations - self._rotations == rounds
-        assert self._emulator.calls("token/refresh") - self._calls == rounds
+        assert self._emulator.calls(route(self._emulator, "refresh")) - self._calls == rounds
         assert self._emulator.reuses == 0
 
 

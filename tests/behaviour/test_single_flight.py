@@ -1,6 +1,8 @@
 """One expiry, or one refused token, costs exactly one refresh, however many callers there are."""
 
 import asyncio
+from contextlib import ExitStack
+from functools import cache
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from hellojohn.stores import FileStore, MemoryStore
 from tests.behaviour.crowd import (
     BASE,
+    FEW_ROUNDS,
     ROUNDS,
     Api,
     Crowd,
@@ -21,16 +24,29 @@ from tests.behaviour.crowd import (
     signed_in,
 )
 from tests.both_faces import PATIENCE, close_now, emulated
+from tests.dialects import both_dialects, route
 
 STORES = pytest.mark.parametrize("kind", [MemoryStore, FileStore])
 
 
 @pytest.fixture(scope="module")
-def emulator():
+def running():
+    """Return a function that gives one emulator for all tests of a dialect."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(api):
+            emulator = stack.enter_context(Emulator(api=api))
+            emulator.configure(session_duration="1y")
+            return emulator
+
+        yield start
+
+
+@pytest.fixture
+def emulator(api, running):
     """Return one emulator for all rounds: sessions outlive them, and access tokens do not."""
-    with Emulator() as running:
-        running.configure(session_duration="1y")
-        yield running
+    return running(api)
 
 
 @pytest.fixture
@@ -51,6 +67,11 @@ def refuse(emulator: Emulator, api: Api, token: str) -> None:
 
 
 CAUSES = pytest.mark.parametrize("cause", [expire, refuse], ids=["expired", "refused"])
+
+
+def rounds(emulator: Emulator) -> int:
+    """Return how many rounds a test of both dialects has."""
+    return ROUNDS if emulator.api == "v1" else FEW_ROUNDS
 
 
 def age(emulator: Emulator) -> None:
@@ -77,6 +98,7 @@ def test_fifty_threads(emulator, hj, cause):
     ledger.check(ROUNDS)
 
 
+@both_dialects
 @CAUSES
 async def test_fifty_tasks(emulator, cause):
     """Fifty tasks of one event loop that share a session."""
@@ -87,11 +109,11 @@ async def test_fifty_tasks(emulator, cause):
     ):
         await hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
         ledger = Ledger(emulator)
-        for _ in range(ROUNDS):
+        for _ in range(rounds(emulator)):
             age(emulator)
             cause(emulator, api, await hj.auth.access_token())
             await gathered(50, lambda: good(client.get("/")))
-    ledger.check(ROUNDS)
+    ledger.check(rounds(emulator))
 
 
 @CAUSES
@@ -119,6 +141,7 @@ def test_threads_and_event_loops_of_two_clients(emulator, tmp_path, cause, kind)
     close_now(other)
 
 
+@both_dialects
 @CAUSES
 @STORES
 def test_two_clients_on_one_store(emulator, tmp_path, cause, kind):
@@ -130,11 +153,11 @@ def test_two_clients_on_one_store(emulator, tmp_path, cause, kind):
         works = [lambda client=client: client.get("/").raise_for_status() for client in clients]
         ledger = Ledger(emulator)
         with Crowd(*works * 8) as crowd:
-            for _ in range(ROUNDS):
+            for _ in range(rounds(emulator)):
                 age(emulator)
                 cause(emulator, api, one.auth.access_token())
                 crowd.round()
-        ledger.check(ROUNDS)
+        ledger.check(rounds(emulator))
         for client in clients:
             client.close()
 
@@ -194,6 +217,7 @@ async def test_tasks_with_one_connection(emulator, trouble):
         ledger.check(ROUNDS)
 
 
+@both_dialects
 def test_all_ways_of_asking_join_one_refresh(emulator, hj):
     """A token for a websocket, the user and a request that meet an expired token share one refresh."""
     api = Api()
@@ -201,18 +225,19 @@ def test_all_ways_of_asking_join_one_refresh(emulator, hj):
     works = [hj.auth.access_token, hj.auth.user, lambda: client.get("/"), hj.auth.access_token]
     ledger = Ledger(emulator)
     with client, Crowd(*works * 3) as crowd:
-        for _ in range(ROUNDS):
+        for _ in range(rounds(emulator)):
             emulator.advance("2h")
             crowd.round()
-    ledger.check(ROUNDS)
+    ledger.check(rounds(emulator))
 
 
+@both_dialects
 async def test_forced_refreshes_at_one_moment_are_one(emulator):
     """Twenty tasks that call refresh() while one is at work get the result of that one."""
     async with AsyncHelloJohn(**emulated(emulator)) as hj:
         await hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
         ledger = Ledger(emulator)
-        with emulator.hold("token/refresh") as hold:
+        with emulator.hold(route(emulator, "refresh")) as hold:
             tasks = [asyncio.create_task(hj.auth.refresh()) for _ in range(20)]
             await asyncio.to_thread(hold.wait_arrived)
         sessions = await asyncio.gather(*tasks)
@@ -220,6 +245,7 @@ async def test_forced_refreshes_at_one_moment_are_one(emulator):
         ledger.check(1)
 
 
+@both_dialects
 def test_first_refresh_of_a_new_process_is_one(emulator):
     """refresh() as the first call, with an expired token in the store, costs one refresh and not two."""
     store = MemoryStore()
@@ -228,10 +254,11 @@ def test_first_refresh_of_a_new_process_is_one(emulator):
     emulator.advance("2h")
     ledger = Ledger(emulator)
     with HelloJohn(**emulated(emulator, store=store)) as again:
-        assert again.auth.refresh().id
+        assert again.auth.refresh()
     ledger.check(1)
 
 
+@both_dialects
 @pytest.mark.parametrize("count", [1, 20])
 def test_refused_token_of_another_transport(emulator, hj, count):
     """Twenty workers of a gRPC client that report one refused token get one newer token."""

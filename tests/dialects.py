@@ -14,6 +14,12 @@ Api = Literal["v1", "v2"]
 
 both_dialects = pytest.mark.parametrize("api", ["v1", "v2"])
 
+on_both_emulators = pytest.mark.parametrize("emulator", ["v1", "v2"], indirect=True)
+"""The same where ``api`` is the name of something else."""
+
+A_NEW_SECOND: Final = "2s"
+"""Move the clock so far for other tokens: v2's tokens of one second can be the same text."""
+
 _ROUTES: Final = {
     "v1": {
         "sign-in": "auth/sign-in",

@@ -25,9 +25,11 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """Return the service."""
-    with Emulator() as emulator:
+def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
+    """Return the service, on v1 unless ``on_both_emulators`` says more. Access tokens live for an hour."""
+    with Emulator(api=getattr(request, "param", "v1")) as emulator:
+        if emulator.api == "v2":
+            emulator.configure(access_token_ttl="1h", lifetimes_from_sign_in=True)
         yield emulator
 
 

@@ -5,6 +5,7 @@ import pytest
 from hellojohn import MemoryStore, SessionExpired
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from tests.both_faces import close, emulated, settle
+from tests.dialects import A_NEW_SECOND, on_both_emulators
 from tests.transport.backend import UNAUTHORIZED, Say
 from tests.transport.kinds import TLS
 
@@ -37,6 +38,7 @@ async def bearer(hj) -> str:
     return f"Bearer {await settle(hj.auth.access_token())}"
 
 
+@on_both_emulators
 async def test_token_of_another_process_is_adopted(pair, api, emulator, backend):
     """A refused request is repeated with the newer token in the store, without a refresh."""
     hj, other = pair
@@ -48,12 +50,14 @@ async def test_token_of_another_process_is_adopted(pair, api, emulator, backend)
     assert emulator.rotations == 1
 
 
+@on_both_emulators
 async def test_adopted_token_that_is_refused_too(pair, api, emulator, backend):
     """When the adopted token is refused as well, the same request is repeated once more after a refresh."""
     hj, other = pair
     refused = {await bearer(hj)}
     await settle(other.auth.refresh())
     refused.add(await bearer(other))
+    emulator.advance(A_NEW_SECOND)
     backend.script = lambda seen: UNAUTHORIZED if seen.token in refused else Say(body=b"fine")
     assert (await settle(api.post("/x", json={"a": 1}))).text == "fine"
     assert len(backend.seen) == 3
@@ -61,16 +65,19 @@ async def test_adopted_token_that_is_refused_too(pair, api, emulator, backend):
     assert emulator.rotations == 2
 
 
+@on_both_emulators
 async def test_three_refusals_go_to_the_caller(pair, api, emulator, backend):
     """The old, the adopted and the refreshed token were refused: the 401 goes to the caller."""
     _hj, other = pair
     await settle(other.auth.refresh())
+    emulator.advance(A_NEW_SECOND)
     backend.script = lambda seen: UNAUTHORIZED
     assert (await settle(api.get("/x"))).status_code == 401
     assert (len(backend.seen), len(set(backend.tokens))) == (3, 3)
     assert emulator.rotations == 2
 
 
+@on_both_emulators
 async def test_request_is_not_repeated_as_another_user(pair, api, emulator, backend):
     """When another process has signed another user in, the request of the first is not repeated."""
     hj, other = pair
@@ -85,10 +92,12 @@ async def test_request_is_not_repeated_as_another_user(pair, api, emulator, back
     assert emulator.rotations == 0
 
 
+@on_both_emulators
 async def test_request_is_repeated_in_a_new_session_of_its_user(pair, api, emulator, backend):
     """The same user's request is repeated when another process has signed that user in again."""
     hj, other = pair
     old = await bearer(hj)
+    emulator.advance(A_NEW_SECOND)
     await settle(other.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
     backend.script = lambda seen: UNAUTHORIZED if seen.token == old else Say(body=b"fine")
     assert (await settle(api.post("/x", json={"a": 1}))).text == "fine"
@@ -96,6 +105,7 @@ async def test_request_is_repeated_in_a_new_session_of_its_user(pair, api, emula
     assert emulator.rotations == 0
 
 
+@on_both_emulators
 async def test_session_that_another_process_has_ended(pair, api, backend):
     """A refusal after another process has signed out raises SessionExpired."""
     _hj, other = pair

@@ -6,6 +6,7 @@ import pytest
 
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from tests.both_faces import settle
+from tests.dialects import on_both_emulators, route
 from tests.transport.backend import UNAUTHORIZED, Say, to, zipped
 
 
@@ -34,11 +35,12 @@ async def test_token_near_its_end_is_replaced_first(api, emulator, backend, hj, 
     old = await settle(hj.auth.access_token())
     emulator.advance(timedelta(hours=1, seconds=-left))
     await settle(api.get("/x"))
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
     assert backend.tokens == [f"Bearer {await settle(hj.auth.access_token())}"]
     assert backend.tokens != [f"Bearer {old}"]
 
 
+@on_both_emulators
 async def test_refused_request_is_repeated(api, emulator, backend):
     """After a 401 the app sees only the second answer, which a new token brought."""
     backend.script = refuse_first()
@@ -48,17 +50,19 @@ async def test_refused_request_is_repeated(api, emulator, backend):
     assert response.history[0].json() == {"error": {"code": "invalid_token"}}
     first, second = backend.tokens
     assert first != second
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
 
 
+@on_both_emulators
 async def test_second_401_is_returned(api, emulator, backend):
     """A second 401 goes to the caller: one refresh and one repetition, and no loop."""
     backend.script = lambda seen: UNAUTHORIZED
     response = await settle(api.get("/x"))
     assert (response.status_code, response.json()) == (401, {"error": {"code": "invalid_token"}})
-    assert (len(backend.seen), emulator.calls("token/refresh")) == (2, 1)
+    assert (len(backend.seen), emulator.calls(route(emulator, "refresh"))) == (2, 1)
 
 
+@on_both_emulators
 async def test_token_that_a_refusal_brought_is_kept(api, emulator, backend):
     """A token that a refusal has just brought, and that is refused too, causes no further refresh."""
     backend.script = lambda seen: UNAUTHORIZED
@@ -66,7 +70,7 @@ async def test_token_that_a_refusal_brought_is_kept(api, emulator, backend):
         await settle(api.get("/x"))
     tokens = backend.tokens
     assert (len(tokens), len(set(tokens))) == (4, 2)
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
     assert emulator.reuses == 0
 
 
@@ -88,7 +92,7 @@ async def test_other_challenges_cause_no_refresh(api, emulator, backend, challen
     """A missing scope, a step-up and another scheme are not about the token's age: RFC 6750, RFC 9470."""
     backend.script = lambda seen: Say(401, b"", {"WWW-Authenticate": challenge})
     assert (await settle(api.get("/x"))).status_code == 401
-    assert (len(backend.seen), emulator.calls("token/refresh")) == (1, 0)
+    assert (len(backend.seen), emulator.calls(route(emulator, "refresh"))) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ async def test_challenges_that_a_newer_token_may_satisfy(api, emulator, backend,
     headers = {"WWW-Authenticate": challenge} if challenge else {}
     backend.script = refuse_first(say=Say(401, b"", headers))
     assert (await settle(api.get("/x"))).text == "fine"
-    assert (len(backend.seen), emulator.calls("token/refresh")) == (2, 1)
+    assert (len(backend.seen), emulator.calls(route(emulator, "refresh"))) == (2, 1)
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 407, 419, 500])
@@ -116,7 +120,7 @@ async def test_other_statuses_cause_no_refresh(api, emulator, backend, status):
     """Only a 401 means that the token was refused."""
     backend.script = lambda seen: Say(status, b"", {"WWW-Authenticate": 'Bearer error="invalid_token"'})
     assert (await settle(api.get("/x"))).status_code == status
-    assert (len(backend.seen), emulator.calls("token/refresh")) == (1, 0)
+    assert (len(backend.seen), emulator.calls(route(emulator, "refresh"))) == (1, 0)
 
 
 async def test_401_for_a_token_of_the_app_causes_no_refresh(kind, hj, emulator, backend):
@@ -133,7 +137,7 @@ async def test_401_for_a_token_of_the_app_causes_no_refresh(kind, hj, emulator, 
     backend.script = lambda seen: UNAUTHORIZED
     assert (await settle(api.get("/x"))).status_code == 401
     await kind.close(api)
-    assert (backend.tokens, emulator.calls("token/refresh")) == (["Bearer from-elsewhere"], 0)
+    assert (backend.tokens, emulator.calls(route(emulator, "refresh"))) == (["Bearer from-elsewhere"], 0)
 
 
 async def test_401_behind_a_redirect_is_repeated_there(api, emulator, backend):
@@ -144,7 +148,7 @@ async def test_401_behind_a_redirect_is_repeated_there(api, emulator, backend):
     response = await settle(api.get("/here"))
     assert response.text == "fine"
     assert [seen.target for seen in backend.seen] == ["/here", "/there", "/there"]
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 303])
@@ -221,7 +225,7 @@ async def test_authorization_header_of_the_app_wins(api, emulator, backend, valu
     backend.script = lambda seen: UNAUTHORIZED
     for name in ("Authorization", "authorization", "AUTHORIZATION"):
         assert (await settle(api.get("/x", headers={name: value}))).status_code == 401
-    assert (backend.tokens, emulator.calls("token/refresh")) == ([value] * 3, 0)
+    assert (backend.tokens, emulator.calls(route(emulator, "refresh"))) == ([value] * 3, 0)
 
 
 async def test_authorization_header_of_the_client_wins(kind, hj, emulator, backend):
@@ -238,7 +242,7 @@ async def test_request_without_the_hook(api, emulator, backend):
     assert (await settle(api.get("/x", auth=None))).status_code == 401
     assert (await settle(api.get("/x", auth=("a", "b")))).status_code == 401
     assert backend.tokens == [None, "Basic YTpi"]
-    assert emulator.calls("token/refresh") == 0
+    assert emulator.calls(route(emulator, "refresh")) == 0
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "PUT", "PATCH", "POST"])

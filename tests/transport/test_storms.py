@@ -8,6 +8,7 @@ import pytest
 from hellojohn import MemoryStore, ServiceUnavailable
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from tests.both_faces import PATIENCE, close, emulated, settle
+from tests.dialects import A_NEW_SECOND, on_both_emulators, route
 from tests.transport.backend import UNAUTHORIZED, Say
 from tests.transport.kinds import TLS
 
@@ -23,11 +24,12 @@ async def api(kind, hj, backend):
     await kind.close(client)
 
 
+@on_both_emulators
 async def test_calls_in_a_row_cost_one_refresh(api, emulator, backend):
     """Fifty calls of an endpoint that always answers 401 cost one refresh and one repetition."""
     for _ in range(CALLS):
         assert (await settle(api.get("/x"))).status_code == 401
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
     assert len(backend.seen) == CALLS + 1
 
 
@@ -40,7 +42,7 @@ async def test_calls_at_once_cost_one_refresh(kind, api, emulator):
             begun = [pool.submit(api.get, "/x") for _ in range(CALLS)]
             answers = [call.result(PATIENCE) for call in begun]
     assert {answer.status_code for answer in answers} == {401}
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
 
 
 async def test_one_refresh_a_minute(api, emulator):
@@ -48,7 +50,7 @@ async def test_one_refresh_a_minute(api, emulator):
     for _ in range(60):
         await settle(api.get("/x"))
         emulator.advance("10s")
-    assert 9 <= emulator.calls("token/refresh") <= 10
+    assert 9 <= emulator.calls(route(emulator, "refresh")) <= 10
 
 
 async def test_storm_limit_of_a_short_token(kind, emulator, backend):
@@ -61,11 +63,12 @@ async def test_storm_limit_of_a_short_token(kind, emulator, backend):
     for advance, refreshes in (("1s", 1), ("20s", 1), ("10s", 2), ("20s", 2)):
         emulator.advance(advance)
         await settle(async_or_not.get("/x"))
-        assert emulator.calls("token/refresh") == refreshes
+        assert emulator.calls(route(emulator, "refresh")) == refreshes
     await kind.close(async_or_not)
     await close(hj)
 
 
+@on_both_emulators
 async def test_storm_limit_holds_in_other_processes(kind, emulator, backend):
     """Ten clients on one store, as ten workers, cost one refresh together."""
     store = MemoryStore()
@@ -80,7 +83,7 @@ async def test_storm_limit_holds_in_other_processes(kind, emulator, backend):
             assert (await settle(api.get("/x"))).status_code == 401
         await kind.close(api)
         await close(hj)
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
 
 
 async def test_good_endpoint_beside_a_refusing_one(api, emulator, backend):
@@ -89,12 +92,14 @@ async def test_good_endpoint_beside_a_refusing_one(api, emulator, backend):
     for _ in range(10):
         assert (await settle(api.get("/bad"))).status_code == 401
         assert (await settle(api.get("/good"))).text == "fine"
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1
 
 
+@on_both_emulators
 async def test_token_of_an_ordinary_refresh_may_be_refused(kind, hj, emulator, backend):
     """A token that an expiry or refresh() has brought is replaced when it is refused, at any age."""
     await settle(hj.auth.refresh())
+    emulator.advance(A_NEW_SECOND)
     refused = f"Bearer {await settle(hj.auth.access_token())}"
     backend.script = lambda seen: UNAUTHORIZED if seen.token == refused else Say(body=b"fine")
     api = kind.wrapped(hj, base_url=backend.url)
@@ -103,18 +108,21 @@ async def test_token_of_an_ordinary_refresh_may_be_refused(kind, hj, emulator, b
     assert emulator.rotations == 2
 
 
+@on_both_emulators
 async def test_sign_in_ends_the_storm_limit(kind, hj, emulator, backend):
     """A token of a new sign-in may be refused at once, and is replaced once."""
     backend.script = lambda seen: UNAUTHORIZED
     api = kind.wrapped(hj, base_url=backend.url)
     await settle(api.get("/x"))
+    emulator.advance(A_NEW_SECOND)
     await settle(hj.auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
     await settle(api.get("/x"))
     await settle(api.get("/x"))
     await kind.close(api)
-    assert emulator.calls("token/refresh") == 2
+    assert emulator.calls(route(emulator, "refresh")) == 2
 
 
+@on_both_emulators
 @pytest.mark.parametrize("calls", [1, 20])
 async def test_refused_token_of_another_transport(hj, emulator, calls):
     """access_token(refused=...) has the same limit: a token that a refusal brought is not replaced."""
@@ -125,4 +133,4 @@ async def test_refused_token_of_another_transport(hj, emulator, calls):
         assert await settle(hj.auth.access_token(refused=first)) == second
         with pytest.raises(ServiceUnavailable):
             await settle(hj.auth.access_token(refused=second))
-    assert emulator.calls("token/refresh") == 1
+    assert emulator.calls(route(emulator, "refresh")) == 1

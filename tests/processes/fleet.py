@@ -78,8 +78,10 @@ class World:
 def world_of(emulator: Emulator, place: Place, clock: SharedClock) -> World:
     """Return what children need to use a running emulator and a store."""
     settings = {
+        "api": emulator.api,
         "api_url": emulator.url,
         "tenant_id": emulator.tenant_id,
+        "client_id": emulator.client_id,
         "publishable_key": emulator.publishable_key,
     }
     return World(place, clock, settings)

@@ -14,7 +14,7 @@ import pytest
 from hellojohn import ExpiryReason, ServiceUnavailable, SessionExpired
 from hellojohn.emulator import Emulator
 from tests.counts import count
-from tests.processes.conftest import DEMO
+from tests.processes.conftest import DEMO, DURABLE
 from tests.processes.dying import refresh_and_die, refresh_until_killed
 from tests.processes.fleet import CHILDREN, PATIENCE, World
 
@@ -90,6 +90,7 @@ def witness(world, emulator) -> Iterator[Witness]:
 
 
 @pytest.mark.timeout(1_800)
+@pytest.mark.parametrize("place", [*DURABLE, "file-v2"], indirect=True)
 def test_a_kill_at_any_step_loses_only_an_unsaved_pair(world, witness, report):
     """A refresh token the server issued is stored before its access token is used; no signal loses it."""
     steps = _all_steps(world)

@@ -91,14 +91,13 @@ def acquire(
                 continue  # it joined a refresh that respects the cooldown: ask for one that does not
             yield from account.events_delivered()
             raise error
-        snapshot = account.state.snapshot
+        snapshot, now = account.state.snapshot, account.clock()
         if snapshot is step.before:
             continue  # a sign-in has overtaken the refresh
         if flight.kind == "refresh" and snapshot is not None and _is_newer(snapshot, refused):
-            if snapshot.ends_soon(account.clock()):
-                with account.lock:
-                    announcing = account.join("announce", lambda: announce_end(account))
-                announcing.start(blocking=False)
+            if snapshot.freshness(now) is Freshness.OVER:
+                continue  # this process was suspended since the refresh
+            _announce_near_end(account, snapshot, now)
             return snapshot
     raise ServiceUnavailable("The session changes faster than it can be used. Try again.")
 
@@ -124,8 +123,11 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
         if isinstance(flight.result.error, SignInRequired):
             break
         flight.result.get()
-    snapshot = account.state.snapshot
-    if snapshot is None or snapshot.freshness(account.clock()) is Freshness.OVER:
+    with account.lock:
+        snapshot, now = account.state.snapshot, account.clock()
+        if snapshot is not None and snapshot.idle_at <= now:
+            snapshot = account.note_use(snapshot)
+    if snapshot is None or snapshot.freshness(now) is Freshness.OVER:
         return None
     return snapshot
 
@@ -138,6 +140,13 @@ def may_repeat(refused: TokenSnapshot, newer: TokenSnapshot) -> bool:
     if before.user is None or after.user is None:
         return before.is_same_session(after)
     return before.user.id == after.user.id
+
+
+def _announce_near_end(account: Account, snapshot: TokenSnapshot, now: float) -> None:
+    if snapshot.ends_soon(now):
+        with account.lock:
+            announcing = account.join("announce", lambda: announce_end(account))
+        announcing.start(blocking=False)
 
 
 # -------------------------------------------------------------------- decisions

@@ -58,7 +58,7 @@ class TokenFlow(PartOfClient):
         account = self._account
         snapshot, now = account.state.snapshot, account.clock()
         if snapshot is None or not snapshot.fresh_from <= now < snapshot.fresh_until:
-            snapshot = run(acquire(account, timeout=_patience(request)))
+            snapshot, now = run(acquire(account, timeout=_patience(request))), account.clock()
         account.used_at = now
         body = self._attach(request, snapshot)
         response = yield request
@@ -83,7 +83,7 @@ class TokenFlow(PartOfClient):
         account = self._account
         snapshot, now = account.state.snapshot, account.clock()
         if snapshot is None or not snapshot.fresh_from <= now < snapshot.fresh_until:
-            snapshot = await run_async(acquire(account, timeout=_patience(request)))
+            snapshot, now = await run_async(acquire(account, timeout=_patience(request))), account.clock()
         account.used_at = now
         body = self._attach(request, snapshot)
         response = yield request

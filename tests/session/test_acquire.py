@@ -6,10 +6,17 @@ from typing import Any
 
 import pytest
 
-from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SessionExpired
+from hellojohn._errors import (
+    ConfigurationError,
+    ExpiryReason,
+    NotSignedIn,
+    ServiceUnavailable,
+    SessionExpired,
+)
 from hellojohn._limits import SAVE_ATTEMPTS
 from hellojohn._secret import Secret
 from hellojohn._session.acquire import acquire, load
+from hellojohn._session.calls import access_token
 from hellojohn._session.state import Change
 from hellojohn._waiting import run
 from hellojohn._wire import Answer
@@ -487,6 +494,34 @@ def test_without_background_refresh_stale_tokens_stay() -> None:
     assert bench.service.requests == []
     bench.time.at(EXPIRED)
     assert bench.token() == "at_2"
+
+
+def test_session_in_use_is_there_though_it_seems_idle() -> None:
+    """Where the client ends idle sessions, session() counts the last request as use, like a request does."""
+    bench = Bench(api="v2", idle_timeout="10m", background_refresh=False)
+    bench.put(a_record())
+    bench.time.at(60 * 4)
+    run(access_token(bench.account, refused=None))
+    bench.time.at(60 * 13)
+    assert bench.session() is not None
+    bench.time.at(60 * 15)
+    assert bench.session() is None
+
+
+def test_session_that_ends_while_the_process_sleeps_after_a_refresh() -> None:
+    """A caller that waited for a refresh and is suspended until the session is idle gets no token."""
+    bench = Bench(tokens(2), api="v2", idle_timeout="20m")
+    bench.put(a_record())
+    bench.session()
+    bench.time.at(EXPIRED)
+    waiting = acquire(bench.account)
+    refreshing = next(waiting).completion
+    refreshing.start(blocking=False)
+    refreshing.wait(20)
+    bench.time.at(EXPIRED + 60 * 21)
+    with pytest.raises(SessionExpired) as caught:
+        run(waiting)
+    assert caught.value.reason is ExpiryReason.IDLE
 
 
 @pytest.mark.parametrize("background", [True, False])

@@ -70,7 +70,7 @@ class Engine:
             devices=RememberedDevices(store),
             service=service,
             source=(
-                Refresher(service, storage, self._snapshot, idle)
+                Refresher(service, storage, self._snapshot, idle if dialect.ends_idle_sessions else None)
                 if source is None
                 else source(service, timing)
             ),

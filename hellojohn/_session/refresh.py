@@ -86,7 +86,7 @@ class Refresher(NamedTuple):
         service: The auth service.
         storage: The sessions.
         snapshot: Computes when a record's state changes.
-        idle_timeout: The tenant's idle timeout in seconds, if it is known.
+        idle_timeout: The idle timeout in seconds, if it is known and the service ends idle sessions.
     """
 
     service: Service

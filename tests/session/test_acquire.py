@@ -508,7 +508,7 @@ def test_session_in_use_is_there_though_it_seems_idle() -> None:
     assert bench.session() is None
 
 
-def test_session_that_ends_while_the_process_sleeps_after_a_refresh() -> None:
+def test_session_that_idles_out_after_a_refresh_is_not_used() -> None:
     """A caller that waited for a refresh and is suspended until the session is idle gets no token."""
     bench = Bench(tokens(2), api="v2", idle_timeout="20m")
     bench.put(a_record())

@@ -298,6 +298,17 @@ def test_idle_explains_an_expired_session() -> None:
     assert caught.value.reason is ExpiryReason.IDLE
 
 
+def test_end_of_a_used_session_is_not_called_idle() -> None:
+    """Where the client ends idle sessions, the service's word that one has expired has another cause."""
+    expired = response(401, {"code": "SESSION_EXPIRED", "message": "Words."})
+    bench = Bench(expired, response(204, b""), expired, api="v2", idle_timeout="10m")
+    bench.put(a_record(last_used_at=START + 900))
+    bench.time.at(EXPIRED)
+    with pytest.raises(SessionExpired) as caught:
+        bench.token()
+    assert caught.value.reason is ExpiryReason.EXPIRED
+
+
 def test_not_sent_is_tried_again_with_a_backoff() -> None:
     """A request that never left is sent again after growing, jittered pauses."""
     bench = expired_token(NOT_SENT, NOT_SENT, tokens(2))

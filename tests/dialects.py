@@ -26,12 +26,14 @@ _ROUTES: Final = {
         "refresh": "token/refresh",
         "sign-out": "auth/sign-out",
         "second factor": "mfa/verify",
+        "code": "auth/oauth/{provider}/callback",
     },
     "v2": {
         "sign-in": "auth/login",
         "refresh": "auth/refresh",
         "sign-out": "auth/logout",
         "second factor": "mfa/totp/challenge",
+        "code": "oauth2/token",
     },
 }
 

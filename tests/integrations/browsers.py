@@ -61,6 +61,11 @@ def opened(kind: Any, emulator: Emulator, settings: dict[str, Any]) -> Any:
     return client
 
 
+def provider_of(emulator: Emulator) -> str | None:
+    """Return how a browser signs in: with a provider, or at the open-source server's own login."""
+    return "google" if emulator.api == "v1" else None
+
+
 def _email(session: Session | None) -> dict[str, Any]:
     return {"email": session.user.email if session is not None else None}
 
@@ -97,7 +102,7 @@ def fastapi_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901
 
     @app.post("/oauth")
     async def oauth(request: Request, remember: Field = "") -> Any:
-        return await browsers.sign_in_with_oauth(request, "google", remember_me=bool(remember))
+        return await browsers.sign_in_with_oauth(request, provider_of(emulator), remember_me=bool(remember))
 
     @app.get("/callback")
     async def callback(request: Request) -> Any:
@@ -151,7 +156,7 @@ def starlette_site(emulator: Emulator, **settings: Any) -> Browsers:
 
     async def oauth(request: Request) -> Response:
         remember = "remember" in await request.form()
-        return await browsers.sign_in_with_oauth(request, "google", remember_me=remember)
+        return await browsers.sign_in_with_oauth(request, provider_of(emulator), remember_me=remember)
 
     pages: dict[str, Any] = {"": home, "orders": orders, "a b/c": orders, "token": token}
     pages["callback"] = browsers.complete_oauth
@@ -202,7 +207,7 @@ def flask_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 -
 
     def oauth() -> Any:
         remember = "remember" in flask_request.form
-        return browsers.sign_in_with_oauth(flask_request, "google", remember_me=remember)
+        return browsers.sign_in_with_oauth(flask_request, provider_of(emulator), remember_me=remember)
 
     def callback() -> Any:
         return browsers.complete_oauth(flask_request)
@@ -247,7 +252,9 @@ def django_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 
         return browsers.sign_out(request, everywhere="everywhere" in request.POST)
 
     def oauth(request: Any) -> Any:
-        return browsers.sign_in_with_oauth(request, "google", remember_me="remember" in request.POST)
+        return browsers.sign_in_with_oauth(
+            request, provider_of(emulator), remember_me="remember" in request.POST
+        )
 
     pages = {"": home, "orders": orders, "a b/c": orders, "token": token}
     views = {**pages, "sign-in": sign_in, "mfa": mfa, "sign-out": sign_out, "oauth": oauth}

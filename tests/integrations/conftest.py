@@ -9,7 +9,7 @@ from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn.emulator import Emulator
 from hellojohn.testing._settings import settings_for
 from tests.integrations.apps import FRAMEWORKS, Caller
-from tests.integrations.browsers import CAREFUL, EMAIL, PASSWORD, SITES, Browsers, close_all
+from tests.integrations.browsers import CAREFUL, EMAIL, HTTPS, PASSWORD, SITES, Browsers, close_all
 
 START = 1_800_000_000.0
 
@@ -27,9 +27,12 @@ class App(NamedTuple):
 
 
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    """An emulator whose clock moves by ``advance`` only."""
-    with Emulator(clock=lambda: START) as running:
+def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
+    """An emulator whose clock moves by ``advance`` only, on v1 unless ``on_both_emulators`` says more."""
+    with Emulator(api=getattr(request, "param", "v1"), clock=lambda: START) as running:
+        if running.client_id is not None:
+            running.add_client(running.client_id, redirect_uris=[f"{HTTPS}/callback"])
+            running.configure(mended=True, access_token_ttl="1h", lifetimes_from_sign_in=True)
         yield running
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from hellojohn import MemoryStore
 from hellojohn.emulator import Emulator
+from tests.dialects import on_both_emulators, route
 from tests.integrations.browsers import CAREFUL, EMAIL, HTTPS, Browsers
 
 COOKIE = "__Host-hellojohn"
@@ -29,6 +30,7 @@ def come_back(browser: Any, address: str) -> Any:
     return reply
 
 
+@on_both_emulators
 def test_provider_signs_in(browser: Any, emulator: Emulator) -> None:
     """The user lands where they wanted to go, under a cookie that no one knew before."""
     address = begin(browser, "?next=/orders%3Fpage=2", remember="on")
@@ -47,6 +49,7 @@ def test_cookie_ends_with_the_browser_without_the_box(browser: Any, emulator: Em
     assert not [one for one in (reply, back) if "max-age" in one.headers["set-cookie"].lower()]
 
 
+@on_both_emulators
 def test_second_callback_finds_its_user_signed_in(browser: Any, emulator: Emulator) -> None:
     """A page that is loaded again sends no code again, and leaves the session alone."""
     address = emulator.authorize(begin(browser), EMAIL)
@@ -55,6 +58,7 @@ def test_second_callback_finds_its_user_signed_in(browser: Any, emulator: Emulat
     assert browser.get("/orders").json()["email"] == EMAIL
 
 
+@on_both_emulators
 def test_callback_of_another_browser(browsers: Browsers, emulator: Emulator) -> None:
     """A stranger's link signs no one in to the stranger's account, and spoils nothing."""
     ada, eve, visitor = browsers(), browsers(), browsers()
@@ -80,10 +84,11 @@ def test_sign_in_that_takes_too_long(browser: Any, emulator: Emulator) -> None:
     assert come_back(browser, address).headers["location"] == NOT_COMPLETED
 
 
+@on_both_emulators
 def test_outage_can_be_waited_out(browser: Any, emulator: Emulator) -> None:
     """A callback that finds the service away works when the page is loaded again."""
     address = emulator.authorize(begin(browser), EMAIL)
-    emulator.fail("auth/oauth/{provider}/callback", status=503)
+    emulator.fail(route(emulator, "code"), status=503)
     assert browser.get(address).status_code == 503
     assert come_back(browser, address).headers["location"] == "/"
 

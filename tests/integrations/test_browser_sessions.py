@@ -10,6 +10,7 @@ from hellojohn import ConfigurationError, MemoryStore, StoreUnavailable
 from hellojohn.emulator import Emulator
 from hellojohn.integrations import django as for_django
 from hellojohn.integrations import fastapi as for_fastapi
+from tests.dialects import on_both_emulators, route
 from tests.integrations.browsers import EMAIL, HTTPS, PASSWORD, Browsers
 
 FORM = {"email": EMAIL, "password": PASSWORD}
@@ -41,6 +42,7 @@ def test_sign_in_and_out(browser: Any, emulator: Emulator) -> None:
     assert emulator.sessions(EMAIL)[0].status != "active"
 
 
+@on_both_emulators
 def test_sign_out_everywhere(browsers: Browsers, emulator: Emulator) -> None:
     """A user signs all of their browsers out from one of them."""
     one, other = browsers(), browsers()
@@ -267,6 +269,7 @@ def test_htmx_gets_a_redirect_of_its_page(browser: Any) -> None:
     assert (reply.status_code, reply.headers["hx-redirect"]) == (401, "/sign-in?next=%2Fcart%3Fa%3D1")
 
 
+@on_both_emulators
 def test_revoked_session_leads_to_sign_in(browser: Any, emulator: Emulator) -> None:
     """A session that was ended elsewhere leads to sign-in with the reason."""
     browser.post("/sign-in", data=FORM)
@@ -276,6 +279,7 @@ def test_revoked_session_leads_to_sign_in(browser: Any, emulator: Emulator) -> N
     assert (reply.status_code, reply.headers["location"]) == (303, "/sign-in?reason=revoked&next=%2Ftoken")
 
 
+@on_both_emulators
 @pytest.mark.parametrize("ending", ["revoked", "disabled", "past"])
 def test_ended_session_opens_no_page(browser: Any, emulator: Emulator, ending: str) -> None:
     """A page that calls no API refuses an ended session too, once its access token has run out."""
@@ -304,11 +308,12 @@ def test_visits_count_as_activity(browser: Any, emulator: Emulator) -> None:
 # ---------------------------------------------------------------- outages
 
 
+@on_both_emulators
 def test_outage_keeps_the_session(browser: Any, emulator: Emulator) -> None:
     """While the service is away, a page is 503 and the cookie stays."""
     browser.post("/sign-in", data=FORM)
     emulator.advance("2h")
-    emulator.fail("token/refresh", status=503, retry_after=60, times=None)
+    emulator.fail(route(emulator, "refresh"), status=503, retry_after=60, times=None)
     for path in ("/token", "/orders"):
         reply = browser.get(path)
         assert (reply.status_code, reply.headers["retry-after"]) == (503, "60")

@@ -8,6 +8,7 @@ import pytest
 from hellojohn import ConfigurationError, HelloJohn, PermissionDenied
 from hellojohn.emulator import Emulator
 from hellojohn.testing._settings import settings_for
+from tests.dialects import on_both_emulators
 from tests.integrations.apps import SCOPES, Reply
 from tests.integrations.conftest import App
 
@@ -64,6 +65,7 @@ def test_bad_token(app: App, emulator: Emulator, kind: str) -> None:
         assert (reply.status, challenge_of(reply)) == (401, "invalid_token")
 
 
+@on_both_emulators
 def test_token_that_ends(app: App, emulator: Emulator) -> None:
     """A token is refused as soon as the clock has passed its end."""
     token = emulator.token()

@@ -163,9 +163,8 @@ def main() -> None:
     address = os.environ["API_URL"]
     with HelloJohn(store=default_store("hellojohn-example")) as hj, hj.client(base_url=address) as api:
         with ThreadPoolExecutor(1) as worker:
-            window = tk.Tk()
-            App(window, hj, api, worker)
-            window.mainloop()
+            app = App(tk.Tk(), hj, api, worker)
+            app.window.mainloop()
         session = hj.auth.session()
         if session and not session.remember_me:
             hj.auth.sign_out()

@@ -65,6 +65,7 @@ engine
 """
 ENGINE_ROWS = {name: row for row, names in enumerate(ENGINE.split("\n")) for name in names.split()}
 ENGINE_LINES = 300
+WIRE_LINES = 300
 
 LOADED_LATER = {
     *("cryptography", "filelock", "jwt", "keyring", "platformdirs"),
@@ -141,6 +142,13 @@ def test_engine_modules_and_classes_stay_small(module):
         if isinstance(node, ast.ClassDef):
             methods = [it for it in node.body if isinstance(it, ast.FunctionDef | ast.AsyncFunctionDef)]
             assert len(methods) <= 15, f"{node.name} has {len(methods)} methods"
+
+
+def test_dialects_are_split_by_topic():
+    """No module of a dialect has over 300 lines."""
+    dialects = [name for name in MODULES if name.startswith(("hellojohn._wire.v1", "hellojohn._wire.v2"))]
+    long = [name for name in dialects if MODULES[name].read_text(encoding="utf-8").count("\n") > WIRE_LINES]
+    assert (len(dialects) > 10, long) == (True, [])
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if _room(module) in ONLY])

@@ -199,6 +199,28 @@ def test_strangers_change_nothing(sign_in: Callable[..., Session], emulator: Emu
         connection.close()
 
 
+def test_second_callback_is_gone(sign_in: Callable[..., Session], emulator: Emulator, port: int) -> None:
+    """A tab that is restored sends the callback again: it is answered, and changes nothing."""
+    answers: list[bytes] = []
+
+    def come_back_twice(url: str) -> None:
+        target = emulator.authorize(url, EMAIL).partition(str(port))[2]
+        request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+        # The listener accepts in order, so that it has the second connection before it answers the first.
+        connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+        for connection in reversed(connections):
+            with connection:
+                connection.sendall(request)
+                answers.append(connection.recv(65_536).split(b" ")[1])
+
+    def open_browser(url: str) -> None:
+        threading.Thread(target=come_back_twice, args=(url,), daemon=True).start()
+
+    assert sign_in(open_browser=open_browser).user.email == EMAIL
+    until(lambda: len(answers) == 2)
+    assert answers == [b"200", b"410"]
+
+
 def test_client_is_ready_when_the_browser_is_back(
     emulator: Emulator, port: int, provider: str | None
 ) -> None:

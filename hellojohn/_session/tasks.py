@@ -96,10 +96,10 @@ def refresh_now(
     context.service.prepare()
     try:
         with locked(account) as place:
-            known = _with_use(account, known)
             copy = _save_copy(account, place, turn)
             if copy is not None and not copy.is_newer_than(known):  # else it is good enough
                 known = copy
+            known = _with_use(account, known)
             refreshed = context.source.refresh(place, known, turn, forced=forced, after_refusal=after_refusal)
             _show(account, turn, refreshed)
     except Overtaken:

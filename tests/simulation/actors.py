@@ -91,6 +91,7 @@ class Callers:
             key_of(name),
             began=scheduler.turns,
             at=scheduler.now,
+            wall=home.wall(),
             lost=self._rules.lost(home),
             changes=facts.changes,
             since=home.oldest_turn(),

@@ -44,6 +44,7 @@ class Stored:
         attempt_open: Whether a refresh has begun whose outcome is not known.
         cooldown_until: No refresh is tried before, because one has failed.
         refresh_not_before: No other process sends the token before, because one may be sending it.
+        last_used_at: The last use that the client has noted, where it ends idle sessions.
     """
 
     access_token: str
@@ -57,6 +58,12 @@ class Stored:
     attempt_open: bool
     cooldown_until: float | None
     refresh_not_before: float | None
+    last_used_at: float | None
+
+    @property
+    def active_at(self) -> float:
+        """The last refresh or use that it knows of."""
+        return max(self.refreshed_at, self.last_used_at or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ def read(text: str) -> Stored | Ended | None:
         attempt_open=fields["refresh_started_at"] is not None,
         cooldown_until=fields["cooldown_until"],
         refresh_not_before=fields["refresh_not_before"],
+        last_used_at=fields["last_used_at"],
     )
 
 

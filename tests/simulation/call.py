@@ -21,6 +21,7 @@ class Call:
         key: The store's key for the account.
         began: In which turn.
         at: When, in true time.
+        wall: When, by the wall clock of its process.
         lost: How many seconds had been lost to a slow machine and to suspensions then.
         changes: How many sessions had come and gone then.
         since: In which turn the oldest operation began that it may have joined.
@@ -42,6 +43,7 @@ class Call:
     key: str
     began: int
     at: float
+    wall: float
     lost: float
     changes: int
     since: int

@@ -17,6 +17,7 @@ from hellojohn import (
 )
 from tests.simulation.call import Call
 from tests.simulation.facts import ANYBODY, JUNK, Facts, Pair, Session
+from tests.simulation.idle_rules import IdleRules
 from tests.simulation.plan import Plan
 from tests.simulation.process import Process
 from tests.simulation.scheduler import Scheduler
@@ -45,9 +46,17 @@ class CallRules:
     """Judges what calls return and raise."""
 
     def __init__(
-        self, facts: Facts, server: Server, store: VirtualStore, wire: WireRules, plan: Plan
+        self,
+        facts: Facts,
+        server: Server,
+        store: VirtualStore,
+        *,
+        wire: WireRules,
+        idle: IdleRules,
+        plan: Plan,
     ) -> None:
         self._facts = facts
+        self._idle = idle
         self._server = server
         self._store = store
         self._wire = wire
@@ -94,6 +103,7 @@ class CallRules:
                 self._facts.wrong(f"{call.what}: a refused token is sent again")
             if before.session.user != pair.session.user:
                 self._facts.wrong(f"8: a request made as {before.session.user} is repeated as another user")
+        self._facts.used(call, pair.session)
         if self._plan.calm and call.at >= self._expires_at(pair):
             self._facts.wrong(f"{call.what}: a token is handed out after its end")
         call.tokens.append(token)
@@ -101,7 +111,7 @@ class CallRules:
     def refused(self, call: Call) -> None:
         """Judge a 401 that the application gets: a newer token must have been tried, or be of no use."""
         pair = self._facts.by_access[call.tokens[-1]]
-        age = self._scheduler.now - self._arrived_at(pair)
+        age = call.at - self._arrived_at(pair)  # when the client heard of the 401, and could decide at once
         if len(call.tokens) >= MOST_TOKENS or self._plan.skew or self._plan.setback:
             return
         if pair.after_refusal and age < LONGEST_STORM + _SLACK:
@@ -123,6 +133,7 @@ class CallRules:
 
     def session(self, call: Call, session: Session) -> None:
         """Judge the session that a call is about to use (invariant 3)."""
+        self._idle.judge_use(call.home, call.key, session, call.wall)
         call.home.uses(call.name, session, since=call.began)
         if is_signed_out_at(self._facts, call.home, call.key, session, before=call.began):
             self._facts.wrong(f"3: {call.what} uses {session}, which was signed out before")
@@ -158,7 +169,10 @@ class CallRules:
         since = facts.same_since if call.what == "session" else facts.present_since
         if record is None or since[key] >= call.since or not home.alive:
             return
-        if home.is_over(record) or facts.pair_of(record).refused or self._shows_an_end(call):
+        pair = facts.pair_of(record)
+        if home.is_over(record) or self._idle.is_over(home, pair.session) or pair.refused:
+            return
+        if self._shows_an_end(call):
             return
         if any(
             found.what == "sign_out" and (found.done is None or found.done >= call.began)
@@ -170,8 +184,11 @@ class CallRules:
     def _shows_an_end(self, call: Call) -> bool:
         """Return whether memory has a session that the client has ended, which only a request replaces."""
         token = call.home.shown().get(call.key)
-        deadline = None if token is None else self._facts.by_access[token].session.deadline
-        return deadline is not None and deadline <= call.home.latest_wall()
+        if token is None:
+            return False
+        pair = self._facts.by_access[token]
+        deadline = math.inf if pair.session.deadline is None else pair.session.deadline
+        return deadline <= call.home.latest_wall() or self._idle.seems_over(call.home, pair)
 
     # ------------------------------------------------------------------ the session that must be there
 
@@ -180,6 +197,8 @@ class CallRules:
         home, record = call.home, self._facts.records.get(call.key)
         pair = call.copy if record is None else self._facts.pair_of(record)
         if pair is None or (pair.session.deadline or math.inf) <= home.latest_wall():
+            return False
+        if self._idle.is_over(home, pair.session):
             return False
         token = self._server.live_token(pair.session.id)
         live = None if token is None else self._facts.pairs[token]
@@ -220,6 +239,9 @@ class CallRules:
             case SignInSuperseded():
                 self._superseded(call)
             case SessionExpired():
+                session = self._facts.sessions.get(error.session_id or "")
+                if session is not None and error.reason is ExpiryReason.IDLE:
+                    self._idle.ends(call.home, session)
                 self.expired(call.home, call.name, call.key, error.session_id, error.reason)
                 call.home.ended(call.name)
             case NotSignedIn():
@@ -285,6 +307,8 @@ class CallRules:
                 return session.deadline is not None and any(
                     session.deadline <= other.latest_wall() for other in self.homes
                 )
+            case ExpiryReason.IDLE if self._idle.timeout is not None:
+                return session.idled
             case ExpiryReason.IDLE:
                 return ExpiryReason.EXPIRED in session.said and self._was_idle(session)
             case _:

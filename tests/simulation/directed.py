@@ -5,6 +5,7 @@ rules that judge all schedules judge these as well.
 """
 
 from tests.simulation import (
+    directed_idle,
     directed_last_wins,
     directed_outages,
     directed_processes,
@@ -16,4 +17,11 @@ from tests.simulation.stage import DIRECTED, SEEDS
 __all__ = ["DIRECTED", "SEEDS"]
 
 # To import them is to register their schedules.
-_ = directed_last_wins, directed_outages, directed_processes, directed_refreshes, directed_states
+_ = (
+    directed_idle,
+    directed_last_wins,
+    directed_outages,
+    directed_processes,
+    directed_refreshes,
+    directed_states,
+)

@@ -4,10 +4,10 @@ It sees both ends of the wire and the store itself, which no client can. It judg
 ``store_rules``, ``call_rules``, ``event_rules`` and ``end_rules`` do.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hellojohn import ExpiryReason
 from tests.simulation.adapter import Stored
@@ -63,6 +63,7 @@ class Pair:
             other cause.
         after_refusal: Whether a refusal by the API was among the causes of the refresh that brought it.
         only_refusal: Whether it was the only cause.
+        active_at: The last use or refresh of its session that the store knew of while it had this pair.
     """
 
     label: str
@@ -86,6 +87,7 @@ class Pair:
     causes: tuple[bool, bool] = (False, False)
     after_refusal: bool = False
     only_refusal: bool = False
+    active_at: float | None = None
 
     def __repr__(self) -> str:
         """Show the label."""
@@ -116,6 +118,8 @@ class Session:
             missing.
         goodbyes: How many requests to sign it out were made.
         announced: How often its near end was announced.
+        active_at: The last use or refresh that the store knows of, by a client's clock.
+        idled: Whether a client has rightly ended it because it was idle.
     """
 
     id: str
@@ -134,6 +138,8 @@ class Session:
     excused: bool = False
     goodbyes: int = 0
     announced: int = 0
+    active_at: float | None = None
+    idled: bool = False
 
     def __repr__(self) -> str:
         """Show the label."""
@@ -205,6 +211,8 @@ class Facts:
         self.blind: set[tuple[object, str]] = set()
         self.open: dict[Task | None, Pair] = {}
         self.failed_at: dict[str, float] = {}
+        self.used_at: dict[str, float] = {}
+        self.on_idle: Callable[[Any, Session], object] = lambda _home, _session: None
 
     def wrong(self, what: str) -> None:
         """Report a violation."""
@@ -256,6 +264,15 @@ class Facts:
                 operation: Operation | None = owner.call.operation
                 return operation
         return None
+
+    def used(self, call: "Call", session: Session) -> None:
+        """Note that a request is made as the user of a session, which counts as use."""
+        self.active(call.key, call.home.wall())
+        call.home.remember(call.name, session, call.wall)
+
+    def active(self, key: str, moment: float) -> None:
+        """Note a use or a refresh; it may have been a little earlier."""
+        self.used_at[key] = max(self.used_at.get(key, 0.0), moment)
 
     # ------------------------------------------------------------------ the service
 
@@ -336,6 +353,10 @@ class Facts:
         for session in self.sessions.values():
             if session.key in (key, None):
                 session.excused = True
+
+    def overlooked(self, key: str) -> None:
+        """A sign-out without the lock removes a session that was saved since it has read the store."""
+        self.pair_of(self.records[key]).session.excused = True
 
     def failed(self, key: str) -> None:
         """The store failed the present task: the refresh that it carries out may be in doubt."""

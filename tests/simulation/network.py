@@ -152,7 +152,9 @@ class Network:
                 getattr(self._scheduler.current, "parent", None), "call", None
             )
             if call is not None:
-                call.asks_as(self._facts.by_access[request.bearer.reveal()].session, self._facts)
+                session = self._facts.by_access[request.bearer.reveal()].session
+                call.asks_as(session, self._facts)
+                self._facts.used(call, session)
 
     def _session_of(self, request: ApiRequest) -> Session:
         """Return the session that a request wants to end, or whose user's sessions it wants to end."""

@@ -57,7 +57,7 @@ class Plan:
         losable: Whether a living holder may lose its lock.
         grace: For how long the service takes a rotated token again.
         ttl: The access token's life.
-        idle: The tenant's idle timeout.
+        idle: The tenant's idle timeout; in v2, the client's.
         knows_idle: Whether the client has the setting.
         duration: The longest session.
         deaf: Whether the service ignores how long a session was asked for.
@@ -123,13 +123,14 @@ def draw(chance: Chance, api: str = "v1") -> Plan:
     plan = _draw(chance)
     if api == "v1":
         return plan
-    # This server has no grace window, no idle timeout and no session cap, and always names the user.
+    # This server has no grace window, no idle timeout and no session cap, and always names the user. So it is
+    # the client that ends idle sessions.
     return replace(
         plan,
         api=api,
         grace=None,
-        idle=None,
-        knows_idle=False,
+        idle=chance.one_of(None, None, "5m", "30m"),
+        knows_idle=True,
         nested=True,
         outages=0.0 if plan.calm else chance.one_of(0.0, 0.01, 0.03),
         detects_reuse=chance.happens(0.5),

@@ -26,10 +26,11 @@ Send = Callable[[object, ApiRequest, float], Answer]
 
 
 class Clocks(NamedTuple):
-    """The readings of the clocks of a process."""
+    """The readings of the clocks of a process, and in which turn they were read."""
 
     monotonic: float
     wall: float
+    turn: int
 
 
 class Heard(NamedTuple):
@@ -93,6 +94,7 @@ class Process:
         self._lost = 0.0
         self.suspended = 0.0
         self.accounts: dict[str, tuple[HelloJohn, httpx.Auth]] = {}
+        self._remembered: list[tuple[int, Session, float]] = []
         self._shown: dict[str, str | None] = {}
         self.client = adapter.open_client(
             self,
@@ -124,7 +126,7 @@ class Process:
 
     def clocks(self) -> Clocks:
         """Return what both clocks show."""
-        return Clocks(self.monotonic(), self.wall())
+        return Clocks(self.monotonic(), self.wall(), self.scheduler.turns)
 
     def elapsed_since(self, moment: Clocks | None) -> float:
         """Return the seconds that have passed by the clock that shows more of them."""
@@ -162,12 +164,23 @@ class Process:
         for name in self.accounts:
             self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
         self.accounts.clear()
+        self._remembered.clear()
 
     def uses(self, name: str, session: Session, *, since: int) -> None:
         """Note that the application uses a session, in a call that began in a turn."""
         self.heard.append(Heard(self.scheduler.turns, name, "USED", session, since=since))
         if name not in self.accounts:  # it was let go of during the call, and may be gone at its end
             self.heard.append(Heard(self.scheduler.turns, name, "DROPPED"))
+
+    def remember(self, name: str, session: Session, wall: float) -> None:
+        """Note that a request used a session; the moment may have been a little later."""
+        if name in self.accounts:  # else it was let go of during the call, and may be gone at its end
+            self._remembered.append((self.scheduler.turns, session, wall))
+
+    def remembered(self, session: Session, *, before: float = math.inf) -> float:
+        """Return when a session was last used by an account that is still there, before a turn."""
+        uses = (wall for turn, used, wall in self._remembered if used is session and turn < before)
+        return max(uses, default=0.0)
 
     def ended(self, name: str) -> None:
         """Note that a call of the application found no session."""
@@ -183,6 +196,8 @@ class Process:
         self.heard.append(Heard(self.scheduler.turns, event.account, event.type.value, session, event.reason))
         if event.type.value == "SESSION_EXPIRING" and session is not None:
             session.announced += 1
+        if event.reason is ExpiryReason.IDLE and session is not None:
+            self.facts.on_idle(self, session)
         self.scheduler.pause()
 
     # ------------------------------------------------------------------ for the engine

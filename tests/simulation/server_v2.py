@@ -6,9 +6,11 @@ name their session, which a real one's do not: the judges need to know which it 
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.simulation.facts import Facts
+from tests.simulation.plan import Plan
 from tests.simulation.server import NO_USER, PASSWORD, TENANT, Refused, Server, ServerSession
 
 CLIENT = "cli_1"
@@ -27,6 +29,10 @@ _ERRORS = {
 
 class ServerV2(Server):
     """One tenant and its database."""
+
+    def __init__(self, clock: Callable[[], float], facts: Facts, plan: Plan) -> None:
+        super().__init__(clock, facts, plan)
+        self.idle = None  # only clients know an idle timeout
 
     def _refusal(self, code: str) -> tuple[int, Mapping[str, object]]:
         status, shown, detail = _ERRORS[code]

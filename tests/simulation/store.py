@@ -98,6 +98,7 @@ class VirtualStore:
         self._fine = plan.fine
         self._junk: list[str] = []
         self._seen: set[tuple[Task | None, str]] = set()
+        self._read: dict[tuple[Task | None, str], str | None] = {}
         self._saved: dict[str, str] = {}
         self._holds: dict[str, Hold] = {}
         self._waiting: dict[str, list[Callable[[], None]]] = {}
@@ -213,6 +214,7 @@ class VirtualStore:
     def seen(self, key: str) -> str | None:
         """Return the text as the present task sees it; junk counts from here on."""
         text = self.texts.get(key)
+        self._read[self._scheduler.current, key] = text
         if text is not None and self.is_junk(key):
             self._see(key, text)
         elif key in self._facts.records and self._is_covered(key):
@@ -251,6 +253,8 @@ class VirtualStore:
     def _remove(self, key: str, *, late: bool) -> None:
         task, hold = self._scheduler.current, self._holds.get(key)
         if key in self._facts.records:
+            if not self._is_guarded(key) and self._read.get((task, key)) != self.texts[key]:
+                self._facts.overlooked(key)
             self.on_remove(key, late)
         elif (hold is None or hold.task is not task) and not self._has_seen(key):
             self._forgive(key)

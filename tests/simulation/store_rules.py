@@ -6,6 +6,7 @@ from hellojohn import ExpiryReason
 from tests.simulation import adapter
 from tests.simulation.adapter import Ended, Stored
 from tests.simulation.facts import ANYBODY, JUNK, Facts, Operation, Pair, Session
+from tests.simulation.idle_rules import IdleRules
 from tests.simulation.plan import Plan
 from tests.simulation.process import Process
 from tests.simulation.store import VirtualStore
@@ -18,8 +19,11 @@ _SLACK = 0.001
 class StoreRules:
     """Judges what happens to the store, and notes it."""
 
-    def __init__(self, facts: Facts, store: VirtualStore, wire: WireRules, plan: Plan) -> None:
+    def __init__(
+        self, facts: Facts, store: VirtualStore, wire: WireRules, idle: IdleRules, plan: Plan
+    ) -> None:
         self._facts = facts
+        self._idle = idle
         self._store = store
         self._wire = wire
         self._plan = plan
@@ -58,6 +62,8 @@ class StoreRules:
         session.saved_at = turn if session.saved_at is None else session.saved_at
         session.deadline, session.created_at = record.client_ends_at, record.created_at
         session.ends_at = _earliest(record.client_ends_at, record.server_ends_at)
+        session.active_at = new.active_at = record.active_at
+        facts.active(key, record.active_at)
         if old is None:
             if facts.last.get(key, session) is not session:
                 facts.last[key].left.add(ANYBODY)
@@ -134,7 +140,7 @@ class StoreRules:
             return None
         if pair.refused:
             return "refused"
-        if home.is_over(record):
+        if home.is_over(record) or self._idle.is_over(home, pair.session):
             return "over"
         asked = self._is_sign_out_asked(home, key, pair.session)
         return "signed out" if asked or pair.session.ended_at is not None else None
@@ -151,7 +157,12 @@ class StoreRules:
         """Judge a note that a session has ended, which takes the place of its record."""
         home, record = self._home, self._facts.records.get(key)
         self._scheduler.note("leaves a reason", (note.session_id, note.reason.value))
-        if record is None or not isinstance(home, Process):
+        if not isinstance(home, Process):
+            return
+        if record is None:
+            ended = self._facts.sessions.get(note.session_id or "")
+            if ended is not None and note.reason is ExpiryReason.IDLE:
+                self._idle.ends(home, ended)
             return
         session = self._facts.pair_of(record).session
         if session.id != note.session_id:
@@ -168,6 +179,8 @@ class StoreRules:
             return self._is_sign_out_asked(home, key, session)
         if reason is ExpiryReason.DURATION_ELAPSED:
             return home.is_over(record)
+        if reason is ExpiryReason.IDLE and self._idle.timeout is not None:
+            return self._idle.ends(home, session)
         if reason is ExpiryReason.IDLE:
             return ExpiryReason.EXPIRED in session.said
         return reason in session.said

@@ -113,6 +113,8 @@ class WireRules:
             pair.doubt = pair.unknown = True
         elif answer == "done":
             pair.known_to.add(home)
+            if isinstance(home, Process):
+                self._facts.active(pair.session.key or "", home.wall())
             self._facts.blind.discard((home, pair.session.key))
         elif answer in ENDINGS:
             self._ended(pair, ENDINGS[answer], was_used=answer in WAS_USED)

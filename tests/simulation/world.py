@@ -7,6 +7,7 @@ from tests.simulation.call_rules import CallRules
 from tests.simulation.end_rules import EndRules
 from tests.simulation.event_rules import EventRules
 from tests.simulation.facts import Facts
+from tests.simulation.idle_rules import IdleRules
 from tests.simulation.network import Network
 from tests.simulation.plan import Chance, Mood, Plan
 from tests.simulation.process import Process
@@ -48,8 +49,11 @@ class World:
             rules=self.wire,
             plan=plan,
         )
-        self.store_rules = StoreRules(self.facts, self.store, self.wire, plan)
-        self.rules = CallRules(self.facts, self.server, self.store, self.wire, plan)
+        self.idle = IdleRules(self.facts, plan)
+        self.facts.on_idle = self.idle.ends
+        self.wire.on_present.append(self.idle.judge_refresh)
+        self.store_rules = StoreRules(self.facts, self.store, self.wire, self.idle, plan)
+        self.rules = CallRules(self.facts, self.server, self.store, wire=self.wire, idle=self.idle, plan=plan)
         if plan.calm:
             self.wire.on_present.append(self.rules.asked)
         self.callers = Callers(
@@ -226,8 +230,8 @@ class World:
     def _bounds(self) -> Iterator[float]:
         """The moments around which a decision changes; the end of a session is seldom one of them."""
         slack, ends = self.chance.uniform(-2.0, 2.0), self.chance.happens(_AT_AN_END)
-        for record in self.facts.records.values():
-            arrived, ttl, idle = record.refreshed_at, record.ttl, self.server.idle
+        for key, record in self.facts.records.items():
+            arrived, ttl, idle = record.refreshed_at, record.ttl, self.server.idle or self.idle.timeout
             yield arrived + ttl - min(ttl / 5, 300.0) + slack
             yield arrived + ttl - min(ttl / 10, 30.0) + slack
             yield arrived + ttl + slack
@@ -236,6 +240,8 @@ class World:
                     yield moment + slack
             if idle is not None:
                 yield arrived + (idle if ends else idle / 2) + slack
+            if ends and self.idle.timeout is not None:
+                yield max(record.active_at, self.facts.used_at.get(key, 0.0)) + self.idle.timeout + slack
             for end in (record.client_ends_at, record.server_ends_at):
                 if end is not None:
                     if ends:

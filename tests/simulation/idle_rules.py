@@ -1,0 +1,67 @@
+"""The end of idle sessions where the client keeps it: in v2, whose server knows no idle timeout.
+
+A request counts as use. It is known to the process that made it until that lets go of the account, and to
+all processes once a refresh has noted it in the store.
+"""
+
+import math
+
+from hellojohn._duration import parse_duration
+from tests.simulation.facts import Facts, Pair, Session
+from tests.simulation.plan import Plan
+from tests.simulation.process import Process
+
+_SLACK = 0.001
+
+
+class IdleRules:
+    """Judges which sessions are idle.
+
+    Attributes:
+        timeout: The seconds after which a client ends an idle session; ``None`` if it ends none.
+    """
+
+    def __init__(self, facts: Facts, plan: Plan) -> None:
+        self._facts = facts
+        self._has_steady_clocks = plan.setback == 0.0
+        kept = plan.idle is not None and plan.api == "v2" and plan.knows_idle
+        self.timeout = parse_duration(plan.idle, name="idle").total_seconds() if kept else None
+
+    def is_over(self, home: Process, session: Session) -> bool:
+        """Return whether a process may end a session: by its clock, all that it knows is long ago."""
+        return self._is_over(home, session, session.active_at)
+
+    def seems_over(self, home: Process, pair: Pair) -> bool:
+        """Return the same, for a process that has not read the store since it had this pair."""
+        return self._is_over(home, pair.session, pair.active_at)
+
+    def _is_over(self, home: Process, session: Session, noted: float | None) -> bool:
+        if self.timeout is None or noted is None:
+            return False
+        used = home.remembered(session) if self._has_steady_clocks else 0.0
+        return max(noted, used) + self.timeout <= home.latest_wall() + _SLACK
+
+    def ends(self, home: Process, session: Session) -> bool:
+        """Note that a process says that a session was idle; return whether that is true."""
+        blind = (home, session.key) in self._facts.blind
+        session.idled = session.idled or blind or session.torn or self.is_over(home, session)
+        return session.idled
+
+    def judge_use(self, home: Process, key: str, session: Session, asked_at: float) -> None:
+        """Judge that a call gets a session, and began at a moment of its process's wall clock."""
+        if self.timeout is None or not self._has_steady_clocks:
+            return
+        idle = asked_at - self._facts.used_at.get(key, math.inf)
+        if idle > self.timeout + _SLACK:
+            self._facts.wrong(f"20: {home} goes on with {session}, which was idle for {idle:.0f} s")
+
+    def judge_refresh(self, pair: Pair) -> None:
+        """Judge that a refresh has noted each use that its process knew when it took the lock."""
+        task, session = self._facts.scheduler.current, pair.session
+        if self.timeout is None or task is None or task.locked_at is None or pair.active_at is None:
+            return
+        home = task.home
+        if not isinstance(home, Process) or not self._has_steady_clocks or session.torn:
+            return
+        if home.remembered(session, before=task.locked_at.turn) > pair.active_at + _SLACK:
+            self._facts.wrong(f"20: {home} refreshes {session}, and does not note when it was used")

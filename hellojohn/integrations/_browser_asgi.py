@@ -19,8 +19,9 @@ from hellojohn import (
     StoreError,
 )
 from hellojohn._secret import Secret
-from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Rules, Visit
+from hellojohn.integrations._browser_rules import Rules
 from hellojohn.integrations._browser_steps import BrowserSteps, drive_async
+from hellojohn.integrations._browser_values import CrossSiteRequest, Landing, Visit
 from hellojohn.integrations._sockets import close_in_time
 
 Connection = HTTPConnection[Any]

@@ -9,8 +9,9 @@ from hellojohn import (
     Session,
 )
 from hellojohn._secret import Secret
-from hellojohn.integrations._browser_rules import Answer, Landing, Rules, Visit
+from hellojohn.integrations._browser_rules import Rules
 from hellojohn.integrations._browser_steps import BrowserSteps, drive
+from hellojohn.integrations._browser_values import Answer, Landing, Visit
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")

@@ -24,7 +24,8 @@ from hellojohn import (
 from hellojohn._secret import Secret
 from hellojohn._waiting import run_async
 from hellojohn.integrations._browser_pending import Pending
-from hellojohn.integrations._browser_rules import Landing, Rules, Visit, account_of, new_cookie
+from hellojohn.integrations._browser_rules import Rules, account_of, new_cookie
+from hellojohn.integrations._browser_values import Landing, Visit
 from hellojohn.verify._flight import on_worker
 
 T = TypeVar("T")

@@ -25,7 +25,7 @@ except ModuleNotFoundError as _missing:
 from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn._constructors import own_constructor
 from hellojohn.integrations._browser_blocking import BlockingBrowserSessions
-from hellojohn.integrations._browser_rules import CrossSiteRequest, Landing, Visit
+from hellojohn.integrations._browser_values import CrossSiteRequest, Landing, Visit
 from hellojohn.integrations._rules import Checker, Demand, Refusal, Refused, checked_roles, checked_scopes
 
 __all__ = ["BrowserSessions", "Guard"]

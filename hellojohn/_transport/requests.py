@@ -1,6 +1,5 @@
 """The auth hook for requests, of the extra ``hellojohn[requests]``, by the rules of ``flow``."""
 
-from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,13 +32,16 @@ class SessionAuth(PartOfClient, AuthBase):
             snapshot = run(acquire(self._account))
             self._account.used_at = self._account.clock()
             request.headers["Authorization"] = snapshot.header
-            request.register_hook("response", partial(self._repeat, snapshot))
+            request.register_hook("response", _Repeat(self, snapshot))
         return request
 
-    def _repeat(self, snapshot: TokenSnapshot, response: Response, **options: Any) -> Response:  # noqa: ANN401
+    def repeat(
+        self, response: Response, snapshot: TokenSnapshot, options: dict[str, Any]
+    ) -> tuple[Response, TokenSnapshot]:
+        """Send a request again whose token was refused; return the last response and its token."""
         for _ in range(REPEATS):
-            refused = response.request.copy()
-            ours = refused.headers.get("Authorization") == snapshot.header and self._is_allowed(refused)
+            request = response.request
+            ours = request.headers.get("Authorization") == snapshot.header and self._is_allowed(request)
             if response.status_code != UNAUTHORIZED or not ours or not is_about_freshness(response):
                 break
             try:
@@ -47,18 +49,31 @@ class SessionAuth(PartOfClient, AuthBase):
             except BaseException:
                 response.close()
                 raise
-            if not may_repeat(snapshot, newer) or not _rewind(refused):
+            if not may_repeat(snapshot, newer) or not _rewind(request):
                 break
             response.close()
-            refused.headers["Authorization"] = newer.header
-            again = response.connection.send(refused, **options)
+            # requests builds the request that follows a redirect from this one, which needs the new token.
+            response.request = request.copy()
+            request.headers["Authorization"] = newer.header
+            again = response.connection.send(request, **options)
             again.history = [*response.history, response]
             snapshot, response = newer, again
-        return response
+        return response, snapshot
 
     def _is_allowed(self, request: PreparedRequest) -> bool:
         parts = urlsplit(request.url or "")  # as requests reads it to choose the connection
         return self._origins.allow(httpx.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port))
+
+
+class _Repeat:
+    """The response hook of one request, and of those that follow its redirects."""
+
+    def __init__(self, auth: SessionAuth, snapshot: TokenSnapshot) -> None:
+        self._auth, self._snapshot = auth, snapshot
+
+    def __call__(self, response: Response, **options: Any) -> Response:  # noqa: ANN401 - as requests calls it
+        response, self._snapshot = self._auth.repeat(response, self._snapshot, options)
+        return response
 
 
 def _rewind(request: PreparedRequest) -> bool:

@@ -58,6 +58,7 @@ def test_a_refused_request_is_repeated_once(session, emulator, backend, stream):
     assert [answer.status_code for answer in response.history] == [401]
     first, second = backend.seen
     assert first.token != second.token
+    assert [answer.request.headers["Authorization"] for answer in response.history] == [first.token]
     assert (first.method, first.digest) == (second.method, second.digest)
     assert emulator.calls("token/refresh") == 1
 
@@ -136,6 +137,33 @@ def test_the_request_after_a_redirect_is_repeated(session, emulator, backend):
         ("GET", "/there"),
     ]
     assert emulator.calls("token/refresh") == 1
+
+
+def test_a_redirect_after_a_repetition(session, emulator, backend, stranger):
+    """It carries the new token, and none to a stranger."""
+    answers = iter([UNAUTHORIZED, to("/there", 307), to(f"{stranger.url}/y", 302)])
+    backend.script = lambda seen: next(answers)
+    session.post(f"{backend.url}/x", data="again")
+    old, new, there = backend.tokens
+    assert old != new == there
+    assert [seen.body for seen in backend.seen] == [b"again"] * 3
+    assert stranger.tokens == [None]
+    assert emulator.calls("token/refresh") == 1
+
+
+def test_a_redirect_after_a_repetition_is_repeated(session, emulator, backend, hj):
+    """A token that is refused after a repetition and a redirect is replaced if there is a newer one."""
+
+    def refuse_once_more():
+        hj.auth.refresh()
+        return UNAUTHORIZED
+
+    answers = iter([lambda: UNAUTHORIZED, lambda: to("/there", 303), refuse_once_more, Say])
+    backend.script = lambda seen: next(answers)()
+    assert session.get(f"{backend.url}/x").status_code == 200
+    first, second, third, last = backend.tokens
+    assert first != second == third != last == f"Bearer {hj.auth.access_token()}"
+    assert emulator.calls("token/refresh") == 2
 
 
 def test_the_apps_own_header_wins(session, emulator, backend):

@@ -45,6 +45,7 @@ class Account(PartOfClient):
         flight: The operation that is under way, if there is one.
         last_error: Why the last refresh failed; ``None`` after a success.
         used_at: When a request last used the session.
+        refused_at: When a refusal last caused a refresh of this session, by the monotonic clock.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class Account(PartOfClient):
         "last_error",
         "lock",
         "name",
+        "refused_at",
         "state",
         "storage",
         "used_at",
@@ -71,6 +73,7 @@ class Account(PartOfClient):
         self.state: AccountState = AccountState()
         self.last_error: Exception | None = None
         self.used_at: float = 0.0
+        self.refused_at: float = -math.inf
         self._asked = 0
         self.reset()
 
@@ -154,7 +157,7 @@ class Account(PartOfClient):
             if after is before:
                 return True
             if change is Change.SIGNED_IN:
-                self.flight = None
+                self.flight, self.refused_at = None, -math.inf
             self.context.note_unsaved(self, unsaved=after.phase is Phase.UNSAVED)
             old = None if before.snapshot is None else before.snapshot.record
             replaced = record is not None and before.shown not in (None, record.sign_in_id)

@@ -163,9 +163,9 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
             snapshot = account.note_use(snapshot)
         state = snapshot.freshness(now)
         if state is Freshness.OVER or not _is_newer(snapshot, refused):
-            if state is not Freshness.OVER and not forced and snapshot.came_from_recent_refusal(now):
-                return snapshot
             after_refusal = refused is not None and not forced
+            if after_refusal and state is not Freshness.OVER and _is_storm(account, snapshot, now):
+                return snapshot
             refresh = _join_refresh(account, snapshot, forced=forced, after_refusal=after_refusal)
             return _Step(refresh, before=snapshot)
         wait = cooldown_left(snapshot.record, now)
@@ -177,6 +177,16 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
     if flight is not None:
         flight.start(blocking=False)
     return snapshot
+
+
+def _is_storm(account: Account, snapshot: TokenSnapshot, now: float) -> bool:
+    """Return whether a refusal has just caused a refresh; if not, this one does."""
+    monotonic = account.context.storage.timing.monotonic()
+    since = math.inf if account.flight is not None else monotonic - account.refused_at
+    if snapshot.came_from_recent_refusal(now, since_refusal=since):
+        return True
+    account.refused_at = monotonic
+    return False
 
 
 def _expiring(

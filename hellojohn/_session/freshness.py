@@ -140,11 +140,19 @@ class TokenSnapshot:
         """Return whether the end of the session is near and was not announced."""
         return self.notice_at <= now < math.inf
 
-    def came_from_recent_refusal(self, now: float) -> bool:
-        """Return whether a refusal has just brought this token, so that another refusal brings no new one."""
+    def came_from_recent_refusal(self, now: float, *, since_refusal: float = math.inf) -> bool:
+        """Return whether a refusal has just brought this token, so that another refusal brings no new one.
+
+        Args:
+            now: The time.
+            since_refusal: The seconds since a refusal last caused a refresh here. They count where the clock
+                returns no time, and so cannot tell the token's age.
+        """
         record = self.record
-        age = now - record.refreshed_at
-        return record.after_refusal and 0 <= age < min(record.ttl * STORM_SHARE, LONGEST_STORM)
+        recent = min(record.ttl * STORM_SHARE, LONGEST_STORM)
+        if now != within_time(now):
+            return since_refusal < recent
+        return record.after_refusal and 0 <= now - record.refreshed_at < recent
 
     def __repr__(self) -> str:
         """Show the generation, not the token."""

@@ -21,6 +21,7 @@ from hellojohn._session.state import Change
 from hellojohn._waiting import run
 from hellojohn._wire import Answer
 from hellojohn.stores import MemoryStore
+from tests.both_faces import until
 from tests.session.bench import (
     EXPIRED,
     EXPIRING,
@@ -230,6 +231,56 @@ def test_storm_limit_ends_after_a_minute() -> None:
     bench.time.sleep(59)
     assert bench.after_refusal() == "at_2"
     bench.time.sleep(2)
+    assert bench.after_refusal() == "at_3"
+
+
+@pytest.mark.parametrize("now", [float("nan"), float("inf"), -1e9, 1e18])
+def test_storm_limit_holds_for_a_clock_without_time(now: float) -> None:
+    """Where the clock returns no time, a refusal causes a refresh once a minute by the monotonic clock."""
+    bench = Bench(tokens(2), tokens(3))
+    bench.time.wall = now
+    bench.sign_in()
+    assert [bench.after_refusal() for _ in range(3)] == ["at_2"] * 3
+    bench.time.elapsed += 59
+    assert bench.after_refusal() == "at_2"
+    bench.time.elapsed += 2
+    assert [bench.after_refusal() for _ in range(3)] == ["at_3"] * 3
+
+
+def test_callers_without_time_share_one_refresh() -> None:
+    """Where the clock returns no time, a refused caller joins the refresh that another one has caused."""
+    bench = Bench(gate := Gate(tokens(2)))
+    bench.put(a_record())
+    bench.time.wall = float("nan")
+    refused = bench.snapshot()
+    first = in_thread(lambda: bench.after_refusal(refused))
+    gate.wait()
+    second = in_thread(lambda: bench.after_refusal(refused))
+    until(lambda: bench.account.flight is None or len(bench.account.flight._callbacks) == 2)
+    gate.open()
+    assert (first(), second()) == ("at_2", "at_2")
+
+
+def test_failure_without_time_is_not_asked_again_at_once() -> None:
+    """Where the clock returns no time, an outage behind a refused token causes one refresh a minute, too."""
+    bench = Bench(problem(500, "internal_error"), problem(500, "internal_error"), tokens(2))
+    bench.put(a_record())
+    bench.time.wall = float("nan")
+    with pytest.raises(ServiceUnavailable):
+        bench.after_refusal()
+    assert bench.after_refusal() == "at_1"
+    bench.time.elapsed += 61
+    assert bench.after_refusal() == "at_2"
+
+
+def test_new_session_without_time_may_be_refused() -> None:
+    """Where the clock returns no time, the token of a new sign-in is replaced although another just was."""
+    bench = Bench(tokens(2))
+    bench.put(a_record())
+    bench.time.wall = float("nan")
+    assert bench.after_refusal() == "at_2"
+    bench.sign_in("b")
+    bench.service.steps.append(tokens(3))
     assert bench.after_refusal() == "at_3"
 
 

@@ -56,7 +56,7 @@ def _every_clock_is_believed() -> None:
 @breaks("10: .* because of another", "always-refused")
 def _a_storm() -> None:
     """Refresh each time an API refuses a token."""
-    TokenSnapshot.came_from_recent_refusal = lambda _self, _now: False
+    TokenSnapshot.came_from_recent_refusal = lambda *_, **__: False
 
 
 @breaks("10: a refused token", "adopted-and-refused")

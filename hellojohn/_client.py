@@ -280,8 +280,8 @@ class HelloJohn(ServerSide, _Client):
             The same client.
 
         Raises:
-            ConfigurationError: No origin is given, or one is not safe; or the client has an auth
-            already. TypeError: It is another kind of client.
+            ConfigurationError: No origin is given, or one is not safe; or the client has an auth already.
+            TypeError: It is another kind of client.
         """
         return self._parts.attach(self._account, client, "Client", origins, caller="HelloJohn")
 
@@ -367,8 +367,8 @@ class AsyncHelloJohn(AsyncServerSide, _Client):
             The same client.
 
         Raises:
-            ConfigurationError: No origin is given, or one is not safe; or the client has an auth
-            already. TypeError: It is another kind of client.
+            ConfigurationError: No origin is given, or one is not safe; or the client has an auth already.
+            TypeError: It is another kind of client.
         """
         return self._parts.attach(self._account, client, "AsyncClient", origins, caller="AsyncHelloJohn")
 

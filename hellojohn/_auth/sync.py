@@ -194,8 +194,10 @@ class Auth(Browsers, Mails):
     def session(self) -> Session | None:
         """Return the session as this client knows it, or ``None`` if no user is signed in.
 
-        It reads the store the first time, and never asks the service. A session whose time is over is
-        returned, with a ``time_left()`` of zero, until a request or a refresh finds that it has ended.
+        It reads the store the first time, and never asks the service. ``None`` also comes once the client
+        itself has to end the session, because the duration asked for or the idle timeout that the service
+        does not keep has passed. An end that the service keeps is the service's word: until a request or a
+        refresh has heard it, the session is returned, with a ``time_left()`` of zero.
 
         Raises:
             StoreError: The store failed.

@@ -11,6 +11,7 @@ from hellojohn._errors import (
     NotSignedIn,
     ServiceUnavailable,
     SignInRequired,
+    StoreError,
 )
 from hellojohn._limits import FALLBACK_WAIT
 from hellojohn._session.account import CLOSED, Account
@@ -19,7 +20,7 @@ from hellojohn._session.flight import Flight, OperationInterrupted
 from hellojohn._session.freshness import Freshness, TokenSnapshot
 from hellojohn._session.refresh import cooldown_left
 from hellojohn._session.state import Phase
-from hellojohn._session.tasks import announce_end, read_store, refresh_now, save_unsaved
+from hellojohn._session.tasks import announce_end, read_again, read_store, refresh_now, save_unsaved
 from hellojohn._waiting import Flow, WaitFor
 
 logger = logging.getLogger("hellojohn")
@@ -103,7 +104,9 @@ def acquire(
 
 
 def load(account: Account) -> Flow[TokenSnapshot | None]:
-    """Get the session without asking the service, or ``None`` if no user is signed in or it has ended.
+    """Get the session without asking the service, or ``None`` if no user is signed in.
+
+    Its time may be over by the client's own count: the next request ends it.
 
     Raises:
         StoreError: The store failed.
@@ -123,13 +126,28 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
         if isinstance(flight.result.error, SignInRequired):
             break
         flight.result.get()
+    return account.state.snapshot
+
+
+def load_unless_over(account: Account) -> Flow[TokenSnapshot | None]:
+    """Get the session as ``load`` does, or ``None`` if its time is over by the client's own count.
+
+    The store is read again first: another process may have used such a session, or signed in again.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    known = yield from load(account)
+    live = _live(account)
+    if known is None or live is not None:
+        return live
     with account.lock:
-        snapshot, now = account.state.snapshot, account.clock()
-        if snapshot is not None and snapshot.idle_at <= now:
-            snapshot = account.note_use(snapshot)
-    if snapshot is None or snapshot.freshness(now) is Freshness.OVER:
-        return None
-    return snapshot
+        turn = account.turn()
+        flight = account.join("load", lambda: read_again(account, turn, known.record))
+    yield WaitFor(flight)
+    if flight.result is not None and isinstance(flight.result.error, StoreError):
+        flight.result.get()
+    return _live(account)
 
 
 def may_repeat(refused: TokenSnapshot, newer: TokenSnapshot) -> bool:
@@ -150,6 +168,15 @@ def _announce_near_end(account: Account, snapshot: TokenSnapshot, now: float) ->
 
 
 # -------------------------------------------------------------------- decisions
+
+
+def _live(account: Account) -> TokenSnapshot | None:
+    """Return the session that is known, unless its time is over by the client's own count."""
+    with account.lock:
+        snapshot, now = account.state.snapshot, account.clock()
+        if snapshot is not None and snapshot.idle_at <= now:
+            snapshot = account.note_use(snapshot)
+    return None if snapshot is None or snapshot.freshness(now) is Freshness.OVER else snapshot
 
 
 def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool) -> TokenSnapshot | _Step:

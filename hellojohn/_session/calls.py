@@ -8,7 +8,7 @@ from hellojohn._limits import CALL_DEADLINE, LONGEST_STORM
 from hellojohn._models import Session, User
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
-from hellojohn._session.acquire import acquire, load, may_repeat
+from hellojohn._session.acquire import acquire, load, load_unless_over, may_repeat
 from hellojohn._session.flight import Result
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.storage import fresh_copy
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 def session(account: Account) -> Flow[Session | None]:
     """Return the session without asking the service."""
-    snapshot = yield from load(account)
+    snapshot = yield from load_unless_over(account)
     return None if snapshot is None else account.to_session(snapshot.record)
 
 

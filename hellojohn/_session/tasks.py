@@ -68,6 +68,23 @@ def read_store(account: Account, turn: Turn) -> None:
     account.apply(Change.LOADED, turn, stored)
 
 
+def read_again(account: Account, turn: Turn, known: SessionRecord) -> None:
+    """Read the store for a session whose time is over as far as memory knows, and use what is later there.
+
+    Raises:
+        StoreError: The store failed.
+    """
+    try:
+        stored = _read(account, turn)
+    except Overtaken:
+        return
+    if not isinstance(stored, SessionRecord) or account.state.phase is not Phase.ACTIVE:
+        return
+    used_later = (stored.last_used_at or 0.0) > (known.last_used_at or 0.0)
+    if stored.is_newer_than(known) or (used_later and stored.generation == known.generation):
+        account.apply(Change.UPDATED, turn, stored)
+
+
 def _read(account: Account, turn: Turn) -> Stored | None:
     """Read the store without the lock. Under the lock, quarantine a damaged text and say so."""
     try:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from hellojohn._errors import (
     NotSignedIn,
     ServiceUnavailable,
     SessionExpired,
+    StoreUnavailable,
 )
 from hellojohn._limits import SAVE_ATTEMPTS
 from hellojohn._secret import Secret
 from hellojohn._session.acquire import acquire, load
 from hellojohn._session.calls import access_token
+from hellojohn._session.record import SessionRecord
 from hellojohn._session.state import Change
 from hellojohn._waiting import run
 from hellojohn._wire import Answer
@@ -488,6 +491,80 @@ def test_end_of_a_replaced_session_is_not_announced() -> None:
     bench.time.at(730)
     bench.token()
     assert bench.seen() == []
+
+
+# ------------------------------------------------------------------ sessions whose time is over
+
+
+IDLE = {"api": "v2", "idle_timeout": "10m"}
+
+
+def over_in_memory(record: SessionRecord, *steps: Answer, **settings: Any) -> Bench:
+    """Return a client that knows a session whose time is over as far as it knows."""
+    bench = Bench(*steps, **settings)
+    bench.put(record)
+    bench.session()
+    bench.time.at(EXPIRED)
+    return bench
+
+
+def test_session_past_the_clients_end_is_not_shown() -> None:
+    """An end that the client keeps takes the session away at once. One that the service keeps is its word."""
+    bench = over_in_memory(a_record(client_ends_at=START + TTL))
+    assert bench.session() is None
+    kept = over_in_memory(a_record(server_ends_at=START + TTL)).session()
+    assert kept is not None
+    assert kept.time_left() == timedelta(0)
+    assert bench.service.requests == []
+    assert bench.seen() == []
+
+
+def test_session_used_by_another_process_is_shown() -> None:
+    """A session that is idle as far as memory knows is shown if another process has used it since."""
+    bench = over_in_memory(a_record(), **IDLE)
+    assert bench.session() is None
+    bench.put(a_record(last_used_at=START + TTL))
+    assert bench.session() is not None
+    bench.time.at(TTL + 700)
+    bench.put(a_record(generation=2, refresh_token=Secret("rt_2"), refreshed_at=START + TTL + 650))
+    assert bench.session() is not None
+    assert bench.snapshot().record.generation == 2
+    assert bench.service.requests == []
+
+
+def test_new_session_of_another_process_is_shown() -> None:
+    """A session whose time is over is replaced by the one of a sign-in elsewhere."""
+    bench = over_in_memory(a_record(client_ends_at=START + TTL))
+    bench.put(another_session())
+    session = bench.session()
+    assert session is not None
+    assert session.id == "ses_2"
+    assert bench.seen() == ["SESSION_REPLACED"]
+
+
+def test_last_request_counts_as_use_of_the_shown_session() -> None:
+    """A session that requests have used is not idle, although no refresh has noted it."""
+    bench = over_in_memory(a_record(), **IDLE)
+    bench.account.used_at = START + TTL - 10
+    assert bench.session() is not None
+
+
+def test_session_past_its_end_survives_a_failing_store() -> None:
+    """A store that fails when it is read again fails the call, and takes nothing away."""
+    store = FailingStore()
+    bench = over_in_memory(a_record(client_ends_at=START + TTL), store=store)
+    store.fail("load", times=1)
+    with pytest.raises(StoreUnavailable):
+        bench.session()
+    assert bench.session() is None
+
+
+def test_refresh_asks_although_memory_knows_an_end() -> None:
+    """A cooldown that another process noted does not prevent refresh() after an end in memory."""
+    bench = over_in_memory(a_record(), tokens(2), **IDLE)
+    bench.put(a_record(last_used_at=START + TTL, cooldown_until=START + EXPIRED + 5))
+    assert bench.refresh().id == "ses_1"
+    assert bench.session_record().generation == 2
 
 
 # ------------------------------------------------------------------ absurd clocks, closed clients

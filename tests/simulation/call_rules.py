@@ -172,23 +172,12 @@ class CallRules:
         pair = facts.pair_of(record)
         if home.is_over(record) or self._idle.is_over(home, pair.session) or pair.refused:
             return
-        if self._shows_an_end(call):
-            return
         if any(
             found.what == "sign_out" and (found.done is None or found.done >= call.began)
             for found in facts.of_account(home, key)
         ):
             return
         facts.wrong(f"3: {call.what} finds no session, and one was there all the time")
-
-    def _shows_an_end(self, call: Call) -> bool:
-        """Return whether memory has a session that the client has ended, which only a request replaces."""
-        token = call.home.shown().get(call.key)
-        if token is None:
-            return False
-        pair = self._facts.by_access[token]
-        deadline = math.inf if pair.session.deadline is None else pair.session.deadline
-        return deadline <= call.home.latest_wall() or self._idle.seems_over(call.home, pair)
 
     # ------------------------------------------------------------------ the session that must be there
 

@@ -29,13 +29,7 @@ class IdleRules:
 
     def is_over(self, home: Process, session: Session) -> bool:
         """Return whether a process may end a session: by its clock, all that it knows is long ago."""
-        return self._is_over(home, session, session.active_at)
-
-    def seems_over(self, home: Process, pair: Pair) -> bool:
-        """Return the same, for a process that has not read the store since it had this pair."""
-        return self._is_over(home, pair.session, pair.active_at)
-
-    def _is_over(self, home: Process, session: Session, noted: float | None) -> bool:
+        noted = session.active_at
         if self.timeout is None or noted is None:
             return False
         used = home.remembered(session) if self._has_steady_clocks else 0.0

@@ -29,7 +29,7 @@ _oauth _transport
 _browser _doctor
 _auth _mfa _service admin
 _assembly
-_server_side
+_http_clients _server_side
 _client
 hellojohn
 emulator integrations
@@ -44,7 +44,7 @@ ONLY = {
     "stores": {"_errors", "_limits", "_names", "_secret", "stores"},
 }
 HTTP_LIBRARIES = {"httpcore", "httpx", "httpx2", "requests", "urllib3"}
-HTTP_ROOMS = {"_http", "_transport", "_client", "testing", "cli"}
+HTTP_ROOMS = {"_http", "_transport", "_http_clients", "testing", "cli"}
 
 # The modules of the engine, from the ground up.
 ENGINE = """

@@ -115,6 +115,7 @@ class Refresher(NamedTuple):
             StoreError: The store failed before anything was sent.
             Overtaken: A later operation came first, and nothing was sent.
         """
+        now = self._now()  # before the load: what happens meanwhile must not make the session look idle
         with turn.reading() as writes:
             stored = locked.load()
         if stored is None and locked.damaged:
@@ -125,7 +126,6 @@ class Refresher(NamedTuple):
             stored = known  # the store has lost a write: its refresh token was replaced since
         if stored.is_same_session(known) and (known.last_used_at or 0.0) > (stored.last_used_at or 0.0):
             stored = stored.changed(last_used_at=known.last_used_at)
-        now = self._now()
         state = self.snapshot(stored).freshness(now)
         if state is Freshness.OVER:
             return self._end(locked, stored, turn)

@@ -80,6 +80,19 @@ def _expired_while_in_use(stage: Stage) -> None:
     stage.do("use")
 
 
+@directed(**_TERMS, background=False)
+def _used_while_the_store_is_slow(stage: Stage) -> None:
+    """A request goes on while a refresh waits for the store: the refresh does not end the session."""
+    stage.sign_in()
+    stage.pass_time(0.6 * _IDLE)
+    using = stage.call("use")
+    stage.until_noted("locks")
+    stage.pass_time(5.0)
+    stage.alone(using)
+    stage.pass_time(0.6 * _IDLE)
+    stage.finish()
+
+
 @directed(**_TERMS)
 def _used_after_a_wait(stage: Stage) -> None:
     """Two requests wait for the store, one a minute longer: whichever goes on last, the later one counts."""

@@ -324,7 +324,7 @@ class CallRules:
         return self._scheduler.stalled + home.suspended
 
     def _check_patience(self, call: Call) -> None:
-        waited = self.lasted(call)
+        waited = self.lasted(call) - call.waited
         if call.patience is not None and waited > call.patience + _SLACK:
             limit = f"{call.patience:.1f} s"
             self._facts.wrong(f"8: a request waited {waited:.1f} s for a token, and its limit was {limit}")

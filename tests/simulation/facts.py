@@ -63,7 +63,6 @@ class Pair:
             other cause.
         after_refusal: Whether a refusal by the API was among the causes of the refresh that brought it.
         only_refusal: Whether it was the only cause.
-        active_at: The last use or refresh of its session that the store knew of while it had this pair.
     """
 
     label: str
@@ -87,7 +86,6 @@ class Pair:
     causes: tuple[bool, bool] = (False, False)
     after_refusal: bool = False
     only_refusal: bool = False
-    active_at: float | None = None
 
     def __repr__(self) -> str:
         """Show the label."""

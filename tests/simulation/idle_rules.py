@@ -52,10 +52,12 @@ class IdleRules:
     def judge_refresh(self, pair: Pair) -> None:
         """Judge that a refresh has noted each use that its process knew when it took the lock."""
         task, session = self._facts.scheduler.current, pair.session
-        if self.timeout is None or task is None or task.locked_at is None or pair.active_at is None:
+        record = self._facts.records.get(session.key or "")
+        if self.timeout is None or task is None or task.locked_at is None or record is None:
             return
         home = task.home
         if not isinstance(home, Process) or not self._has_steady_clocks or session.torn:
             return
-        if home.remembered(session, before=task.locked_at.turn) > pair.active_at + _SLACK:
+        used = home.remembered(session, before=task.locked_at.turn)
+        if self._facts.pair_of(record) is pair and used > record.active_at + _SLACK:
             self._facts.wrong(f"20: {home} refreshes {session}, and does not note when it was used")

@@ -346,6 +346,8 @@ class VirtualStore:
             operation, current = self._facts.operation_of(scheduler.current), scheduler.current
             if operation is not None and current is not None and holder.home is not current.home:
                 operation.call.waited += scheduler.now - began
+            elif current is not None and current.call is not None:
+                current.call.waited += scheduler.now - began  # it reads the store itself, and has found junk
             if not given and key in self._holds:
                 self._facts.excuse(key)
                 raise StoreLocked("Another task has held it all the time.")

@@ -62,7 +62,7 @@ class StoreRules:
         session.saved_at = turn if session.saved_at is None else session.saved_at
         session.deadline, session.created_at = record.client_ends_at, record.created_at
         session.ends_at = _earliest(record.client_ends_at, record.server_ends_at)
-        session.active_at = new.active_at = record.active_at
+        session.active_at = record.active_at
         facts.active(key, record.active_at)
         if old is None:
             if facts.last.get(key, session) is not session:

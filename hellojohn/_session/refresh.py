@@ -128,7 +128,7 @@ class Refresher(NamedTuple):
             stored = stored.changed(last_used_at=known.last_used_at)
         state = self.snapshot(stored).freshness(now)
         if state is Freshness.OVER:
-            return self._end(locked, stored, turn)
+            return self._end(locked, stored, turn, now)
         if state is not Freshness.EXPIRING and stored.is_newer_than(known):
             return Refreshed(stored)
         wait = self._guard_left(stored, now) or (None if forced else cooldown_left(stored, now))
@@ -167,9 +167,9 @@ class Refresher(NamedTuple):
         until = record.refresh_not_before
         return until - now if until is not None and now < until <= now + self.storage.lease else None
 
-    def _end(self, locked: LockedSession, record: SessionRecord, turn: Turn) -> Refreshed:
+    def _end(self, locked: LockedSession, record: SessionRecord, turn: Turn, now: float) -> Refreshed:
         """End a session whose time is over by the client's own count."""
-        over = self.snapshot(record).over_at <= within_time(self._now())
+        over = self.snapshot(record).over_at <= within_time(now)
         reason = ExpiryReason.DURATION_ELAPSED if over else ExpiryReason.IDLE
         with turn.writing():
             leave_reason(locked, record, reason, None)

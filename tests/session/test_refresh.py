@@ -673,6 +673,25 @@ def test_deadline_ends_the_session_here_and_there() -> None:
     assert bench.session() is None
 
 
+def test_deadline_is_the_reason_though_the_clock_is_set_back() -> None:
+    """A clock that is set back while the store is read does not turn the deadline into another reason."""
+    bench = Bench()
+    bench.put(a_record(client_ends_at=START + 500))
+    bench.token()
+    bench.time.at(501)
+    load = bench.store.load
+
+    def loading(key: str) -> str | None:
+        bench.time.at(100)
+        text: str | None = load(key)
+        return text
+
+    bench.store.load = loading
+    with pytest.raises(SessionExpired) as caught:
+        bench.token()
+    assert caught.value.reason is ExpiryReason.DURATION_ELAPSED
+
+
 def test_outage_at_the_deadline_is_not_called_an_end() -> None:
     """The open-source server's database goes away as the client's own deadline passes: that is the reason."""
     bench = Bench(api="v2")

@@ -16,7 +16,7 @@ from hellojohn._session.context import EngineContext
 from hellojohn._session.devices import RememberedDevices
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
-from hellojohn._session.flight import Flight
+from hellojohn._session.flight import Flight, Result
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.record import SessionRecord
 from hellojohn._session.refresh import Refresher, TokenSource
@@ -118,10 +118,23 @@ class Engine:
             flight.wait(max(ends_at - time.monotonic(), 0.0))
         for account in tuple(self._accounts.values()):
             if account in context.unsaved and (left := ends_at - time.monotonic()) > 0:
-                with suppress(HelloJohnError):
-                    save_unsaved(account, left)
+                self._save(account, left)
         for account in tuple(self._accounts.values()):
             account.close()
+
+    def _save(self, account: Account, left: float) -> None:
+        """Save a session that only memory has, on a thread: a store may keep its caller longer than asked."""
+
+        def save(flight: Flight[None]) -> None:
+            try:
+                with suppress(HelloJohnError):
+                    save_unsaved(account, left)
+            finally:
+                flight.land(Result())
+
+        flight = Flight(save, "save", self.context.workers, self.context.flights)
+        flight.start(blocking=True)
+        flight.wait(left)
 
     def _unfinished(self) -> Flight[Any] | None:
         return next((it for it in tuple(self.context.flights) if it.must_finish and not it.done), None)

@@ -24,7 +24,7 @@ from hellojohn._session.endings import ended_elsewhere, expired
 from hellojohn._session.order import Overtaken, Turn
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
 from hellojohn._session.refresh import Refreshed
-from hellojohn._session.state import Change, Phase
+from hellojohn._session.state import AccountState, Change, Phase
 from hellojohn._session.storage import LockedSession, fresh_copy
 
 logger = logging.getLogger("hellojohn")
@@ -36,10 +36,10 @@ def save_unsaved(account: Account, wait: float = math.inf) -> None:
     Raises:
         StoreError: The store failed again.
     """
-    turn = account.turn()
+    turn, state = account.turn(), account.state  # now: the client may be closed before the store has its lock
     try:
         with locked(account, wait) as place:
-            _save_copy(account, place, turn)
+            _save_copy(account, place, turn, state)
     except Overtaken:
         return
     except StoreError:
@@ -113,7 +113,7 @@ def refresh_now(
     context.service.prepare()
     try:
         with locked(account) as place:
-            copy = _save_copy(account, place, turn)
+            copy = _save_copy(account, place, turn, account.state)
             if copy is not None and not copy.is_newer_than(known):  # else it is good enough
                 known = copy
             known = _with_use(account, known)
@@ -153,9 +153,10 @@ def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:
         account.apply(change, turn, refreshed.record, event=event)
 
 
-def _save_copy(account: Account, place: LockedSession, turn: Turn) -> SessionRecord | None:
+def _save_copy(
+    account: Account, place: LockedSession, turn: Turn, state: AccountState
+) -> SessionRecord | None:
     """Save the session that the store refused before, and return the current record."""
-    state = account.state
     if state.phase is not Phase.UNSAVED or state.snapshot is None:
         return None
     copy = state.snapshot.record

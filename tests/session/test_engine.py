@@ -6,6 +6,8 @@ import signal
 import threading
 import time
 import weakref
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 
@@ -103,6 +105,29 @@ def test_close_saves_what_is_only_in_memory() -> None:
     bench.store.heal()
     bench.engine.close()
     assert bench.session_record().generation == 2
+
+
+def test_close_is_bounded_though_the_lock_is_not() -> None:
+    """close() ends in time though a store's lock keeps its caller longer. The save is made later."""
+    store = FailingStore()
+    bench = expired_token(tokens(2), store=store)
+    store.fail("save", skip=1)
+    assert bench.token() == "at_2"
+    store.heal()
+    lock, opened = store.lock, threading.Event()
+
+    def blocking(key: str, timeout: float) -> AbstractContextManager[Any]:
+        assert opened.wait(20)
+        return lock(key, timeout)
+
+    store.lock = blocking  # type: ignore[method-assign]
+    bench.engine.context.closes_at = time.monotonic() + 0.1
+    in_thread(bench.engine.close)()
+    with pytest.raises(ConfigurationError):
+        bench.token()
+    opened.set()
+    bench.settle()
+    assert bench.session_record().refresh_token.reveal() == "rt_2"
 
 
 def test_close_does_not_wait_for_a_read() -> None:

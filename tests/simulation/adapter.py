@@ -233,9 +233,11 @@ class _Engine(engine.Engine):
     def account(self, name: str) -> Account:
         """Return an account whose locks are taken in turns."""
         account = super().account(name)
-        if not isinstance(account.lock, _TurnLock):
+        if not isinstance(account, _Account):
+            account.__class__ = _Account  # only now, since making one sets all of its attributes
             account.lock = _TurnLock(self._home)
             account.storage.mutex = _Mutex(self._home)
+            self._home.has_changed = True
         return account
 
 
@@ -310,6 +312,6 @@ def install() -> None:
     _replace(events, "threading", SimpleNamespace(**vars(events.threading) | own_ident))
     _replace(tenacity, "threading", SimpleNamespace(local=_TaskLocal))
     _replace(_assembly, "Engine", _Engine)
-    _replace(engine, "Account", _Account)
+    _replace(engine, "check_account", cache(engine.check_account))
     _replace(origins, "_read_origin", cache(origins._read_origin))  # it costs as much as a turn
     _replace(_http, "Sender", _Sender)

@@ -163,7 +163,7 @@ class Schedule:
         world = self.world
         places = len(world.scheduler.ready)
         place = places - 1
-        if places > 1 and not self._chance.happens(self._plan.stickiness):
+        if places > 1 and self._chance.random() >= self._plan.stickiness:
             place = int(self._chance.random() * places)
         task = world.scheduler.run(place)
         world.facts.settle()

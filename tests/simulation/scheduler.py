@@ -130,12 +130,14 @@ class Scheduler:
         self.turns += 1
         self.current = task
         thread = task._greenlet
-        if thread is None:
-            if not _idle:
-                greenlet(_serve, self._root).switch()
-            thread = task._greenlet = _idle.pop()
         try:
-            thread.switch((self, task))
+            if thread is None:
+                if not _idle:
+                    greenlet(_serve, self._root).switch()
+                task._greenlet = _idle.pop()
+                task._greenlet.switch((self, task))
+            else:
+                thread.switch()
         finally:
             self.current = None
         return task

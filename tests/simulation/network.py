@@ -194,7 +194,8 @@ class Network:
         if fate in _CARRIED_OUT:
             answer = self._server.answer(request)
             done = 200 <= answer.status < 300
-            code = "done" if done else "away" if self._server.is_away else _code(answer)
+            away = self._server.is_away and path_of(request) != ME  # tokens are checked without the database
+            code = "done" if done else "away" if away else _code(answer)
             self._scheduler.note("answers", (path_of(request), code))
         match fate:
             case Fate.ARRIVES | Fate.SLOW:

@@ -172,12 +172,26 @@ class CallRules:
         pair = facts.pair_of(record)
         if home.is_over(record) or self._idle.is_over(home, pair.session) or pair.refused:
             return
+        if self._has_unsaved_end(call):
+            return
         if any(
             found.what == "sign_out" and (found.done is None or found.done >= call.began)
             for found in facts.of_account(home, key)
         ):
             return
         facts.wrong(f"3: {call.what} finds no session, and one was there all the time")
+
+    def _has_unsaved_end(self, call: Call) -> bool:
+        """Return whether memory alone has a session that is over: a request must end it first."""
+        home, token = call.home, call.home.shown().get(call.key)
+        if token is None:
+            return False
+        pair = self._facts.by_access[token]
+        failed = pair.saved_at is None or (pair.parent is not None and pair.parent.failed)
+        if not failed and (home, call.key) not in self._facts.blind:
+            return False
+        deadline = math.inf if pair.session.deadline is None else pair.session.deadline
+        return deadline <= home.latest_wall() or self._idle.is_over(home, pair.session)
 
     # ------------------------------------------------------------------ the session that must be there
 

@@ -119,9 +119,9 @@ def _keep(account: Account, turn: Turn, record: SessionRecord) -> None:
     """Save a new session and show it. A session that is not saved is signed out at the service again."""
     context, replaced = account.context, None
     try:
-        with locked(account, context.storage.lock_wait, shared=True) as place:
-            with turn.writing():
-                replaced = _replace(place, record)
+        # In one step: no reader of this client takes the new session for another process's.
+        with locked(account, context.storage.lock_wait, shared=True) as place, turn.writing():
+            replaced = _replace(place, record)
             shown = account.apply(Change.SIGNED_IN, turn, record, event=AuthEventType.SIGNED_IN)
     except Overtaken:
         shown = False

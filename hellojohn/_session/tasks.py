@@ -6,6 +6,7 @@ These functions block. They run on worker threads, and on the thread of a caller
 import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 from hellojohn._clock import within_time
 from hellojohn._errors import (
@@ -65,7 +66,7 @@ def read_store(account: Account, turn: Turn) -> None:
         return
     if not isinstance(stored, SessionRecord):
         raise _no_session(account, stored)
-    account.apply(Change.LOADED, turn, stored)
+    _use(account, turn, Change.LOADED, stored)
 
 
 def read_again(account: Account, turn: Turn, known: SessionRecord) -> None:
@@ -82,7 +83,13 @@ def read_again(account: Account, turn: Turn, known: SessionRecord) -> None:
         return
     used_later = (stored.last_used_at or 0.0) > (known.last_used_at or 0.0)
     if stored.is_newer_than(known) or (used_later and stored.generation == known.generation):
-        account.apply(Change.UPDATED, turn, stored)
+        _use(account, turn, Change.UPDATED, stored)
+
+
+def _use(account: Account, turn: Turn, change: Change, stored: SessionRecord) -> None:
+    """Use a session that was read without the lock, unless a sign-in of this client has just saved it."""
+    with suppress(Overtaken), turn.reading():
+        account.apply(change, turn, stored)
 
 
 def _read(account: Account, turn: Turn) -> Stored | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from hellojohn._session.record import SessionRecord
 from hellojohn._session.workers import NoThreadError
 from hellojohn._waiting import run_async
 from hellojohn.stores import MemoryStore
+from tests.both_faces import until
 from tests.session.bench import (
     EXPIRED,
     KEY,
@@ -410,6 +412,39 @@ def test_refresh_ends_the_session_for_a_sign_out(answer: Any) -> None:
     assert other.service.requests == []
     assert shown is not None
     assert turn.is_current()
+
+
+class PeekedStore(MemoryStore):
+    """A store that lets a test act when the next session has been saved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.when_saved: Callable[[], None] = lambda: None
+
+    def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
+        """Save, and call the test's function once."""
+        super().save(key, text, expires_in=expires_in)
+        act, self.when_saved = self.when_saved, lambda: None
+        act()
+
+
+def test_session_that_is_read_before_it_is_shown() -> None:
+    """A request that reads a new session before the sign-in is complete sees no other process in it."""
+    bench = Bench(store=PeekedStore())
+    bench.sign_in("a")
+    bench.sign_out()
+    readers = []
+
+    def read() -> None:
+        readers.append(in_thread(bench.session))
+        until(lambda: bench.account.flight is not None)
+        assert bench.account.flight is not None
+        bench.account.flight.wait(0.2)  # it cannot land before the sign-in has shown its session
+
+    bench.store.when_saved = read
+    session = bench.sign_in("b")
+    assert readers[0]() == session
+    assert bench.seen() == ["SIGNED_IN", "SIGNED_OUT", "SIGNED_IN"]
 
 
 def test_refresh_leaves_a_later_session_alone() -> None:

@@ -14,14 +14,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from hellojohn._errors import ChallengeExpired, ConfigurationError, ServiceUnavailable
+from hellojohn._errors import ConfigurationError, ServiceUnavailable
 from hellojohn._limits import (
     BROWSER_CONNECTIONS,
     BROWSER_READ_TIME,
     ERROR_GRACE,
     LONGEST_BROWSER_REQUEST,
 )
-from hellojohn._oauth import OAuthRequest, is_state, read_query, shown
+from hellojohn._oauth import OAuthRequest, is_state, not_completed, read_query, shown
 
 _DONE = "You are signed in. You can close this window."
 _FAILED = "The sign-in was not completed. You can close this window."
@@ -58,6 +58,7 @@ class Listener:
         self._lock = threading.Lock()
         self._accepted = False
         self._failed_at: float | None = None
+        self._failure = ""
         self._places = threading.BoundedSemaphore(BROWSER_CONNECTIONS)
 
     def open(self, request: OAuthRequest) -> None:
@@ -97,7 +98,7 @@ class Listener:
                 return self._answers.get(timeout=0.1)
             now = time.monotonic()
             if self._failed_at is not None and now >= self._failed_at + ERROR_GRACE:
-                raise ChallengeExpired("The sign-in was not completed in the browser. Start over.")
+                raise not_completed(self._failure)
             if now >= ends_at:
                 raise ServiceUnavailable(_CAUSES)
         raise ServiceUnavailable("The sign-in in the browser was given up.")
@@ -154,7 +155,8 @@ class Listener:
                 self._answers.put(target)
                 return _Reply("200 OK", _DONE if fields.get("code") else _FAILED)
             if "error" in fields and "state" not in fields:  # the open-source server's carries no state
-                self._failed_at = time.monotonic() if self._failed_at is None else self._failed_at
+                if self._failed_at is None:
+                    self._failure, self._failed_at = fields["error"], time.monotonic()
                 return _Reply("200 OK", f"{_FAILED} The server says: {shown(fields['error'])}.")
         return _Reply("400 Bad Request", "This address does not belong to the sign-in that was begun.")
 

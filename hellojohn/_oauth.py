@@ -116,7 +116,7 @@ def _code_in(request: OAuthRequest, fields: dict[str, str]) -> OAuthCode | ApiEr
     if not is_state(request, fields):
         return ValidationFailed("The address does not belong to this sign-in. Start over.")
     if "error" in fields:
-        return ChallengeExpired(f"The sign-in was not completed in the browser ({shown(fields['error'])}).")
+        return not_completed(fields["error"])
     if not fields.get("code"):
         return ValidationFailed("The address holds no code. Start over.")
     return OAuthCode(
@@ -127,6 +127,11 @@ def _code_in(request: OAuthRequest, fields: dict[str, str]) -> OAuthCode | ApiEr
         provider=request.provider,
     )
 
+
+_FIXES = {
+    "invalid_scope": "The client lacks a scope that was asked for: by default openid, profile or email."
+    " Add it to the client at the server.",
+}
 
 # Of this process. It has no lock, which a fork could leave held: each of its operations is atomic.
 _completed: OrderedDict[bytes, object] = OrderedDict()
@@ -168,6 +173,13 @@ def read_query(address: str) -> dict[str, str]:
 def is_state(request: OAuthRequest, fields: dict[str, str]) -> bool:
     """Return whether a callback repeats the state, in constant time."""
     return hmac.compare_digest(fields.get("state", "").encode(), request.state.encode())
+
+
+def not_completed(error: str) -> ChallengeExpired:
+    """Return the exception for an error code of the browser's address."""
+    code = shown(error)
+    message = f"The sign-in was not completed in the browser ({code}). {_FIXES.get(code, 'Start over.')}"
+    return ChallengeExpired(message)
 
 
 def shown(text: str) -> str:

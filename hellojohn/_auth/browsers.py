@@ -26,7 +26,7 @@ class Browsers:
         session_options: Options | None = None,
         ports: Sequence[int] = (8765, 8766, 8767),
         timeout: float = 300.0,
-        scopes: Sequence[str] = ("openid",),
+        scopes: Sequence[str] = ("openid", "profile", "email"),
         open_browser: Callable[[str], object] = webbrowser.open,
         prompt: Callable[[str], object] = print,
         paste: Callable[[], str] | None = None,
@@ -42,7 +42,7 @@ class Browsers:
             session_options: As in ``sign_in``.
             ports: The ports whose ``http://127.0.0.1:<port>/callback`` is registered with the client.
             timeout: Seconds to wait for the person.
-            scopes: The scopes to ask for.
+            scopes: The scopes to ask for. The server names the user's address for ``"email"`` only.
             open_browser: Opens an address; ``webbrowser.open`` by default.
             prompt: Shows a line; ``print`` by default.
             paste: Reads an address that the person pastes, such as ``input``, for a machine without a
@@ -124,7 +124,7 @@ class AsyncBrowsers:
         session_options: Options | None = None,
         ports: Sequence[int] = (8765, 8766, 8767),
         timeout: float = 300.0,  # noqa: ASYNC109 - the contract
-        scopes: Sequence[str] = ("openid",),
+        scopes: Sequence[str] = ("openid", "profile", "email"),
         open_browser: Callable[[str], object] = webbrowser.open,
         prompt: Callable[[str], object] = print,
         paste: Callable[[], str] | None = None,
@@ -140,7 +140,7 @@ class AsyncBrowsers:
             session_options: As in ``sign_in``.
             ports: The ports whose ``http://127.0.0.1:<port>/callback`` is registered with the client.
             timeout: Seconds to wait for the person.
-            scopes: The scopes to ask for.
+            scopes: The scopes to ask for. The server names the user's address for ``"email"`` only.
             open_browser: Opens an address; ``webbrowser.open`` by default.
             prompt: Shows a line; ``print`` by default.
             paste: Reads an address that the person pastes, such as ``input``, for a machine without a

@@ -124,11 +124,12 @@ def callback_of(server: Clients, email: str, url: str) -> str:
 
 @pytest.mark.usefixtures("mended")
 def test_browser_sign_in(server: Clients, hj: HelloJohn, email: str) -> None:
-    """The code of a browser sign-in signs in once, and the session can be refreshed."""
+    """The code of a browser sign-in signs in once, names the user, and begins a session to refresh."""
     user = hj.auth.user()
     request = hj.auth.sign_in_with_oauth(None, CALLBACK)
     callback = callback_of(server, email, request.url)
-    assert hj.auth.complete_oauth(request, callback).user.id == user.id
+    signed_in = hj.auth.complete_oauth(request, callback).user
+    assert (signed_in.id, signed_in.email, hj.auth.user().email) == (user.id, email, email)
     assert hj.verify_token(hj.auth.access_token()).user_id == user.id
     assert hj.auth.refresh()
     with pytest.raises(ChallengeExpired):

@@ -289,14 +289,20 @@ def test_refused_in_the_browser(sign_in: Callable[..., Session], emulator: Emula
 
 
 @pytest.mark.parametrize("api", ["v2"])
-def test_error_without_a_state_ends_after_a_grace(sign_in: Callable[..., Session]) -> None:
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [("login_required", r"\(login_required\)\. Start over"), ("invalid_scope", "Add it to the client")],
+)
+def test_error_without_a_state_ends_after_a_grace(
+    sign_in: Callable[..., Session], code: str, message: str
+) -> None:
     """An error that names no sign-in, as the open-source server sends it, ends the wait after a moment."""
 
     def fail(url: str) -> None:
-        address = f"{parse_qs(urlsplit(url).query)['redirect_uri'][0]}?error=login_required"
+        address = f"{parse_qs(urlsplit(url).query)['redirect_uri'][0]}?error={code}"
         threading.Thread(target=lambda: httpx.get(address, trust_env=False), daemon=True).start()
 
-    with pytest.raises(ChallengeExpired):
+    with pytest.raises(ChallengeExpired, match=message):
         sign_in(open_browser=fail, timeout=20)
 
 

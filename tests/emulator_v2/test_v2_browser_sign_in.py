@@ -76,9 +76,28 @@ class TestCodes:
         """They go on at either endpoint; the ID token repeats the nonce."""
         answer = app.redeem(code).json()
         read = claims(answer["id_token"])
-        assert (read["nonce"], read["aud"], read["email"]) == ("nn-1", "app", DEMO_EMAIL)
+        assert (read["nonce"], read["aud"]) == ("nn-1", "app")
         assert app.redeem(code).json()["error"] == "invalid_grant"
         assert app.refresh(answer["refresh_token"]).status_code == 200
+
+    @pytest.mark.parametrize(
+        ("scope", "named", "shown"),
+        [
+            ("openid", set(), {"name"}),
+            ("openid profile", {"name"}, {"name"}),
+            ("openid email", {"email"}, {"name", "email"}),
+            ("openid profile email", {"name", "email"}, {"name", "email"}),
+        ],
+    )
+    def test_scopes_decide_what_names_the_user(self, app, emulator, scope, named, shown):
+        """The address needs its scope everywhere, and the name in the ID token only."""
+        emulator.configure(mended=True)
+        emulator.add_user("ada@example.com", "correct horse", name="Ada Byron")
+        url = app.authorization_url(scope=scope)
+        answer = app.redeem(query_of(emulator.authorize(url, "ada@example.com"))["code"]).json()
+        of_user = {"name", "email"}
+        assert claims(answer["id_token"]).keys() & of_user == named
+        assert app.get("/userinfo", answer["access_token"]).json().keys() & of_user == shown
 
     def test_a_code_lives_a_few_minutes(self, app, emulator, code):
         """A late app gets nothing."""

@@ -157,7 +157,7 @@ class Authorization:
         common = {"subject": user.id, "client_id": client.id, "ttl": access_life, "amr": _AMR, "level": 2}
         scopes = asked.scope.split()
         access = self._issuer.for_oauth(tenant, **common, scope=asked.scope, scp=scopes)  # type: ignore[arg-type]
-        identity = _identity(user, access, client_id=client.id, nonce=asked.nonce)
+        identity = _identity(user, access, asked)
         refresh = tenant.data.tokens.begin(user, client.id, life=refresh_life, device=Device())
         return Redeemed(
             access_token=access,
@@ -173,18 +173,19 @@ def invalid_grant() -> OAuthProblem:
     return OAuthProblem("invalid_grant", "Invalid or expired grant")
 
 
-def _identity(user: User, access: Secret, *, client_id: str, nonce: str) -> dict[str, object]:
+def _identity(user: User, access: Secret, asked: Asked) -> dict[str, object]:
     half = hashlib.sha256(access.reveal().encode()).digest()[:16]
-    name = user.profile.name
-    return {
-        "azp": client_id,
+    scopes = asked.scope.split()
+    claims: dict[str, object] = {
+        "azp": asked.client.id,
         "at_hash": _base64url(half),
-        "email": user.email,
-        "email_verified": user.verified,
-        "name": name,
-        "given_name": name.partition(" ")[0] if name else None,
-        "nonce": nonce or None,
+        "nonce": asked.nonce or None,
     }
+    if "email" in scopes:
+        claims |= {"email": user.email, "email_verified": user.verified}
+    if user.profile.name and "profile" in scopes:
+        claims |= {"name": user.profile.name, "given_name": user.profile.name.partition(" ")[0]}
+    return claims
 
 
 def _is_answer(verifier: Secret, challenge: str) -> bool:

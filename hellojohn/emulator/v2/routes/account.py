@@ -98,10 +98,10 @@ def _scopes(read: Read) -> list[str]:
 def _visible(user: User, read: Read) -> dict[str, object]:
     shown: dict[str, object] = {}
     name = user.profile.name
-    if name and "profile" in _scopes(read):
+    if name:
         given, _, family = name.partition(" ")
         shown |= {"name": name, "given_name": given} | ({"family_name": family} if family else {})
-    if "email" in _scopes(read) and isinstance(read.claims["scp"], str):
+    if "email" in _scopes(read):
         shown["email"] = user.email
         if user.verified:
             shown["email_verified"] = True

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from hellojohn._clock import as_moment
 from hellojohn._errors import (
+    ExpiryReason,
     HelloJohnError,
     MfaRequired,
     ServiceUnavailable,
@@ -24,6 +25,7 @@ from hellojohn._secret import Secret
 from hellojohn._session.account import Account, locked
 from hellojohn._session.calls import have_conversation
 from hellojohn._session.conflicts import Bringing
+from hellojohn._session.exchange import leave_reason
 from hellojohn._session.order import Overtaken, Turn
 from hellojohn._session.record import SessionRecord, Stored, signed_in
 from hellojohn._session.state import Change
@@ -123,6 +125,8 @@ def _keep(account: Account, turn: Turn, record: SessionRecord) -> None:
         with locked(account, context.storage.lock_wait, shared=True) as place, turn.writing():
             replaced = _replace(place, record)
             shown = account.apply(Change.SIGNED_IN, turn, record, event=AuthEventType.SIGNED_IN)
+            if not shown:  # a sign-out was asked for during the save: no other process may use the session
+                leave_reason(place, record, ExpiryReason.SIGNED_OUT, None)
     except Overtaken:
         shown = False
     except StoreError:

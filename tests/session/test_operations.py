@@ -447,6 +447,20 @@ def test_session_that_is_read_before_it_is_shown() -> None:
     assert bench.seen() == ["SIGNED_IN", "SIGNED_OUT", "SIGNED_IN"]
 
 
+def test_sign_out_during_the_save_of_a_sign_in() -> None:
+    """A process that looks before the sign-out has the lock finds no session that is signed out already."""
+    bench = Bench(store=PeekedStore())
+    other = Bench(store=bench.store, time=bench.time)
+    bench.store.when_saved = bench.account.ask_to_sign_out  # its worker has not begun
+    with pytest.raises(SignInSuperseded):
+        bench.sign_in()
+    with pytest.raises(SessionExpired) as caught:
+        other.token()
+    assert caught.value.reason is ExpiryReason.SIGNED_OUT
+    bench.settle()
+    assert bench.service.signed_out == ["rt_s"]
+
+
 def test_refresh_leaves_a_later_session_alone() -> None:
     """An overtaken refresh does not end the session of another process's sign-in."""
     bench = expired_token(gate := Gate(tokens(2)))

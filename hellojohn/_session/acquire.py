@@ -197,7 +197,7 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
             return _Step(refresh, before=snapshot)
         wait = cooldown_left(snapshot.record, now)
         if state is Freshness.EXPIRING:
-            return _expiring(account, snapshot, now, wait)
+            return _expiring(account, snapshot, now, None if forced else wait, forced=forced)
         flight = None
         if account.flight is None and not account.context.closing:
             flight = _in_background(account, snapshot, state, now, wait)
@@ -217,11 +217,11 @@ def _is_storm(account: Account, snapshot: TokenSnapshot, now: float) -> bool:
 
 
 def _expiring(
-    account: Account, snapshot: TokenSnapshot, now: float, wait: float | None
+    account: Account, snapshot: TokenSnapshot, now: float, wait: float | None, *, forced: bool
 ) -> TokenSnapshot | _Step:
     fallback = snapshot if now < snapshot.token_expires_at else None
     if wait is None:
-        return _Step(_join_refresh(account, snapshot), fallback, snapshot)
+        return _Step(_join_refresh(account, snapshot, forced=forced), fallback, snapshot)
     if fallback is None:
         raise try_later(wait)
     return fallback

@@ -42,6 +42,7 @@ from tests.session.bench import (
     expired_token,
     in_thread,
     problem,
+    response,
     tokens,
 )
 from tests.session.stores import FailingStore
@@ -622,6 +623,24 @@ def test_without_background_refresh_stale_tokens_stay() -> None:
     assert bench.service.requests == []
     bench.time.at(EXPIRED)
     assert bench.token() == "at_2"
+
+
+def test_refresh_asks_for_a_session_that_came_in_a_cooldown() -> None:
+    """An explicit refresh that joined another one asks again, also for another session."""
+    bench = Bench(gate := Gate(response(503, b"", retry_after="30")), tokens(3))
+    bench.put(a_record())
+    bench.session()
+    known = bench.account.state.snapshot
+    bench.put(another_session(refreshed_at=START))
+    bench.time.at(EXPIRED)
+    using = in_thread(bench.token)
+    gate.wait()
+    refreshing = acquire(bench.account, known, forced=True)
+    joined = next(refreshing).completion
+    gate.open()
+    joined.wait(20)
+    assert isinstance(using(), ServiceUnavailable)
+    assert run(refreshing).record.access_token.reveal() == "at_3"
 
 
 def test_session_in_use_is_there_though_it_seems_idle() -> None:

@@ -318,7 +318,8 @@ class Facts:
         """
         task = self.scheduler.current
         home = None if task is None else task.home
-        if home is not None and home.shown().get(key) is not None:  # type: ignore[attr-defined]
+        # A closed client shows nothing, and a refresh that goes on in it has its copy nevertheless.
+        if home is not None and (home.closed or home.shown().get(key) is not None):  # type: ignore[attr-defined]
             self.blind.add((home, key))
         self.excuse(key)
 

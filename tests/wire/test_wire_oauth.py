@@ -202,8 +202,6 @@ def test_v2_id_token_may_hold_no_profile():
     ("claims", "named"),
     [
         *(({"nonce": nonce}, "another sign-in") for nonce in ("other", "", None, 7, "\ud800")),
-        *(({"iss": iss}, "iss.*HELLOJOHN_API_URL") for iss in ("https://evil.example", None, 7, ["x"], {})),
-        ({"iss": "https://auth.example.com/"}, "iss.*HELLOJOHN_API_URL"),
         *(({"aud": aud}, "aud.*HELLOJOHN_CLIENT_ID") for aud in ("other", None, 7, [], ["other"], {})),
         ({"aud": ["web", "other"]}, "aud"),
         ({"aud": ["web", "other"], "azp": "other"}, "aud"),
@@ -217,6 +215,14 @@ def test_v2_wrong_id_token_is_refused(claims, named):
         signed_in_with(with_id_token(**claims))
     shown = shown_by(caught.value)
     assert ("rt_1" in shown, with_id_token(**claims).body.decode() in shown) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "iss", ["https://evil.example", "https://auth.example.com/", "https://auth.example.com/t/x", None, 7, {}]
+)
+def test_v2_id_token_of_another_issuer_is_ignored(iss):
+    """A back end may reach the server at another address than browsers: only the profile is missing then."""
+    assert signed_in_with(with_id_token(iss=iss, email="a@b.c")).user in (None, User(USER_ID))
 
 
 @pytest.mark.parametrize("junk", ["", "x", "a.b.c", "a b.c", None, 7, {}, []])

@@ -112,7 +112,8 @@ class Account(PartOfClient):
                 self.emit(AuthEventType.SIGNED_OUT, record)
                 # Only now: a Ctrl-C in between must not suppress the event of the next sign-out.
                 self.state = state = state._replace(announced=True)
-        return Turn(order, self.storage, lambda: self.state.order == order), record, state.announced
+        turn = Turn(order, self.storage, lambda: self.state.is_sign_out_due(order, before.shown))
+        return turn, record, state.announced
 
     def turn(self) -> Turn:
         """Return the turn of a refresh or a save. A sign-out, or a sign-in that succeeds, ends it."""

@@ -102,3 +102,11 @@ class AccountState(NamedTuple):
         order = self.order if order is None else order
         shown = self.shown if snapshot is None else snapshot.record.sign_in_id
         return AccountState(phase, order, snapshot, ended, shown, damaged, announced)
+
+    def is_sign_out_due(self, order: int, shown: str | None) -> bool:
+        """Return whether the sign-out with a number may still remove the session, which was shown before it.
+
+        A later sign-out does not end its turn: it may come to the store only after this one has told the
+        service, and in between another process would use the session.
+        """
+        return self.order == order or (self.phase is Phase.SIGNING_OUT and self.shown == shown)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from hellojohn._session import operations
 from hellojohn._session.record import SessionRecord
 from hellojohn._session.workers import NoThreadError
 from hellojohn._waiting import run_async
+from hellojohn._wire import ApiResponse
 from hellojohn.stores import MemoryStore
 from tests.both_faces import until
 from tests.session.bench import (
@@ -415,11 +417,18 @@ def test_refresh_ends_the_session_for_a_sign_out(answer: Any) -> None:
 
 
 class PeekedStore(MemoryStore):
-    """A store that lets a test act when the next session has been saved."""
+    """A store that lets a test act when the next session has been saved, or its lock is asked for."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.when_saved: Callable[[], None] = lambda: None
+        self.when_saved: Callable[[], object] = lambda: None
+        self.when_locking: Callable[[], object] = lambda: None
+
+    def lock(self, key: str, timeout: float) -> AbstractContextManager[Any]:
+        """Call the test's function once, and lock."""
+        act, self.when_locking = self.when_locking, lambda: None
+        act()
+        return super().lock(key, timeout)
 
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
         """Save, and call the test's function once."""
@@ -459,6 +468,23 @@ def test_sign_out_during_the_save_of_a_sign_in() -> None:
     assert caught.value.reason is ExpiryReason.SIGNED_OUT
     bench.settle()
     assert bench.service.signed_out == ["rt_s"]
+
+
+def test_first_of_two_sign_outs_removes_the_session() -> None:
+    """A sign-out does not tell the service before the session has left the store, whoever else signs out."""
+    bench = Bench(store=PeekedStore())
+    bench.sign_in()
+    stored: list[object] = []
+
+    def tell() -> ApiResponse:
+        stored.append(bench.stored())
+        return response(204, b"")
+
+    bench.service.sign_outs.append(tell)
+    bench.store.when_locking = bench.account.ask_to_sign_out  # a second caller's, whose worker has not begun
+    assert bench.sign_out() is True
+    assert stored == [None]
+    assert bench.seen() == ["SIGNED_IN", "SIGNED_OUT"]
 
 
 def test_refresh_leaves_a_later_session_alone() -> None:

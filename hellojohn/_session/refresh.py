@@ -137,6 +137,7 @@ class Refresher(NamedTuple):
         exchange = Exchange(self.service, self.storage, locked, stored, turn)
         if not exchange.begin(writes):
             return self._keep(exchange, NOT_ENOUGH_TIME)
+        after_refusal = after_refusal and not stored.is_newer_than(known)  # what was refused is this token
         return self._conclude(exchange, exchange.run(), after_refusal=after_refusal)
 
     def _conclude(self, exchange: Exchange, outcome: Outcome, *, after_refusal: bool) -> Refreshed:

@@ -625,6 +625,17 @@ def test_without_background_refresh_stale_tokens_stay() -> None:
     assert bench.token() == "at_2"
 
 
+def test_refusal_of_another_sessions_token_brings_no_token() -> None:
+    """A refused token whose session was replaced meanwhile is not the cause of the next one's refresh."""
+    bench = Bench(tokens(3))
+    bench.put(a_record())
+    refused = bench.snapshot()
+    bench.put(another_session(refreshed_at=START))
+    bench.time.at(EXPIRED)
+    assert bench.after_refusal(refused) == "at_3"
+    assert not bench.session_record().after_refusal
+
+
 def test_refresh_asks_for_a_session_that_came_in_a_cooldown() -> None:
     """An explicit refresh that joined another one asks again, also for another session."""
     bench = Bench(gate := Gate(response(503, b"", retry_after="30")), tokens(3))

@@ -28,12 +28,21 @@ class IdleRules:
         self.timeout = parse_duration(plan.idle, name="idle").total_seconds() if kept else None
 
     def is_over(self, home: Process, session: Session) -> bool:
-        """Return whether a process may end a session: by its clock, all that it knows is long ago."""
-        noted = session.active_at
+        """Return whether a process may end a session: by its clock, all that it knows is long ago.
+
+        Under the lock, what it knew and what its clock showed when it took the lock may count instead.
+        """
+        noted, task = session.active_at, self._facts.scheduler.current
         if self.timeout is None or noted is None:
             return False
-        used = home.remembered(session) if self._has_steady_clocks else 0.0
-        return max(noted, used) + self.timeout <= home.latest_wall() + _SLACK
+        moments = [(math.inf, home.latest_wall())]
+        if task is not None and task.home is home and task.locked_at is not None:
+            moments.append((task.locked_at.turn, task.locked_at.wall))
+        for turn, now in moments:
+            used = home.remembered(session, before=turn) if self._has_steady_clocks else 0.0
+            if max(noted, used) + self.timeout <= now + _SLACK:
+                return True
+        return False
 
     def ends(self, home: Process, session: Session) -> bool:
         """Note that a process says that a session was idle; return whether that is true."""

@@ -132,10 +132,18 @@ class TestRevocation:
         without = app.http.get("/v2/admin/tenants/nosuch/clients")
         assert refusal(without)[2] == "authorization header required"
 
-    @pytest.mark.parametrize("key", ["hj_admin_wrong", "", "sk_test_local"])
-    def test_a_wrong_key_opens_nothing(self, app, key):
+    @pytest.mark.parametrize(
+        ("key", "detail"),
+        [
+            (f"hj_admin_{'0' * 64}", "invalid or expired API key"),
+            ("hj_admin_wrong", "invalid API key format"),
+            ("sk_test_local_0123456789", "invalid API key format"),
+            ("", "authorization header required"),
+        ],
+    )
+    def test_a_wrong_key_opens_nothing(self, app, key, detail):
         """Neither does one of the other API."""
-        assert refusal(app.admin("GET", "clients", key=key))[0] == 401
+        assert refusal(app.admin("GET", "clients", key=key)) == (401, "UNAUTHORIZED", detail)
 
     def test_a_user_s_token_opens_nothing(self, app):
         """Administration takes an administrator's token."""

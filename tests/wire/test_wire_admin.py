@@ -268,6 +268,13 @@ def test_v2_lost_fields_are_reported():
         talk(conversation, reply(200, [WEB]), reply(200, changed), reply(200, [changed]))
 
 
+@pytest.mark.parametrize("detail", ["invalid or expired API key", "invalid API key format"])
+def test_v2_refused_key_is_named(detail):
+    """The error of an API key that the server does not accept names the setting."""
+    with pytest.raises(ApiError, match="HELLOJOHN_SECRET_KEY"):
+        talk(v2.admin.update_config({"access_token_ttl": "5m"}), refused("UNAUTHORIZED", detail))
+
+
 @pytest.mark.parametrize(
     ("answers", "kind"),
     [

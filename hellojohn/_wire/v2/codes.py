@@ -62,6 +62,7 @@ _MEANINGS = {
     "REFRESH_TOKEN_REUSE": _SIGN_IN_AGAIN,
     "SESSION_EXPIRED": _SIGN_IN_AGAIN,
     "UNAUTHORIZED: invalid or expired API key": _BAD_KEY,
+    "UNAUTHORIZED: invalid API key format": _BAD_KEY,
     "UNAUTHORIZED: invalid admin token": _BAD_KEY,
     "UNAUTHORIZED: authorization header required": _BAD_KEY,
     "UNAUTHORIZED: token invalid or expired": _BAD_TOKEN,

@@ -17,6 +17,7 @@ from hellojohn.emulator.v2.tenants import Tenant
 from hellojohn.emulator.v2.tokens import ADMIN
 
 _SAFE_METHODS: Final = ("GET", "HEAD")
+_SHORTEST_KEY: Final = 20
 
 
 class AdminRoutes:
@@ -94,7 +95,9 @@ class AdminRoutes:
     def _check_key(self, request: Request, key: Secret, slug: str) -> None:
         scopes = [scope for scope, known in self._server.api_keys.items() if known == key]
         if not scopes:
-            raise V2Problem("UNAUTHORIZED", "invalid or expired API key")
+            is_key = key.reveal().startswith("hj_") and len(key.reveal()) >= _SHORTEST_KEY
+            detail = "invalid or expired API key" if is_key else "invalid API key format"
+            raise V2Problem("UNAUTHORIZED", detail)
         if scopes[0] == "readonly" and request.method not in _SAFE_METHODS:
             raise V2Problem("FORBIDDEN", "readonly key cannot mutate")
         if scopes[0].startswith("tenant:") and scopes[0] != f"tenant:{slug}":

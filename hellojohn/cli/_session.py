@@ -55,6 +55,8 @@ def login(
     """Sign in, with a browser or with --password, and keep the session where the program looks for it."""
     with client(store, path, app, account, api) as hj:
         if password or email is not None:
+            if provider is not None:
+                fail("--provider is for the sign-in with a browser: leave out --password and --email.")
             session = _with_password(hj, email or typer.prompt("Email"), remember_me)
         else:
             session = hj.auth.sign_in_with_browser(

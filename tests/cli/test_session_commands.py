@@ -111,10 +111,14 @@ def test_logout_for_scripts(run: Run, where: list[str]) -> None:
 
 
 def test_contradicting_options(run: Run, service: Emulator) -> None:
-    """A folder and a keyring exclude each other."""
+    """A folder and a keyring exclude each other, as do a password and a provider."""
     done = run("status", "--store", "keyring", "--path", "/tmp/x")
     assert done.exit_code == 1
     assert "keyring has none" in done.output
+    for options in (["--password"], ["--email", EMAIL]):
+        done = run("login", *options, "--provider", "google")
+        assert done.exit_code == 1
+        assert "--provider is for the sign-in with a browser" in done.output
 
 
 def test_browser_sign_in(

@@ -152,17 +152,18 @@ class WireRules:
         if pair.rotated and not (pair.doubt or pair.stolen):
             wrong(f"1: {pair} was rotated, and is presented again without any doubt about it")
         parting = self._facts.is_sign_out_known(pair.session.key or "", pair.session)
-        if home in pair.known_to and not (parting or pair.session.torn or self._has_let_go(home, key, pair)):
+        if home in pair.known_to and not (parting or pair.session.torn or self._has_let_go(home, pair)):
             wrong(f"1: {home} knows the successor of {pair}, and presents it again")
 
-    def _has_let_go(self, home: object, key: str, pair: Pair) -> bool:
+    def _has_let_go(self, home: object, pair: Pair) -> bool:
         """Return whether a process knows a pair from the store only.
 
         It has let go of the account that knew the successor, and another process, which had only the old
         pair in its memory, has put that in the place of damaged text.
         """
-        token = home.shown().get(key) if pair.returned and isinstance(home, Process) else None
-        return token is not None and self._facts.by_access[token] is pair
+        if not pair.returned or not isinstance(home, Process):
+            return False
+        return home.shown().get(pair.session.key or "") == pair.access
 
     def _judge_repeat(self, history: _History, pair: Pair) -> None:
         """A slow answer is waited for, a lost one for a moment.

@@ -253,7 +253,8 @@ class VirtualStore:
     def _remove(self, key: str, *, late: bool) -> None:
         task, hold = self._scheduler.current, self._holds.get(key)
         if key in self._facts.records:
-            if not self._is_guarded(key) and self._read.get((task, key)) != self.texts[key]:
+            locked = task is not None and task.inside == key
+            if not locked and self._read.get((task, key)) != self.texts[key]:
                 self._facts.overlooked(key)
             self.on_remove(key, late)
         elif (hold is None or hold.task is not task) and not self._has_seen(key):

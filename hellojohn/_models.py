@@ -95,8 +95,8 @@ class Session(_Clocked):
         expires_at: When the session itself ends, by this machine's clock (UTC); ``None`` when unknown.
         duration: The duration asked for at sign-in; ``None`` for the tenant's default.
         remember_me: The choice made at sign-in.
-        idle_expires_at: When the session ends if it is not refreshed before; ``None`` without a known idle
-            timeout.
+        idle_expires_at: When the session ends if it is not refreshed before, or not used before where the
+            client ends idle sessions; ``None`` without a known idle timeout.
     """
 
     id: str

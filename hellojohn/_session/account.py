@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
-from hellojohn._clock import Clock, within_time
+from hellojohn._clock import Clock
 from hellojohn._errors import ConfigurationError, SessionExpired
 from hellojohn._limits import EVENT_WAIT
 from hellojohn._models import AuthEvent, AuthEventType, Session
@@ -173,8 +173,7 @@ class Account(PartOfClient):
         record = snapshot.record
         if self.used_at <= max(record.refreshed_at, record.last_used_at or 0.0):
             return snapshot
-        watched = self.state.phase is Phase.UNSAVED
-        noted = self.context.snapshot(record.changed(last_used_at=within_time(self.used_at)), watched=watched)
+        noted = self.context.snapshot(record.used(self.used_at), watched=self.state.phase is Phase.UNSAVED)
         self.state = self.state._replace(snapshot=noted)
         return noted
 
@@ -195,6 +194,7 @@ class Account(PartOfClient):
 
     def to_session(self, record: SessionRecord) -> Session:
         """Return the public form of a record."""
+        record = record.used(self.used_at) if self.context.ends_idle else record
         return to_session(record, idle_timeout=self.context.idle_timeout, clock=self.clock)
 
     # ---------------------------------------------------------------- flights

@@ -87,6 +87,11 @@ class SessionRecord:
         """Return whether this is a later generation, or another session."""
         return self.sign_in_id != other.sign_in_id or self.generation > other.generation
 
+    def used(self, at: float) -> "SessionRecord":
+        """Return a copy that notes a later use, or this record if that was earlier."""
+        later = at > (self.last_used_at or 0.0)
+        return replace(self, last_used_at=within_time(at)) if later else self
+
     def changed(self, **changes: Any) -> "SessionRecord":  # noqa: ANN401 - the fields' own types apply
         """Return a copy with some fields changed."""
         return replace(self, **changes)
@@ -201,6 +206,7 @@ def ended(record: SessionRecord, reason: ExpiryReason, code: str | None) -> Ende
 def to_session(record: SessionRecord, *, idle_timeout: float | None, clock: Clock) -> Session:
     """Return the public form of a record."""
     ends_at = record.session_ends_at
+    used_at = max(record.refreshed_at, record.last_used_at or 0.0)
     return Session(
         id=record.session_id or "",
         user=record.user or User(id=""),
@@ -210,7 +216,7 @@ def to_session(record: SessionRecord, *, idle_timeout: float | None, clock: Cloc
         expires_at=None if ends_at is None else as_moment(ends_at),
         duration=None if record.duration is None else timedelta(seconds=record.duration),
         remember_me=record.remember_me,
-        idle_expires_at=None if idle_timeout is None else as_moment(record.refreshed_at + idle_timeout),
+        idle_expires_at=None if idle_timeout is None else as_moment(used_at + idle_timeout),
     ).counted_by(clock)
 
 

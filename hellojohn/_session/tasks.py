@@ -123,7 +123,8 @@ def refresh_now(
             copy = _save_copy(account, place, turn, account.state)
             if copy is not None and not copy.is_newer_than(known):  # else it is good enough
                 known = copy
-            known = _with_use(account, known)
+            if context.ends_idle:
+                known = known.used(account.used_at)
             refreshed = context.source.refresh(place, known, turn, forced=forced, after_refusal=after_refusal)
             _show(account, turn, refreshed)
     except Overtaken:
@@ -138,13 +139,6 @@ def refresh_now(
     failure = refreshed.expired or refreshed.error
     if failure is not None:
         raise fresh_copy(failure)  # a traceback would keep the account in memory, and its tokens
-
-
-def _with_use(account: Account, record: SessionRecord) -> SessionRecord:
-    """Note the last request in a record, where the client ends idle sessions."""
-    if account.context.ends_idle and account.used_at > (record.last_used_at or 0.0):
-        return record.changed(last_used_at=within_time(account.used_at))
-    return record
 
 
 def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:

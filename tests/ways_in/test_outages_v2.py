@@ -1,6 +1,7 @@
 """The open-source server's outages that look like the end of a session, and refusals that look like theft."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -89,7 +90,9 @@ def test_idle_session_is_ended_by_the_client(emulator: Emulator, name: str) -> N
         for minutes in (4, 8, 8, 8):  # each use comes within the timeout; no refresh does
             emulator.advance(f"{minutes}m")
             use()
-        assert hj.auth.session() is not None
+        session = hj.auth.session()
+        assert session is not None
+        assert session.idle_expires_at == datetime.fromtimestamp(emulator.clock() + 600, UTC)
         emulator.advance("11m")
         with pytest.raises(SessionExpired) as caught:
             use()

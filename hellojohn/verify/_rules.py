@@ -24,13 +24,20 @@ from hellojohn._errors import (
 from hellojohn.verify._claims import expiry_claim, tenant_claim, text_claim, time_claim
 from hellojohn.verify._fetching import is_uuid
 
+_OTHER_TENANT = "The token belongs to another tenant."
+_UNNAMED_TENANT = (
+    "The server does not say which UUID this tenant has. It does for a tenant whose settings have a security"
+    " block."
+)
+
 
 class Expected(NamedTuple):
-    """The names that a token may carry: one of each is needed."""
+    """The names that a token may carry, one of each is needed, and the words for another tenant's token."""
 
     issuers: frozenset[str]
     tenants: frozenset[str]
     audiences: frozenset[str]
+    other_tenant: str
 
 
 class Rules:
@@ -56,7 +63,9 @@ class Rules:
         issuers = {self._api_url}
         if self._v2:
             issuers.update(f"{self._api_url}/t/{tenant}" for tenant in tenants)
-        return Expected(frozenset(issuers), tenants, self._audience)
+        is_unnamed = self._v2 and not any(map(is_uuid, tenants))
+        other_tenant = f"{_OTHER_TENANT} {_UNNAMED_TENANT}" if is_unnamed else _OTHER_TENANT
+        return Expected(frozenset(issuers), tenants, self._audience, other_tenant)
 
 
 def key_urls(*, api: str, api_url: str, tenant_id: str) -> tuple[str, str | None]:
@@ -109,7 +118,7 @@ def check(payload: Mapping[str, Any], expected: Expected, *, now: float, leeway:
             "The token is for another audience.",
             reason=None if audiences else TokenRefusal.MISSING_CLAIM,
         )
-    _check_tenant(tenant_claim(payload), audiences, expected.tenants)
+    _check_tenant(tenant_claim(payload), audiences, expected)
     _check_times(payload, now, leeway)
 
 
@@ -133,11 +142,11 @@ def _audiences(claim: object) -> set[str]:
     return set(cast("list[str]", listed))
 
 
-def _check_tenant(tenant: str | None, audiences: set[str], tenants: frozenset[str]) -> None:
-    if tenant is None and audiences.isdisjoint(tenants):
+def _check_tenant(tenant: str | None, audiences: set[str], expected: Expected) -> None:
+    if tenant is None and audiences.isdisjoint(expected.tenants):
         raise WrongTenant("The token names no tenant.", reason=TokenRefusal.MISSING_CLAIM)
-    if tenant is not None and tenant not in tenants:
-        raise WrongTenant("The token belongs to another tenant.")
+    if tenant is not None and tenant not in expected.tenants:
+        raise WrongTenant(expected.other_tenant)
 
 
 def _check_times(payload: Mapping[str, Any], now: float, leeway: float) -> None:

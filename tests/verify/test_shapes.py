@@ -217,6 +217,13 @@ def test_v2_without_the_uuid_verifies_by_the_slug(v2, server, signer):
     assert v2.verify_token(signer.sign(v2_claims(server, "/t/acme", "acme"))).tenant_id == "acme"
 
 
+def test_v2_without_the_uuid_names_the_cause(v2, server, signer):
+    """A tenant whose settings have no security block gets an answer without its UUID."""
+    server.documents[POLICY] = json.dumps({"configured": False, "source": "default"}).encode()
+    with pytest.raises(WrongTenant, match="security block"):
+        v2.verify_token(signer.sign(v2_claims(server, "/t/acme", UUID)))
+
+
 def test_v2_without_an_answer_about_the_uuid_is_an_outage(v2, server, signer):
     """A token that names the UUID must not be called another tenant's because a request failed."""
     del server.documents[POLICY]

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from hellojohn._session import tasks
 from hellojohn._session.account import Account
 from hellojohn._session.context import EngineContext
 from hellojohn._session.freshness import TokenSnapshot
+from hellojohn._session.record import SessionRecord
 from tests.simulation.planting import breaks
 
 
 @breaks("20: .* does not note", api="v2")
 def _use_is_not_noted() -> None:
     """Refresh without a note of the last request."""
-    tasks._with_use = lambda _account, record: record
+    SessionRecord.used = lambda self, _at: self  # type: ignore[method-assign]
 
 
 @breaks("3: .* nothing has ended it", "refreshed-now-and-then", api="v2")

@@ -146,10 +146,11 @@ class StoreRules:
         return "signed out" if asked or pair.session.ended_at is not None else None
 
     def _is_sign_out_asked(self, home: Process, key: str, session: Session) -> bool:
-        """Return whether a process was asked to sign a session out."""
+        """Return whether a process was asked to sign a session out after its sign-in, or after its save."""
         since = session.saved_at or 0
+        later = () if session.asked is None else tuple(self._facts.later(session.asked))
         return any(
-            found.what == "sign_out" and (found.done is None or found.done > since)
+            found.what == "sign_out" and (found.done is None or found.done > since or found in later)
             for found in self._facts.of_account(home, key)
         )
 

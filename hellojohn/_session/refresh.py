@@ -266,7 +266,7 @@ def _replaced(record: SessionRecord, stored: Stored | None, to_revoke: SessionRe
     """Use the record that another process has stored since."""
     if isinstance(stored, SessionRecord):
         return Refreshed(stored, to_revoke=to_revoke)
-    return Refreshed(expired=ended_elsewhere(record, stored), to_revoke=to_revoke)
+    return Refreshed(record, expired=ended_elsewhere(record, stored), to_revoke=to_revoke)
 
 
 def _is_gone(locked: LockedSession, stored: Stored | None) -> bool:

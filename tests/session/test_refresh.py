@@ -115,6 +115,23 @@ def test_replaced_while_the_service_is_asked() -> None:
     assert bench.seen() == ["SESSION_REPLACED"]
 
 
+def test_adopted_session_that_ends_elsewhere_is_named() -> None:
+    """An event about the end of a session that another process has signed in names that session."""
+    bench, other = Bench(), another_session(session_id="ses_b")
+    bench.put(a_record(session_id="ses_a"))
+    bench.token()
+    bench.put(other)
+    over = ended(other, ExpiryReason.REFRESH_OUTCOME_UNKNOWN, None)
+    bench.service.steps.append(lambda: (bench.put(over), tokens(2))[1])
+    bench.time.at(3 * TTL)
+    with pytest.raises(SessionExpired) as caught:
+        bench.token()
+    bench.settle()
+    assert caught.value.session_id == "ses_b"
+    assert bench.seen() == ["SESSION_REPLACED", "SESSION_EXPIRED:refresh_outcome_unknown"]
+    assert [event.session.id for event in bench.events if event.session] == ["ses_b", "ses_b"]
+
+
 def test_store_that_lost_a_write() -> None:
     """A store that was restored to an older state does not make a replaced refresh token come back."""
     bench = expired_token(tokens(2), tokens(3))

@@ -191,6 +191,8 @@ class CallRules:
         if not failed and (home, call.key) not in self._facts.blind:
             return False
         deadline = math.inf if pair.session.deadline is None else pair.session.deadline
+        if self._idle.was_set_back(home, pair.session):
+            return True
         return deadline <= home.latest_wall() or self._idle.is_over(home, pair.session)
 
     # ------------------------------------------------------------------ the session that must be there

@@ -44,6 +44,11 @@ class IdleRules:
                 return True
         return False
 
+    def was_set_back(self, home: Process, session: Session) -> bool:
+        """Return whether a clock was set to before the last use that the store knows of: it tells nothing."""
+        noted = session.active_at
+        return self.timeout is not None and noted is not None and noted > home.wall()
+
     def ends(self, home: Process, session: Session) -> bool:
         """Note that a process says that a session was idle; return whether that is true."""
         blind = (home, session.key) in self._facts.blind

@@ -58,12 +58,15 @@ class _Value:
         self._store = store
         self._key = key
         self._lock = lock
-        self._first: tuple[str | None] | None = (store.seen(key),)
+        self._first: tuple[str | None] | None = (store.texts.get(key),)
 
     def load(self) -> str | None:
         """Return the text: first the one that came with the lock."""
         first, self._first = self._first, None
-        return self._store.load(self._key) if first is None else self._store.opened(first[0])
+        if first is None:
+            return self._store.load(self._key)
+        self._store.seen(self._key, first[0])
+        return self._store.opened(first[0])
 
     def save(self, text: str, *, expires_in: float | None = None, release: bool = False) -> None:
         """Save, and give the lock back in the same step if that is wanted."""
@@ -117,7 +120,8 @@ class VirtualStore:
     def load(self, key: str) -> str | None:
         """Return the text under ``key``."""
         self._reach("load", key)
-        text = self.seen(key)
+        text = self.texts.get(key)
+        self.seen(key, text)
         task = self._scheduler.current
         slow = _SLOW if task is None or task.inside != key else _STALE
         while self._chance.happens(slow):
@@ -211,15 +215,15 @@ class VirtualStore:
         if self._fine:
             self._scheduler.pause()
 
-    def seen(self, key: str) -> str | None:
-        """Return the text as the present task sees it; junk counts from here on."""
-        text = self.texts.get(key)
+    def seen(self, key: str, text: str | None) -> None:
+        """Note that the present task has read a text; junk counts from here on."""
         self._read[self._scheduler.current, key] = text
+        if text != self.texts.get(key):
+            return
         if text is not None and self.is_junk(key):
             self._see(key, text)
         elif key in self._facts.records and self._is_covered(key):
             self._facts.seen(key)
-        return text
 
     def is_junk(self, key: str) -> bool:
         """Return whether no engine has saved the text under ``key``."""

@@ -18,7 +18,10 @@ from hellojohn._limits import COMPLETED_OAUTH_REQUESTS, LONGEST_CALLBACK, OAUTH_
 from hellojohn._secret import Secret
 from hellojohn._wire import Dialect, OAuthCode
 
-__all__ = ["OAuthRequest"]
+__all__ = ["SCOPES", "OAuthRequest"]
+
+SCOPES = ("openid", "profile", "email")
+"""What a sign-in with a browser asks for by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +133,7 @@ def _code_in(request: OAuthRequest, fields: dict[str, str]) -> OAuthCode | ApiEr
 
 _FIXES = {
     "invalid_scope": "The client lacks a scope that was asked for: by default openid, profile or email."
-    " Add it to the client at the server.",
+    " Add it to the client at the server, or name the scopes that the client has (scopes=).",
 }
 
 # Of this process. It has no lock, which a fork could leave held: each of its operations is atomic.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from hellojohn._auth.flows import BrowserOptions, Flows, Options
 from hellojohn._details import Device
 from hellojohn._models import Session
-from hellojohn._oauth import OAuthRequest
+from hellojohn._oauth import SCOPES, OAuthRequest
 from hellojohn._secret import Secret
 from hellojohn._session.flight import in_thread
 from hellojohn._waiting import run, run_async
@@ -26,7 +26,7 @@ class Browsers:
         session_options: Options | None = None,
         ports: Sequence[int] = (8765, 8766, 8767),
         timeout: float = 300.0,
-        scopes: Sequence[str] = ("openid", "profile", "email"),
+        scopes: Sequence[str] = SCOPES,
         open_browser: Callable[[str], object] = webbrowser.open,
         prompt: Callable[[str], object] = print,
         paste: Callable[[], str] | None = None,
@@ -69,6 +69,7 @@ class Browsers:
         *,
         remember_me: bool | None = None,
         session_options: Options | None = None,
+        scopes: Sequence[str] = SCOPES,
     ) -> OAuthRequest:
         """Begin a sign-in that a browser completes: for web back ends. Redirect the browser to ``url``.
 
@@ -77,6 +78,7 @@ class Browsers:
             redirect_to: The address of the back end that the browser comes back to.
             remember_me: As in ``sign_in``.
             session_options: As in ``sign_in``.
+            scopes: The scopes to ask for (``v2``). The server names the user's address for ``"email"`` only.
 
         Returns:
             The request. Keep it in the browser session on the server, and pass it to ``complete_oauth``.
@@ -86,7 +88,7 @@ class Browsers:
             ConfigurationError: An argument is malformed.
         """
         return self._flows.start_oauth(
-            provider, redirect_to, remember_me=remember_me, session_options=session_options
+            provider, redirect_to, remember_me=remember_me, session_options=session_options, scopes=scopes
         )
 
     def complete_oauth(
@@ -124,7 +126,7 @@ class AsyncBrowsers:
         session_options: Options | None = None,
         ports: Sequence[int] = (8765, 8766, 8767),
         timeout: float = 300.0,  # noqa: ASYNC109 - the contract
-        scopes: Sequence[str] = ("openid", "profile", "email"),
+        scopes: Sequence[str] = SCOPES,
         open_browser: Callable[[str], object] = webbrowser.open,
         prompt: Callable[[str], object] = print,
         paste: Callable[[], str] | None = None,
@@ -173,6 +175,7 @@ class AsyncBrowsers:
         *,
         remember_me: bool | None = None,
         session_options: Options | None = None,
+        scopes: Sequence[str] = SCOPES,
     ) -> OAuthRequest:
         """Begin a sign-in that a browser completes: for web back ends. Redirect the browser to ``url``.
 
@@ -181,6 +184,7 @@ class AsyncBrowsers:
             redirect_to: The address of the back end that the browser comes back to.
             remember_me: As in ``sign_in``.
             session_options: As in ``sign_in``.
+            scopes: The scopes to ask for (``v2``). The server names the user's address for ``"email"`` only.
 
         Returns:
             The request. Keep it in the browser session on the server, and pass it to ``complete_oauth``.
@@ -190,7 +194,7 @@ class AsyncBrowsers:
             ConfigurationError: An argument is malformed.
         """
         return self._flows.start_oauth(
-            provider, redirect_to, remember_me=remember_me, session_options=session_options
+            provider, redirect_to, remember_me=remember_me, session_options=session_options, scopes=scopes
         )
 
     async def complete_oauth(

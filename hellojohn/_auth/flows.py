@@ -155,7 +155,7 @@ class Flows:
         *,
         remember_me: bool | None,
         session_options: Options | None,
-        scopes: Sequence[str] = ("openid", "profile", "email"),
+        scopes: Sequence[str],
     ) -> OAuthRequest:
         """Begin a sign-in that a browser completes."""
         return _oauth.start(

@@ -142,7 +142,7 @@ def _secret(name: str) -> str:
 
 def _show(session: Session, *, as_json: bool) -> None:
     facts: dict[str, Any] = {
-        "user": session.user.email or session.user.id,
+        "user": session.user.email,
         "user_id": session.user.id,
         "session": session.id,
         "tenant": session.tenant_id,

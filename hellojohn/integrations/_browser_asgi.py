@@ -1,6 +1,7 @@
 """``BrowserSessions`` for Starlette and FastAPI."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from hellojohn import (
     SignInRequired,
     StoreError,
 )
+from hellojohn._oauth import SCOPES
 from hellojohn._secret import Secret
 from hellojohn.integrations._browser_rules import Rules
 from hellojohn.integrations._browser_steps import BrowserSteps, drive_async
@@ -136,7 +138,12 @@ class BrowserSessions:
         return _redirect(await drive_async(steps))
 
     async def sign_in_with_oauth(
-        self, request: Request, provider: str | None = None, *, remember_me: bool | None = None
+        self,
+        request: Request,
+        provider: str | None = None,
+        *,
+        remember_me: bool | None = None,
+        scopes: Sequence[str] = SCOPES,
     ) -> Response:
         """Send the browser to a provider, under a new cookie, and end the browser's old session.
 
@@ -144,6 +151,7 @@ class BrowserSessions:
             request: The request of the form.
             provider: A provider such as ``"google"``; ``None`` for the server's own login page.
             remember_me: As in ``sign_in``.
+            scopes: The scopes to ask for (``v2``). The server names the user's address for ``"email"`` only.
 
         Returns:
             The redirect to the provider, which sends the browser back to ``callback_url``.
@@ -152,7 +160,9 @@ class BrowserSessions:
             NotSupported: The server has no such sign-in.
             ConfigurationError: The site is on plain http, and not on this machine.
         """
-        steps = self._steps.sign_in_with_oauth(_visit(request), provider, remember_me=remember_me)
+        steps = self._steps.sign_in_with_oauth(
+            _visit(request), provider, remember_me=remember_me, scopes=scopes
+        )
         return _redirect(await drive_async(steps))
 
     async def complete_oauth(self, request: Request) -> Response:

@@ -1,6 +1,7 @@
 """The part of ``BrowserSessions`` that Flask and Django share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Generic, TypeVar, cast
 
 from hellojohn import (
@@ -8,6 +9,7 @@ from hellojohn import (
     NotSignedIn,
     Session,
 )
+from hellojohn._oauth import SCOPES
 from hellojohn._secret import Secret
 from hellojohn.integrations._browser_rules import Rules
 from hellojohn.integrations._browser_steps import BrowserSteps, drive
@@ -110,7 +112,12 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
         return self._redirect(drive(steps))
 
     def sign_in_with_oauth(
-        self, request: RequestT, provider: str | None = None, *, remember_me: bool | None = None
+        self,
+        request: RequestT,
+        provider: str | None = None,
+        *,
+        remember_me: bool | None = None,
+        scopes: Sequence[str] = SCOPES,
     ) -> ResponseT:
         """Send the browser to a provider, under a new cookie, and end the browser's old session.
 
@@ -118,6 +125,7 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
             request: The request of the form.
             provider: A provider such as ``"google"``; ``None`` for the server's own login page.
             remember_me: As in ``sign_in``.
+            scopes: The scopes to ask for (``v2``). The server names the user's address for ``"email"`` only.
 
         Returns:
             The redirect to the provider, which sends the browser back to ``callback_url``.
@@ -126,7 +134,9 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
             NotSupported: The server has no such sign-in.
             ConfigurationError: The site is on plain http, and not on this machine.
         """
-        steps = self._steps.sign_in_with_oauth(self._visit(request), provider, remember_me=remember_me)
+        steps = self._steps.sign_in_with_oauth(
+            self._visit(request), provider, remember_me=remember_me, scopes=scopes
+        )
         return self._redirect(drive(steps))
 
     def complete_oauth(self, request: RequestT) -> ResponseT:

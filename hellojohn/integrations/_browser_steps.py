@@ -5,7 +5,7 @@ Each is a generator that yields the result of a call of the client. ``drive`` se
 """
 
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -83,7 +83,7 @@ class BrowserSteps:
         return (yield from self._land(visit, cookie, outcome))
 
     def sign_in_with_oauth(
-        self, visit: Visit, provider: str | None, *, remember_me: bool | None
+        self, visit: Visit, provider: str | None, *, remember_me: bool | None, scopes: Sequence[str]
     ) -> Steps[Landing]:
         """Send the browser to a provider, under a new cookie."""
         self._rules.check_sender(visit)
@@ -91,7 +91,7 @@ class BrowserSteps:
         to_set = self._rules.cookie_for(visit, cookie, None)
         auth: Any = self._bound(cookie).auth
         request: OAuthRequest = yield auth.sign_in_with_oauth(
-            provider, self._rules.callback_for(visit), remember_me=remember_me
+            provider, self._rules.callback_for(visit), remember_me=remember_me, scopes=scopes
         )
         following = self._rules.page_after(visit)
         yield self._call(partial(self._pending.save_oauth, account_of(cookie), request, following))

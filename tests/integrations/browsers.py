@@ -34,6 +34,7 @@ __all__ = ["SITES", "Browsers"]
 HTTPS = "https://app.example.com"
 EMAIL, PASSWORD = "ada@example.com", "Correct-Horse-Battery-9"
 CAREFUL = "bob@example.com"
+SCOPES = ("openid", "email")  # not the default ones, so that a test sees them arrive
 """A user with a second factor."""
 
 Browsers = Callable[..., Any]
@@ -102,7 +103,8 @@ def fastapi_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901
 
     @app.post("/oauth")
     async def oauth(request: Request, remember: Field = "") -> Any:
-        return await browsers.sign_in_with_oauth(request, provider_of(emulator), remember_me=bool(remember))
+        provider, remembered = provider_of(emulator), bool(remember)
+        return await browsers.sign_in_with_oauth(request, provider, remember_me=remembered, scopes=SCOPES)
 
     @app.get("/callback")
     async def callback(request: Request) -> Any:
@@ -156,7 +158,8 @@ def starlette_site(emulator: Emulator, **settings: Any) -> Browsers:
 
     async def oauth(request: Request) -> Response:
         remember = "remember" in await request.form()
-        return await browsers.sign_in_with_oauth(request, provider_of(emulator), remember_me=remember)
+        provider = provider_of(emulator)
+        return await browsers.sign_in_with_oauth(request, provider, remember_me=remember, scopes=SCOPES)
 
     pages: dict[str, Any] = {"": home, "orders": orders, "a b/c": orders, "token": token}
     pages["callback"] = browsers.complete_oauth
@@ -207,7 +210,8 @@ def flask_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 -
 
     def oauth() -> Any:
         remember = "remember" in flask_request.form
-        return browsers.sign_in_with_oauth(flask_request, provider_of(emulator), remember_me=remember)
+        provider = provider_of(emulator)
+        return browsers.sign_in_with_oauth(flask_request, provider, remember_me=remember, scopes=SCOPES)
 
     def callback() -> Any:
         return browsers.complete_oauth(flask_request)
@@ -253,7 +257,7 @@ def django_site(emulator: Emulator, **settings: Any) -> Browsers:  # noqa: C901 
 
     def oauth(request: Any) -> Any:
         return browsers.sign_in_with_oauth(
-            request, provider_of(emulator), remember_me="remember" in request.POST
+            request, provider_of(emulator), remember_me="remember" in request.POST, scopes=SCOPES
         )
 
     pages = {"": home, "orders": orders, "a b/c": orders, "token": token}

@@ -9,7 +9,7 @@ import pytest
 from hellojohn import MemoryStore
 from hellojohn.emulator import Emulator
 from tests.dialects import on_both_emulators, route
-from tests.integrations.browsers import CAREFUL, EMAIL, HTTPS, Browsers
+from tests.integrations.browsers import CAREFUL, EMAIL, HTTPS, SCOPES, Browsers
 
 COOKIE = "__Host-hellojohn"
 NOT_COMPLETED = "/sign-in?reason=not_completed"
@@ -34,6 +34,8 @@ def come_back(browser: Any, address: str) -> Any:
 def test_provider_signs_in(browser: Any, emulator: Emulator) -> None:
     """The user lands where they wanted to go, under a cookie that no one knew before."""
     address = begin(browser, "?next=/orders%3Fpage=2", remember="on")
+    asked = parse_qs(urlsplit(address).query).get("scope", [])
+    assert asked == ([" ".join(SCOPES)] if emulator.api == "v2" else [])
     before = browser.cookies[COOKIE]
     reply = come_back(browser, emulator.authorize(address, EMAIL))
     assert reply.headers["location"] == "/orders?page=2"

@@ -350,6 +350,15 @@ async def test_back_end_completes_a_sign_in(hj: Any, emulator: Emulator, provide
     assert await done(hj.auth.session()) == session
 
 
+async def test_back_end_chooses_the_scopes(hj: Any, emulator: Emulator, provider: str | None) -> None:
+    """A client that lacks a default scope can sign users in without it, and knows less of them."""
+    request = await done(hj.auth.sign_in_with_oauth(provider, BACK, scopes=["openid"]))
+    asked = parse_qs(urlsplit(request.url).query).get("scope", [])
+    assert asked == ([] if provider else ["openid"])
+    session = await done(hj.auth.complete_oauth(request, emulator.authorize(request.url, EMAIL)))
+    assert session.user.email == (EMAIL if provider else None)
+
+
 async def test_request_is_kept_on_the_server(hj: Any, provider: str | None) -> None:
     """A request pickles and copies for the browser session, and its repr hides the secrets."""
     request = await done(hj.auth.sign_in_with_oauth(provider, BACK))

@@ -14,7 +14,7 @@ def _over(stage: Stage, text: str) -> None:
 @directed()
 def _sign_in_over_a_later_version(stage: Stage) -> None:
     """A later version has stored a session: signing in works."""
-    _over(stage, NEWER)
+    _over(stage, f"{NEWER}}}")
     stage.sign_in()
     stage.do("use")
 
@@ -22,7 +22,7 @@ def _sign_in_over_a_later_version(stage: Stage) -> None:
 @directed()
 def _sign_out_of_a_later_version(stage: Stage) -> None:
     """The same for signing out."""
-    _over(stage, NEWER)
+    _over(stage, f"{NEWER}}}")
     stage.do("sign_out")
     stage.do("session")
 

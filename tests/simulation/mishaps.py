@@ -142,7 +142,8 @@ class Mishaps:
             text.replace(API, f"https://other.example.com/{turn}") or f"[{turn}]",
         )
         if key not in world.store.holds and self._chance.happens(0.3):
-            junk = f"{SEALED} {turn}" if world.plan.quarantines and self._chance.happens(0.5) else NEWER
+            sealed = world.plan.quarantines and self._chance.happens(0.5)
+            junk = f"{SEALED} {turn}" if sealed else f'{NEWER}, "turn": {turn}}}'
         self._note("spoils", (key, junk[:12]))
         world.store.corrupt(key, junk)
 

@@ -8,18 +8,18 @@ from tests.simulation.facts import ANYBODY, JUNK, Facts
 from tests.simulation.plan import Chance, Mood, Plan
 from tests.simulation.scheduler import Scheduler, Task
 
-NEWER = '{"v": 99}'
-"""What a later version of the SDK may have stored. The user can sign in over it, and out of it."""
+NEWER = '{"v": 99'
+"""How what a later version of the SDK may have stored begins. The user can sign in over it, and out of it."""
 
 SEALED = "sealed"
-"""What another key of an encrypted store could read."""
+"""How what another key of an encrypted store could read begins."""
 
 _OFTEN, _STALE, _SLOW = 0.9, 0.3, 0.8
 
 
 def is_readable_elsewhere(text: str | None) -> bool:
     """Return whether a later version of the SDK, or another key, could read a text."""
-    return text is not None and (text == NEWER or text.startswith(SEALED))
+    return text is not None and text.startswith((NEWER, SEALED))
 
 
 class Hold:

@@ -226,7 +226,7 @@ class WireRules:
         """After a failed refresh that was noted, no process asks before the cooldown is over (row 9)."""
         if self._plan.skew or self._plan.setback or not history.sent or self.is_forced(pair):
             return
-        if JUNK in pair.session.left:  # the note was lost with the record
+        if JUNK in pair.session.left or pair.session.came_back is not None:  # the note was lost with a record
             return
         last = history.sent[-1]
         if last.task is self._scheduler.current or last.task not in history.noted or last.answer in _FINAL:

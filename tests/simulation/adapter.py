@@ -21,6 +21,7 @@ from hellojohn import ExpiryReason, HelloJohn, _assembly, _http, _waiting
 from hellojohn._clock import Timing
 from hellojohn._session import context, engine, events
 from hellojohn._session.account import Account
+from hellojohn._session.exchange import Exchange
 from hellojohn._session.workers import Job, WorkerPool
 from hellojohn._transport import origins
 from hellojohn._waiting import Completion, WaitFor
@@ -286,6 +287,20 @@ def _block(wait: WaitFor) -> None:
     wait.completion.wait(wait.timeout)
 
 
+def _sign_out_first(self: Exchange) -> bool:
+    """Clean up for a sign-out: what the task finds is not noted by its process."""
+    task = _running[0].current
+    assert task is not None, "only a task refreshes"
+    task.overtaken = True
+    try:
+        return _signing_out_first(self)
+    finally:
+        task.overtaken = False
+
+
+_signing_out_first = Exchange.sign_out_first
+
+
 def _home() -> Home:
     task = _running[0].current
     assert task is not None, "only a task can call a client"
@@ -306,6 +321,7 @@ def install() -> None:
     """Let the engine of this process run in the simulation from now on. It has no other use after that."""
     _replace(Completion, "wait", _wait)
     _replace(_waiting, "_block", _block)
+    _replace(Exchange, "sign_out_first", _sign_out_first)
     for module in (context, engine):
         _replace(module, "time", SimpleNamespace(monotonic=lambda: _home().monotonic()))
     own_ident = {"get_ident": lambda: id(_running[0].current)}

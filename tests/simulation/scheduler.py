@@ -32,6 +32,7 @@ class Task:
         locked_at: The readings of the process's clocks when it took the lock.
         doomed: Whether every scheduling point stops it again.
         frozen: Whether its process is suspended: the task is not run, and its timers wait.
+        overtaken: Whether it only looks for what to take back, after a later operation has overtaken it.
     """
 
     __slots__ = (
@@ -48,6 +49,7 @@ class Task:
         "inside",
         "locked_at",
         "name",
+        "overtaken",
         "parent",
         "stoppable",
     )
@@ -59,6 +61,7 @@ class Task:
         self.home = home
         self.parent = parent
         self.call: Any = None
+        self.overtaken = False
         self.began = began
         self.stoppable = False
         self.doomed = False

@@ -19,7 +19,7 @@ _OFTEN, _STALE, _SLOW = 0.9, 0.3, 0.8
 
 def is_readable_elsewhere(text: str | None) -> bool:
     """Return whether a later version of the SDK, or another key, could read a text."""
-    return text is not None and text.startswith((NEWER, SEALED))
+    return text is not None and (text.startswith(SEALED) or (text.startswith(NEWER) and text.endswith("}")))
 
 
 class Hold:
@@ -297,7 +297,7 @@ class VirtualStore:
         """A task has seen the text: now it counts for the task, and under the lock for all."""
         task, hold = self._scheduler.current, self._holds.get(key)
         self._seen.add((task, junk))
-        if hold is not None and hold.task is task and not self._is_aside(key):
+        if hold is not None and hold.task is task and not self._is_aside(key) and not task.overtaken:
             self._junk.append(junk)
             if not is_readable_elsewhere(junk) or self._facts.operation_of(task) is not None:
                 self._facts.blinded(key)

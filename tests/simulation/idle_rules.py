@@ -57,11 +57,17 @@ class IdleRules:
 
     def judge_use(self, home: Process, key: str, session: Session, asked_at: float) -> None:
         """Judge that a call gets a session, and began at a moment of its process's wall clock."""
-        if self.timeout is None or not self._has_steady_clocks:
+        if self.timeout is None or not self._has_steady_clocks or self._is_another_under_way(home, key):
             return
         idle = asked_at - self._facts.used_at.get(key, math.inf)
         if idle > self.timeout + _SLACK:
             self._facts.wrong(f"20: {home} goes on with {session}, which was idle for {idle:.0f} s")
+
+    def _is_another_under_way(self, home: Process, key: str) -> bool:
+        """Return whether another call of the process may have its token already, which counts as use."""
+        scheduler = self._facts.scheduler
+        others = (task for task in scheduler.tasks if task is not scheduler.current and task.home is home)
+        return any(task.call is not None and task.call.key == key for task in others)
 
     def judge_refresh(self, pair: Pair) -> None:
         """Judge that a refresh has noted each use that its process knew when it took the lock."""

@@ -137,7 +137,7 @@ class Account(PartOfClient):
         Args:
             change: What happened.
             turn: The operation's turn.
-            record: The session from now on.
+            record: The session from now on, or the one that has ended, if that was not shown.
             expired: Why the session has ended.
             damaged: Whether the store lost the session because its text was damaged.
             event: What to emit.
@@ -150,13 +150,13 @@ class Account(PartOfClient):
             later = turn.order < before.order if change is Change.SIGNED_IN else turn.order != before.order
             if later:
                 return False
-            watched = change is Change.NOT_SAVED
-            snapshot = None if record is None else self.context.snapshot(record, watched=watched)
-            self.state = after = before.after(
-                change, order=turn.order, snapshot=snapshot, ended=expired, damaged=damaged
-            )
+            snapshot, ends = None, change is Change.ENDED
+            if record is not None and not ends:
+                snapshot = self.context.snapshot(record, watched=change is Change.NOT_SAVED)
+            after = before.after(change, order=turn.order, snapshot=snapshot, ended=expired, damaged=damaged)
             if after is before:
                 return True
+            self.state = after._replace(shown=record.sign_in_id) if ends and record else after
             if change is Change.SIGNED_IN:
                 self.flight, self.refused_at = None, -math.inf
             self.context.note_unsaved(self, unsaved=after.phase is Phase.UNSAVED)

@@ -173,7 +173,8 @@ class Refresher(NamedTuple):
         over = self.snapshot(record).over_at <= within_time(now)
         reason = ExpiryReason.DURATION_ELAPSED if over else ExpiryReason.IDLE
         with turn.writing():
-            leave_reason(locked, record, reason, None)
+            if not locked.damaged:  # else the record that was there may have been another session's
+                leave_reason(locked, record, reason, None)
         return Refreshed(record, expired=expired(record, reason, None), to_revoke=record)
 
     def _save(self, exchange: Exchange, new: SessionRecord) -> Refreshed:

@@ -145,9 +145,10 @@ def _show(account: Account, turn: Turn, refreshed: Refreshed) -> None:
     """Let requests use the result of a refresh. Call it while the store's lock is held."""
     event: AuthEventType | None = AuthEventType.SESSION_EXPIRED
     if refreshed.expired is not None:
-        if refreshed.record is not None and refreshed.record.sign_in_id != account.state.shown:
-            account.apply(Change.UPDATED, turn, refreshed.record)  # the end is another session's
-        account.apply(Change.ENDED, turn, expired=refreshed.expired, event=event)
+        record = refreshed.record
+        if record is not None and record.sign_in_id == account.state.shown:
+            record = None  # the session that is shown says more of itself
+        account.apply(Change.ENDED, turn, record, expired=refreshed.expired, event=event)
     elif refreshed.record is not None:
         change = Change.UPDATED if refreshed.saved else Change.NOT_SAVED
         event = AuthEventType.TOKEN_REFRESHED if refreshed.rotated else None

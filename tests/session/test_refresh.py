@@ -15,6 +15,7 @@ from hellojohn._errors import (
     StoreUnavailable,
 )
 from hellojohn._secret import Secret
+from hellojohn._session.account import Account
 from hellojohn._session.record import EndedRecord, ended
 from hellojohn._wire import Answer, Delivery, TransportFailure
 from tests.session.bench import (
@@ -115,8 +116,19 @@ def test_replaced_while_the_service_is_asked() -> None:
     assert bench.seen() == ["SESSION_REPLACED"]
 
 
-def test_adopted_session_that_ends_elsewhere_is_named() -> None:
-    """An event about the end of a session that another process has signed in names that session."""
+def test_adopted_session_that_ends_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An event about the end of a session that another process has signed in names that session.
+
+    The pair that came for it is not stored, so no request may use it in between.
+    """
+    shown, apply = set[str](), Account.apply
+
+    def noting(self: Account, *arguments: Any, **options: Any) -> bool:
+        applied = apply(self, *arguments, **options)
+        shown.update(filter(None, [self.state.snapshot and self.state.snapshot.header]))
+        return applied
+
+    monkeypatch.setattr(Account, "apply", noting)
     bench, other = Bench(), another_session(session_id="ses_b")
     bench.put(a_record(session_id="ses_a"))
     bench.token()
@@ -130,6 +142,7 @@ def test_adopted_session_that_ends_elsewhere_is_named() -> None:
     assert caught.value.session_id == "ses_b"
     assert bench.seen() == ["SESSION_REPLACED", "SESSION_EXPIRED:refresh_outcome_unknown"]
     assert [event.session.id for event in bench.events if event.session] == ["ses_b", "ses_b"]
+    assert shown == {"Bearer at_1"}
 
 
 def test_store_that_lost_a_write() -> None:

@@ -87,6 +87,7 @@ class VirtualStore:
         texts: The texts, by key.
         faults: How likely a call fails while all is well.
         mood: What fails most of the time: nothing, or what ``Mood`` names.
+        before_save: Notes what a process wants to save, whether or not the store takes it.
         on_save: Judges and notes a save of a key and text.
         on_remove: Judges and notes the removal of a key; the flag says whether the store reports a failure.
         quarantine: Moves a damaged text away; ``None`` in a store without such a method.
@@ -110,6 +111,7 @@ class VirtualStore:
         self.texts: dict[str, str] = {}
         self.faults = plan.store
         self.mood = plan.mood
+        self.before_save: Callable[[str], None] = lambda _text: None
         self.on_save: Callable[[str, str], None] = lambda _key, _text: None
         self.on_remove: Callable[[str, bool], None] = lambda _key, _late: None
         self.quarantine = self._quarantine if plan.quarantines else None
@@ -130,6 +132,8 @@ class VirtualStore:
 
     def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
         """Put ``text`` under ``key``."""
+        if not self._is_aside(key):
+            self.before_save(text)
         late = self._reach("save", key, writes=True)
         if self._is_aside(key) and self._scheduler.current in self._facts.unlocked:
             self._forgive(key)  # without its lock, it cannot know that the place was taken

@@ -30,6 +30,7 @@ class StoreRules:
         self._scheduler = facts.scheduler
         self._waits: set[float | None] = set()
         store.on_save = self.saves
+        store.before_save = self.tries_to_save
         store.on_remove = self.removes
 
     @property
@@ -38,6 +39,14 @@ class StoreRules:
         return None if task is None else task.home
 
     # ------------------------------------------------------------------ saving
+
+    def tries_to_save(self, text: str) -> None:
+        """Note that a process ends a session as idle, even if the store does not take the note."""
+        note, home = adapter.read(text), self._home
+        if isinstance(note, Ended) and note.reason is ExpiryReason.IDLE and isinstance(home, Process):
+            ended = self._facts.sessions.get(note.session_id or "")
+            if ended is not None:
+                self._idle.ends(home, ended)
 
     def saves(self, key: str, text: str) -> None:
         """Judge a save, and note it."""
@@ -62,6 +71,8 @@ class StoreRules:
         session.saved_at = turn if session.saved_at is None else session.saved_at
         session.deadline, session.created_at = record.client_ends_at, record.created_at
         session.ends_at = _earliest(record.client_ends_at, record.server_ends_at)
+        if session.active_at is not None and record.active_at > session.active_at:
+            facts.same_since[key] = turn  # who has read it before may have found it idle
         session.active_at = record.active_at
         facts.active(key, record.active_at)
         if old is None:

@@ -31,23 +31,24 @@ class Witness:
     """Checks the session after each kill, from a process that lives.
 
     Attributes:
+        emulator: The service.
         survived: After how many kills the session went on.
         lost: After how many kills it had been rotated and not yet saved.
     """
 
     def __init__(self, world: World, emulator: Emulator, web: httpx.Client) -> None:
         self._world = world
-        self._emulator = emulator
+        self.emulator = emulator
         self._web = web
         self.survived = 0
         self.lost = 0
 
     def check(self, kill: Callable[[], None]) -> None:
         """Carry out ``kill``. Then compare the service's rotations with the generation in the store."""
-        rotations, generation = self._emulator.rotations, self._generation()
+        rotations, generation = self.emulator.rotations, self._generation()
         kill()
         self._let_the_service_finish()
-        rotated = self._emulator.rotations - rotations
+        rotated = self.emulator.rotations - rotations
         saved = self._generation() - generation
         assert 0 <= saved <= rotated <= 1
         if rotated == saved:
@@ -154,6 +155,7 @@ def _kill_after(world: World, seconds: float) -> None:
 
 def _summary(world: World, witness: Witness, what: str) -> str:
     return (
-        f"{what}, {world.place.kind} store: {witness.survived} sessions survived, {witness.lost} had been"
-        " rotated and not yet saved and raised refresh_outcome_unknown, 0 ended otherwise"
+        f"{what}, {world.place.kind} store, {witness.emulator.api}: {witness.survived} sessions survived,"
+        f" {witness.lost} had been rotated and not yet saved and raised refresh_outcome_unknown,"
+        " 0 ended otherwise"
     )

@@ -75,7 +75,8 @@ def acquire(
     """
     monotonic = account.context.storage.timing.monotonic
     ends_at = math.inf if timeout is None else monotonic() + timeout
-    for _ in range(_ROUNDS):
+    rounds = 0
+    while rounds < _ROUNDS:
         step = _next_step(account, refused, forced=forced)
         if isinstance(step, TokenSnapshot):
             return step
@@ -84,6 +85,7 @@ def acquire(
         yield WaitFor(flight, None if math.isinf(left) else max(left, 0.0))
         if _another_was_interrupted(flight):
             continue
+        rounds += 1
         error = _why_no_token(flight)
         if fallback is not None and error is not None and not isinstance(error, SignInRequired):
             return fallback
@@ -111,7 +113,8 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
     Raises:
         StoreError: The store failed.
     """
-    for _ in range(_ROUNDS):
+    rounds = 0
+    while rounds < _ROUNDS:
         with account.lock:
             state = account.state
             if state.phase is Phase.CLOSED:
@@ -123,6 +126,7 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
         assert flight.result is not None  # noqa: S101 - the wait has no limit
         if _another_was_interrupted(flight):
             continue
+        rounds += 1
         if isinstance(flight.result.error, SignInRequired):
             break
         flight.result.get()

@@ -17,6 +17,7 @@ from hellojohn._errors import (
 )
 from hellojohn._limits import SAVE_ATTEMPTS
 from hellojohn._secret import Secret
+from hellojohn._session.account import Account
 from hellojohn._session.acquire import acquire, load
 from hellojohn._session.calls import access_token
 from hellojohn._session.record import SessionRecord
@@ -389,25 +390,26 @@ def test_refresh_has_the_turn_of_the_moment_it_was_asked_for() -> None:
     assert bench.service.refreshed == []
 
 
-def test_load_of_an_interrupted_caller_is_made_again() -> None:
-    """Ctrl-C in the caller that reads the store for all does not fail the others: they read it again."""
+@pytest.mark.parametrize("way", [acquire, load])
+def test_load_of_an_interrupted_caller_is_made_again(way: Callable[[Account], Any]) -> None:
+    """Ctrl-C in the caller that reads the store for all does not fail the others, however often it comes."""
     bench = Bench(store=Meanwhile())
     bench.put(a_record())
-    first, second = acquire(bench.account), acquire(bench.account)
-    reading = next(first).completion
-    assert next(second).completion is reading
 
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    bench.store.meanwhile = interrupt
-    with pytest.raises(KeyboardInterrupt):
-        reading.start(blocking=True)
-    again = next(second).completion
-    assert again is not reading
-    again.start(blocking=True)
+    waiting = way(bench.account)
+    reading = next(waiting).completion
+    for _ in range(9):
+        bench.store.meanwhile = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            reading.start(blocking=True)
+        before, reading = reading, next(waiting).completion
+        assert reading is not before
+    reading.start(blocking=True)
     with pytest.raises(StopIteration) as returned:
-        next(second)
+        next(waiting)
     assert returned.value.value.record.access_token.reveal() == "at_1"
 
 

@@ -135,7 +135,7 @@ class VirtualStore:
         if not self._is_aside(key):
             self.before_save(text)
         late = self._reach("save", key, writes=True)
-        if self._is_aside(key) and not self._is_guarded(key.partition(".corrupt")[0]):
+        if self._is_aside(key) and not self._is_covered(key.partition(".corrupt")[0]):
             self._forgive(key)  # without its lock, it cannot know that the place was taken
         if self.is_junk(key) and not self._is_guarded(key) and not self._has_seen(key):
             self._forgive(key)  # a sign-in that shared a lock may save a moment after that was given back

@@ -19,7 +19,7 @@ settings.register_profile("short", max_examples=40)
 settings.register_profile("proof", max_examples=2_000)
 settings.load_profile("proof" if FULL else "short")
 
-_LONG = ("processes", "browser", "simulation")  # rooms whose tests take longest: they start first
+_LONG = ("processes", "browser", "stores", "simulation")  # rooms whose tests take longest: they start first
 _UNMEASURED = ("secrecy", "conformance", "real_server")  # rooms that run the code which others measure, often
 _EXCUSE = "only on "  # the reason of a test for another operating system or Python
 

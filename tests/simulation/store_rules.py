@@ -159,9 +159,9 @@ class StoreRules:
     def _is_sign_out_asked(self, home: Process, key: str, session: Session) -> bool:
         """Return whether a process was asked to sign a session out after its sign-in, or after its save."""
         since = session.saved_at or 0
-        later = () if session.asked is None else tuple(self._facts.later(session.asked))
+        asked = math.inf if session.asked is None else session.asked.started
         return any(
-            found.what == "sign_out" and (found.done is None or found.done > since or found in later)
+            found.what == "sign_out" and (found.done is None or found.done > since or found.started > asked)
             for found in self._facts.of_account(home, key)
         )
 

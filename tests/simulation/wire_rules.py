@@ -158,12 +158,15 @@ class WireRules:
     def _has_let_go(self, home: object, pair: Pair) -> bool:
         """Return whether a process knows a pair from the store only.
 
-        It has let go of the account that knew the successor, and another process, which had only the old
-        pair in its memory, has put that in the place of damaged text.
+        It has let go of the account that knew the successor, or has signed in again. And another process,
+        which had only the old pair in its memory, has put that in the place of damaged text.
         """
         if not pair.returned or not isinstance(home, Process):
             return False
-        return home.shown().get(pair.session.key or "") == pair.access
+        shown = home.shown().get(pair.session.key or "")
+        return shown is not None and (
+            shown == pair.access or self._facts.by_access[shown].session is not pair.session
+        )
 
     def _judge_repeat(self, history: _History, pair: Pair) -> None:
         """A slow answer is waited for, a lost one for a moment.

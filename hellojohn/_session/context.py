@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from hellojohn._limits import REVOKE_DEADLINE
 from hellojohn._session.devices import RememberedDevices
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
-from hellojohn._session.flight import Flight, Result
+from hellojohn._session.flight import Flight, Kind, Result
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.record import SessionRecord
 from hellojohn._session.refresh import TokenSource
@@ -97,11 +98,15 @@ class EngineContext:
         if record is None:
             return
         request = self.service.dialect.sign_out(record.refresh_token, record.access_token, everywhere=False)
+        self.alone("revoke", lambda: self.service.send(request, REVOKE_DEADLINE)).start(blocking=False)
 
-        def send(flight: Flight[None]) -> None:
+    def alone(self, kind: Kind, work: Callable[[], object]) -> Flight[None]:
+        """Return a flight beside the single flight of an account, for work whose result nobody gets."""
+
+        def run(flight: Flight[None]) -> None:
             try:
-                self.service.send(request, REVOKE_DEADLINE)
+                work()
             finally:
                 flight.land(Result())
 
-        Flight(send, "revoke", self.workers, self.flights).start(blocking=False)
+        return Flight(run, kind, self.workers, self.flights)

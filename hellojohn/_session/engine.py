@@ -16,7 +16,7 @@ from hellojohn._session.context import EngineContext
 from hellojohn._session.devices import RememberedDevices
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
-from hellojohn._session.flight import Flight, Result
+from hellojohn._session.flight import Flight
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.record import SessionRecord
 from hellojohn._session.refresh import Refresher, TokenSource
@@ -125,14 +125,11 @@ class Engine:
     def _save(self, account: Account, left: float) -> None:
         """Save a session that only memory has, on a thread: a store may keep its caller longer than asked."""
 
-        def save(flight: Flight[None]) -> None:
-            try:
-                with suppress(HelloJohnError):
-                    save_unsaved(account, left)
-            finally:
-                flight.land(Result())
+        def save() -> None:
+            with suppress(HelloJohnError):
+                save_unsaved(account, left)
 
-        flight = Flight(save, "save", self.context.workers, self.context.flights)
+        flight = self.context.alone("save", save)
         flight.start(blocking=True)
         flight.wait(left)
 

@@ -195,7 +195,7 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
         state = snapshot.freshness(now)
         if state is Freshness.OVER or not _is_newer(snapshot, refused):
             after_refusal = refused is not None and not forced
-            if after_refusal and state is not Freshness.OVER and _is_storm(account, snapshot, now):
+            if after_refusal and state is not Freshness.OVER and _note_refusal(account, snapshot, now):
                 return snapshot
             refresh = _join_refresh(account, snapshot, forced=forced, after_refusal=after_refusal)
             return _Step(refresh, before=snapshot)
@@ -210,8 +210,8 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
     return snapshot
 
 
-def _is_storm(account: Account, snapshot: TokenSnapshot, now: float) -> bool:
-    """Return whether a refusal has just caused a refresh; if not, this one does."""
+def _note_refusal(account: Account, snapshot: TokenSnapshot, now: float) -> bool:
+    """Note a refusal that causes a refresh; return whether another one has just caused one instead."""
     monotonic = account.context.storage.timing.monotonic()
     since = math.inf if account.flight is not None else monotonic - account.refused_at
     if snapshot.came_from_recent_refusal(now, since_refusal=since):

@@ -20,7 +20,7 @@ settings.register_profile("proof", max_examples=2_000)
 settings.load_profile("proof" if FULL else "short")
 
 _LONG = ("processes", "browser", "stores", "simulation")  # rooms whose tests take longest: they start first
-_UNMEASURED = ("secrecy", "conformance", "real_server")  # rooms that run the code which others measure, often
+_UNMEASURED = ("secrecy", "conformance", "real_server")  # rooms that repeat calls which others measure
 _EXCUSE = "only on "  # the reason of a test for another operating system or Python
 
 
@@ -43,11 +43,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
     tracer, tracer_of_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
-    threading.settrace(None)  # type: ignore[arg-type]
+    threading.settrace(None)  # type: ignore[arg-type]  # None ends it
     try:
         return (yield)
     finally:
-        threading.settrace(tracer_of_threads)  # type: ignore[arg-type]
+        threading.settrace(tracer_of_threads)  # type: ignore[arg-type]  # or None
         sys.settrace(tracer)
 
 

@@ -77,7 +77,7 @@ class HttpClients(_SessionHooks):
             ConfigurationError: No origin is given, or one is not safe; or a variable of the environment,
                 such as ``NO_PROXY``, is wrong.
         """
-        from hellojohn._http import create_client  # noqa: PLC0415 - as in the constructor
+        from hellojohn._http import create_client  # noqa: PLC0415 - importing the package stays cheap
 
         return self.wrap(create_client(lambda: httpx.Client(**options)), origins=origins)
 
@@ -116,7 +116,7 @@ class AsyncHttpClients(_SessionHooks):
             ConfigurationError: No origin is given, or one is not safe; or a variable of the environment,
                 such as ``NO_PROXY``, is wrong.
         """
-        from hellojohn._http import create_client  # noqa: PLC0415 - as in the constructor
+        from hellojohn._http import create_client  # noqa: PLC0415 - importing the package stays cheap
 
         return self.wrap(create_client(lambda: httpx.AsyncClient(**options)), origins=origins)
 

@@ -42,7 +42,8 @@ class Browsers:
             session_options: As in ``sign_in``.
             ports: The ports whose ``http://127.0.0.1:<port>/callback`` is registered with the client.
             timeout: Seconds to wait for the person.
-            scopes: The scopes to ask for. The server names the user's address for ``"email"`` only.
+            scopes: The scopes to ask for, on ``v2``: openid, profile and email by default. Without email, the
+                server does not name the user's address.
             open_browser: Opens an address; ``webbrowser.open`` by default.
             prompt: Shows a line; ``print`` by default.
             paste: Reads an address that the person pastes, such as ``input``, for a machine without a
@@ -78,7 +79,8 @@ class Browsers:
             redirect_to: The address of the back end that the browser comes back to.
             remember_me: As in ``sign_in``.
             session_options: As in ``sign_in``.
-            scopes: The scopes to ask for (``v2``). The server names the user's address for ``"email"`` only.
+            scopes: The scopes to ask for, on ``v2``: openid, profile and email by default. Without email, the
+                server does not name the user's address.
 
         Returns:
             The request. Keep it in the browser session on the server, and pass it to ``complete_oauth``.
@@ -142,7 +144,8 @@ class AsyncBrowsers:
             session_options: As in ``sign_in``.
             ports: The ports whose ``http://127.0.0.1:<port>/callback`` is registered with the client.
             timeout: Seconds to wait for the person.
-            scopes: The scopes to ask for. The server names the user's address for ``"email"`` only.
+            scopes: The scopes to ask for, on ``v2``: openid, profile and email by default. Without email, the
+                server does not name the user's address.
             open_browser: Opens an address; ``webbrowser.open`` by default.
             prompt: Shows a line; ``print`` by default.
             paste: Reads an address that the person pastes, such as ``input``, for a machine without a
@@ -184,7 +187,8 @@ class AsyncBrowsers:
             redirect_to: The address of the back end that the browser comes back to.
             remember_me: As in ``sign_in``.
             session_options: As in ``sign_in``.
-            scopes: The scopes to ask for (``v2``). The server names the user's address for ``"email"`` only.
+            scopes: The scopes to ask for, on ``v2``: openid, profile and email by default. Without email, the
+                server does not name the user's address.
 
         Returns:
             The request. Keep it in the browser session on the server, and pass it to ``complete_oauth``.

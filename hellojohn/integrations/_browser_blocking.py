@@ -125,7 +125,8 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
             request: The request of the form.
             provider: A provider such as ``"google"``; ``None`` for the server's own login page.
             remember_me: As in ``sign_in``.
-            scopes: The scopes to ask for (``v2``). The server names the user's address for ``"email"`` only.
+            scopes: The scopes to ask for, on ``v2``: openid, profile and email by default. Without email, the
+                server does not name the user's address.
 
         Returns:
             The redirect to the provider, which sends the browser back to ``callback_url``.

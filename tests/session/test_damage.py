@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hellojohn._errors import StoreCorrupt, StoreLocked, StoreUnavailable
+from hellojohn._errors import ExpiryReason, SessionExpired, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn._session.account import locked
 from hellojohn._session.state import Phase
 from hellojohn._session.tasks import announce_end, read_store, save_unsaved
@@ -137,3 +137,20 @@ def test_lock_of_another_process_is_not_shared() -> None:
     bench = Bench(store=HeldLock())
     with bench.store.held_elsewhere(bench.time), pytest.raises(StoreLocked):
         locked(bench.account, 1.0, shared=True).__enter__()
+
+
+def test_end_of_a_copy_leaves_no_note_over_damage() -> None:
+    """A client whose record was damaged cannot know what was there: it may have been a later session.
+
+    It ends its own copy when that is over, and writes nothing in the place of another client's session.
+    """
+    bench = Bench(store=FailingStore())
+    bench.put(a_record(client_ends_at=START + 500))
+    bench.token()
+    bench.put_text("{")
+    bench.time.at(501)
+    with pytest.raises(SessionExpired) as caught:
+        bench.token()
+    assert caught.value.reason is ExpiryReason.DURATION_ELAPSED
+    assert bench.store.load(KEY) is None
+    assert bench.store.load(f"{KEY}.corrupt-1") == "{"

@@ -78,10 +78,13 @@ class AccountStorage:
 
     @contextmanager
     def _shared(self) -> Generator[bool]:
-        """Share the lock that a refresh of this process holds; yield whether one holds it."""
+        """Share the lock that a refresh of this process holds; yield whether one holds it.
+
+        A lease that may be over is not shared. Another process may have the lock by now.
+        """
         sharing = Completion()
         with self.mutex:
-            held = any(not locked.released for locked in self._holding)
+            held = any(not (locked.released or locked.is_lease_over()) for locked in self._holding)
             if held:
                 self._sharing.add(sharing)
         try:

@@ -169,9 +169,7 @@ class LockedSession:
         self._value = value
         self._monotonic_start = storage.timing.monotonic()
         self._wall_start = storage.timing.clock()
-        self._text: Secret | None = (
-            None  # the text that was last read or written here, which is not parsed again
-        )
+        self._text: Secret | None = None  # what was last read or written here is not parsed again
         self._record: Stored | None = None
         self.damaged: bool = False
         self.report: StoreCorrupt | None = None
@@ -244,19 +242,21 @@ class LockedSession:
         self._storage.delete(self.key)
 
     def time_left(self) -> float:
-        """Return the seconds that a refresh may still take before it could outlive a lease.
+        """Return the seconds that a refresh may still take before it could outlive a lease."""
+        return self._storage.refresh_time - self._elapsed() if self._storage.leased else math.inf
 
-        A lease goes on while this process is suspended. Some systems stop the monotonic clock then, so the
-        wall clock is checked as well.
+    def is_lease_over(self) -> bool:
+        """Return whether the lock may belong to another process by now."""
+        return self._storage.leased and self._elapsed() >= self._storage.lease
+
+    def _elapsed(self) -> float:
+        """Return the seconds since the lock was taken.
+
+        Some systems stop the monotonic clock while a process is suspended, so the wall clock is read as well.
         """
-        if not self._storage.leased:
-            return math.inf
         timing = self._storage.timing
-        elapsed = timing.monotonic() - self._monotonic_start
-        wall_elapsed = timing.clock() - self._wall_start
-        if math.isfinite(wall_elapsed):
-            elapsed = max(elapsed, wall_elapsed)
-        return self._storage.refresh_time - elapsed
+        elapsed, by_wall = timing.monotonic() - self._monotonic_start, timing.clock() - self._wall_start
+        return max(elapsed, by_wall) if math.isfinite(by_wall) else elapsed
 
 
 def guarded(method: str, call: Callable[[], T]) -> T:

@@ -11,6 +11,7 @@ from hellojohn._session.account import locked
 from hellojohn._session.conflicts import Bringing
 from hellojohn.stores import MemoryStore
 from tests.session.bench import KEY, Bench, a_record, another_session
+from tests.session.stores import LeasedStore
 
 
 class Value:
@@ -115,3 +116,16 @@ def test_shared_lock_is_not_released_by_a_save() -> None:
         with pytest.raises(StoreLocked), locked(bench.account, 0.0, shared=True):
             pass
     assert store.releases == [False, True]
+
+
+@pytest.mark.parametrize("clock", ["wall", "elapsed"])
+def test_lease_that_may_be_over_is_not_shared(clock: str) -> None:
+    """After a suspension, whichever clock went on, another process may have the lock: nobody shares it."""
+    bench = Bench(store=LeasedStore(lease=30.0))
+    with locked(bench.account, 1.0):
+        setattr(bench.time, clock, getattr(bench.time, clock) + 29)
+        with locked(bench.account, 0.0, shared=True):
+            pass
+        setattr(bench.time, clock, getattr(bench.time, clock) + 1)
+        with pytest.raises(StoreLocked), locked(bench.account, 0.0, shared=True):
+            pass

@@ -305,7 +305,7 @@ class CallRules:
     def _is_true(self, home: Process, key: str, session: Session, reason: ExpiryReason) -> bool:
         match reason:
             case ExpiryReason.SIGNED_OUT:
-                gone = JUNK in session.left and (home, key) not in self._facts.blind
+                gone = JUNK in session.left and not self._facts.is_blind(home, key, session)
                 known = self._facts.is_sign_out_known(key, session)
                 return session.torn or gone or known or ANYBODY in session.left
             case ExpiryReason.DURATION_ELAPSED:

@@ -206,7 +206,7 @@ class Facts:
         self.demanded: set[str] = set()
         self.forced: dict[str, int] = {}
         self.unlocked: set[Task | None] = set()
-        self.blind: set[tuple[object, str]] = set()
+        self.blind: dict[tuple[object, str], int] = {}
         self.open: dict[Task | None, Pair] = {}
         self.failed_at: dict[str, float] = {}
         self.used_at: dict[str, float] = {}
@@ -320,24 +320,28 @@ class Facts:
         home = None if task is None else task.home
         # A closed client shows nothing, and a refresh that goes on in it has its copy nevertheless.
         if home is not None and (home.closed or home.shown().get(key) is not None):  # type: ignore[attr-defined]
-            self.blind.add((home, key))
+            self.blind[home, key] = self.scheduler.turns
         self.excuse(key)
 
     def seen(self, key: str) -> None:
         """Note that a process has found a record under the lock: if it is gone later, another removed it."""
         task = self.scheduler.current
         if task is not None:
-            self.blind.discard((task.home, key))
+            self.blind.pop((task.home, key), None)
 
     @contextmanager
     def still_blind(self, key: str, *, after: bool) -> Iterator[None]:
         """Keep the facts that a process cannot know, over a save; ``after`` means that the save failed."""
         task = self.scheduler.current
-        blind = None if task is None else (task.home, key)
-        blind = blind if after and blind in self.blind else None
+        since = self.blind.get((task.home, key)) if task is not None and after else None
         yield
-        if blind is not None:
-            self.blind.add(blind)
+        if task is not None and since is not None:
+            self.blind[task.home, key] = since
+
+    def is_blind(self, home: object, key: str, session: Session) -> bool:
+        """Return whether a process found junk, and has not got this session from the store since then."""
+        since = self.blind.get((home, key))
+        return since is not None and not (session.saved_at is not None and session.saved_at > since)
 
     def has_answer(self) -> bool:
         """Return whether the present task has got a new pair that is not stored yet."""

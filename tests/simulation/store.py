@@ -1,7 +1,7 @@
 """The store that all processes share, and its locks: each call is a scheduling point, and may fail."""
 
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from hellojohn._errors import StoreCorrupt, StoreLocked, StoreUnavailable
 from tests.simulation.facts import ANYBODY, JUNK, Facts
@@ -135,7 +135,7 @@ class VirtualStore:
         if not self._is_aside(key):
             self.before_save(text)
         late = self._reach("save", key, writes=True)
-        if self._is_aside(key) and not self._is_covered(key.partition(".corrupt")[0]):
+        if self._is_aside(key) and not self._has_lock(key.partition(".corrupt")[0]):
             self._forgive(key)  # without its lock, it cannot know that the place was taken
         if self.is_junk(key) and not self._is_guarded(key) and not self._has_seen(key):
             self._forgive(key)  # a sign-in that shared a lock may save a moment after that was given back
@@ -278,6 +278,12 @@ class VirtualStore:
         task, hold = self._scheduler.current, self._holds.get(key)
         return hold is not None and task is not None and hold.task.home is task.home
 
+    def _has_lock(self, key: str) -> bool:
+        """Return whether the present task has the lock, or shares it with another of its process."""
+        task, hold = self._scheduler.current, self._holds.get(key)
+        lost = task is not None and task.inside == key and (hold is None or hold.task is not task)
+        return self._is_covered(key) and not lost
+
     def _is_guarded(self, key: str) -> bool:
         """Return whether the present task has the lock, or its process has it."""
         task = self._scheduler.current
@@ -353,13 +359,18 @@ class VirtualStore:
             self._waiting.setdefault(key, []).append(scheduler.waker())
             given = scheduler.park(ends_at, stoppable=True)
             operation, current = self._facts.operation_of(scheduler.current), scheduler.current
-            if operation is not None and current is not None and holder.home is not current.home:
+            if operation is not None and current is not None and not self._is_shareable(holder, current):
                 operation.call.waited += scheduler.now - began
             elif current is not None and current.call is not None:
                 current.call.waited += scheduler.now - began  # it reads the store itself, and has found junk
             if not given and key in self._holds:
                 self._facts.excuse(key)
                 raise StoreLocked("Another task has held it all the time.")
+
+    def _is_shareable(self, holder: Task, task: Task) -> bool:
+        """Return whether a task's process has the lock, and its clocks say so."""
+        home: Any = holder.home
+        return home is task.home and not (self.lease and home.elapsed_since(holder.locked_at) >= self.lease)
 
     def release(self, key: str, hold: Hold) -> None:
         """Give a lock back; that may fail."""

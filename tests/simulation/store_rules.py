@@ -89,7 +89,7 @@ class StoreRules:
         opened = facts.open.get(self._scheduler.current)
         if opened is not None and (opened is new.parent or not record.attempt_open):
             del facts.open[self._scheduler.current]
-        facts.blind.discard((self._home, key))
+        facts.blind.pop((self._home, key), None)
 
     def _judge_asked(self, session: Session) -> None:
         """The operation asked for last wins: a session is not stored once a later one was asked for."""

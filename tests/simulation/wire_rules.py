@@ -115,7 +115,7 @@ class WireRules:
             pair.known_to.add(home)
             if isinstance(home, Process):
                 self._facts.active(pair.session.key or "", home.wall())
-            self._facts.blind.discard((home, pair.session.key))
+            self._facts.blind.pop((home, pair.session.key), None)
         elif answer in ENDINGS:
             self._ended(pair, ENDINGS[answer], was_used=answer in WAS_USED)
 

@@ -188,7 +188,7 @@ class CallRules:
             return False
         pair = self._facts.by_access[token]
         failed = pair.saved_at is None or (pair.parent is not None and pair.parent.failed)
-        if not failed and (home, call.key) not in self._facts.blind:
+        if not failed and not self._facts.is_blind(home, call.key, pair.session):
             return False
         deadline = math.inf if pair.session.deadline is None else pair.session.deadline
         if self._idle.was_set_back(home, pair.session):
@@ -217,8 +217,9 @@ class CallRules:
         token, place = call.home.shown().get(call.key), self._store.texts.get(call.key)
         if token is None or is_readable_elsewhere(place):
             return None
-        quarantined = place is None and (call.home, call.key) in self._facts.blind
-        return self._facts.by_access[token] if quarantined or self._store.is_junk(call.key) else None
+        pair = self._facts.by_access[token]
+        quarantined = place is None and self._facts.is_blind(call.home, call.key, pair.session)
+        return pair if quarantined or self._store.is_junk(call.key) else None
 
     # ------------------------------------------------------------------ errors
 

@@ -51,7 +51,7 @@ class IdleRules:
 
     def ends(self, home: Process, session: Session) -> bool:
         """Note that a process says that a session was idle; return whether that is true."""
-        blind = (home, session.key) in self._facts.blind
+        blind = self._facts.is_blind(home, session.key or "", session)
         session.idled = session.idled or blind or session.torn or self.is_over(home, session)
         return session.idled
 

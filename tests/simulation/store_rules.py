@@ -102,7 +102,7 @@ class StoreRules:
         """The table of saves."""
         session, wrong = new.session, self._facts.wrong
         is_sign_in = new.parent is None and new.saved_at is None
-        blind = old is None and (self._home, key) in self._facts.blind
+        blind = old is None and self._facts.is_blind(self._home, key, session)
         if blind and not is_sign_in:
             session.came_back, session.ended_at = self._scheduler.turns, None
             new.doubt = new.returned = True  # there may have been a later pair: the process cannot know
@@ -141,7 +141,7 @@ class StoreRules:
         """Judge a removal, and note it."""
         home, record = self._home, self._facts.records[key]
         reason = self._reason_to_remove(key, record)
-        if reason is None:
+        if reason is None and not self._facts.pair_of(record).session.torn:
             self._facts.wrong(f"3: {home} removes a session that nothing has ended")
         self._facts.left(key, ANYBODY if late else home, signed_out=reason == "signed out")
 

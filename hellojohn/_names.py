@@ -13,6 +13,8 @@ _TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # thes
 
 def has_controls(name: str) -> bool:
     """Return whether a text has control characters, or characters that reorder the text around it."""
+    if name.isascii():
+        return not name.isprintable()
     return any(
         unicodedata.category(char) in _CONTROLS or unicodedata.bidirectional(char) in _TURNS for char in name
     )

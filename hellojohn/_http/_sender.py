@@ -9,6 +9,7 @@ import math
 import os
 import threading
 import uuid
+from functools import lru_cache
 
 import httpx
 
@@ -182,18 +183,33 @@ class Sender:
             limits = {name: left if limit is None else min(limit, left) for name, limit in limits.items()}
         return httpx.Request(
             request.method,
-            f"{self._base_url}{request.target()}",
+            self._address(request),
             content=request.encode(),
             headers=_headers(request),
             extensions={"timeout": limits},
         )
 
+    def _address(self, request: ApiRequest) -> httpx.URL:
+        if request.secret_query:
+            return httpx.URL(f"{self._base_url}{request.target()}")
+        return _parsed(f"{self._base_url}{request.path}")
+
+
+@lru_cache(maxsize=64)
+def _parsed(address: str) -> httpx.URL:
+    """Return an address without secrets. To parse it takes longer than to build the rest of a request."""
+    return httpx.URL(address)
+
 
 def _headers(request: ApiRequest) -> dict[str, str]:
     headers = {**_HEADERS, **request.header_values(), "X-Request-ID": uuid.uuid4().hex}
-    if not all(value.isascii() and value.isprintable() for value in headers.values()):
+    if not _is_sendable("".join(headers.values())):
         raise ValueError("A header holds a character that cannot be sent.")
     return headers
+
+
+def _is_sendable(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def _read(

@@ -76,8 +76,10 @@ class SessionRecord:
     @property
     def session_ends_at(self) -> float | None:
         """When the session ends, as far as the client knows."""
-        ends = self.server_ends_at, self.client_ends_at
-        return min((end for end in ends if end is not None), default=None)
+        server, client = self.server_ends_at, self.client_ends_at
+        if server is None or client is None:
+            return client if server is None else server
+        return min(server, client)
 
     def is_same_session(self, other: "SessionRecord | EndedRecord") -> bool:
         """Return whether both belong to one sign-in."""

@@ -80,8 +80,11 @@ _USER = {
 def dump(record: Stored) -> Secret:
     """Return the text for the store."""
     fields = {name: getattr(record, name) for name in record.__slots__}
-    content = fields if isinstance(record, SessionRecord) else {"ended": fields}
-    return Secret(_encode({"v": VERSION, **content}))
+    if isinstance(record, EndedRecord):
+        fields = {"ended": fields}
+    elif record.user is not None:
+        fields["user"] = _user_fields(record.user)
+    return Secret(_encode({"v": VERSION, **fields}))
 
 
 def parse(text: object) -> Stored:
@@ -126,29 +129,30 @@ def _json_object(text: object) -> dict[str, Any]:
 def _checked(parsed: Mapping[str, Any], kinds: Mapping[str, _Kind]) -> dict[str, Any]:
     """Return the known fields; ignore the others."""
     found: dict[str, Any] = {}
-    for name, kind in kinds.items():
+    for name, (kind, types, is_moment) in kinds.items():
         value = parsed.get(name)
-        if type(value) not in kind.types:
-            raise _corrupt(f"it has no {name}" if value is None else f"its {name} is not a {kind.name}")
-        if kind.is_moment and value is not None and not 0 <= value <= LAST_MOMENT:
+        if type(value) not in types:
+            raise _corrupt(f"it has no {name}" if value is None else f"its {name} is not a {kind}")
+        if is_moment and value is not None and not 0 <= value <= LAST_MOMENT:
             raise _corrupt(f"its {name} is out of range")
         found[name] = value
     return found
 
 
+def _user_fields(user: User) -> dict[str, object]:
+    fields = {name: getattr(user, name) for name in user.__slots__}
+    if user.created_at is not None:
+        fields["created_at"] = user.created_at.isoformat()
+    return fields
+
+
 def _plain(value: object) -> object:
-    """Return what JSON can hold in place of a value: called by ``json.dumps``."""
-    match value:
-        case Secret():
-            return value.reveal()
-        case User():
-            return {name: getattr(value, name) for name in value.__slots__}
-        case datetime():
-            return value.isoformat()
-        case Mapping():
-            return dict(cast("Mapping[str, object]", value))
-        case _:
-            raise TypeError(f"A {type(value).__name__} cannot be stored.")
+    """Return what JSON can hold in place of a value. The encoder calls it: tokens stay masked until then."""
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, Mapping):
+        return dict(cast("Mapping[str, object]", value))
+    raise TypeError(f"A {type(value).__name__} cannot be stored.")
 
 
 _encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode

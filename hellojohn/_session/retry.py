@@ -98,8 +98,15 @@ class Retrier:
     def run(self, attempts: Attempts) -> Outcome:
         """Make attempts until an outcome is final, and return it."""
         self.prepare()
+        made = [attempts.once()]
+        if not attempts.repeats(made[0]):
+            return made[0]  # as in nearly every refresh: tenacity would take longer than its other steps
+
+        def attempt(attempts: Attempts) -> Outcome:
+            return made.pop() if made else attempts.once()
+
         try:
-            outcome: Outcome = self._retrying(Attempts.once, attempts)
+            outcome: Outcome = self._retrying(attempt, attempts)
             return outcome
         finally:
             # tenacity keeps the last call in a thread-local: a resting thread must not keep a session alive.

@@ -8,7 +8,7 @@ import asyncio
 import socket
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Final
 
@@ -19,6 +19,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 _KEEP_ALIVE: Final = 3600
 _PATIENCE: Final = 10.0
 _LAST_WORDS: Final = 0.02
+_MOST_USED_PORTS: Final = 10_000
+_used_ports: Final[set[int]] = set()
 
 
 class BackgroundServer:
@@ -34,8 +36,7 @@ class BackgroundServer:
         Raises:
             OSError: The address cannot be listened on.
         """
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family, backlog=1024)
+        self._listener = listen(host, port)
         self._server = _Server(app)
         self._ended: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="hellojohn-emulator", daemon=True)
@@ -133,6 +134,19 @@ class _Connection(H11Protocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.access_log = False
         self.app_state = {**self.app_state, "cut": partial(cut, transport)}
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Listen. A free port is never one that this process had before: its clients keep the keys of a URL."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with ExitStack() as refused:
+        while True:
+            listener = socket.create_server((host, port), family=family, backlog=1024)
+            found: int = listener.getsockname()[1]
+            if port or found not in _used_ports or len(_used_ports) > _MOST_USED_PORTS:
+                _used_ports.add(found)
+                return listener
+            refused.enter_context(listener)  # while it is open, the system offers another port
 
 
 def cut(transport: asyncio.Transport) -> None:

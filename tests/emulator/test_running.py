@@ -15,7 +15,7 @@ import pytest
 
 from hellojohn._errors import ConfigurationError
 from hellojohn.emulator import DEMO_EMAIL, Emulator
-from hellojohn.emulator.server import BackgroundServer
+from hellojohn.emulator.server import BackgroundServer, listen
 
 START = 1_700_000_000.0
 
@@ -38,6 +38,15 @@ def test_a_restart_cuts_connections_and_keeps_state(caller, emulator):
     emulator.restart()
     assert caller.refresh(token).status_code == 200
     assert emulator.rotations == 1
+
+
+def test_a_free_port_is_not_one_that_was_used_before():
+    """Clients of a process share the keys of a URL: a new emulator never gets the URL of an earlier one."""
+    ports: set[int] = set()
+    for _ in range(2_000):
+        with listen("127.0.0.1", 0) as listener:
+            ports.add(listener.getsockname()[1])
+    assert len(ports) == 2_000
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

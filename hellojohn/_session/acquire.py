@@ -6,18 +6,13 @@ The table of ``freshness`` decides. The work that callers wait for is in ``tasks
 import logging
 import math
 
-from hellojohn._errors import (
-    ConfigurationError,
-    NotSignedIn,
-    ServiceUnavailable,
-    SignInRequired,
-    StoreError,
-)
+from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SignInRequired, StoreError
 from hellojohn._limits import FALLBACK_WAIT
 from hellojohn._session.account import CLOSED, Account
 from hellojohn._session.endings import try_later
 from hellojohn._session.flight import Flight, OperationInterrupted
 from hellojohn._session.freshness import Freshness, TokenSnapshot
+from hellojohn._session.record import SessionRecord
 from hellojohn._session.refresh import cooldown_left
 from hellojohn._session.state import Phase
 from hellojohn._session.tasks import announce_end, read_again, read_store, refresh_now, save_unsaved
@@ -145,10 +140,11 @@ def load_unless_over(account: Account) -> Flow[TokenSnapshot | None]:
     live = _live(account)
     if known is None or live is not None:
         return live
-    with account.lock:
-        turn = account.turn()
-        flight = account.join("load", lambda: read_again(account, turn, known.record))
-    yield WaitFor(flight)
+    flight = None
+    while flight is None or _another_was_interrupted(flight):
+        with account.lock:
+            flight = _join_second_load(account, known.record)
+        yield WaitFor(flight)
     if flight.result is not None and isinstance(flight.result.error, StoreError):
         flight.result.get()
     return _live(account)
@@ -258,6 +254,11 @@ def _in_background(
 def _join_load(account: Account) -> Flight[None]:
     turn = account.turn()  # now, because a sign-out may come before the store is read
     return account.join("load", lambda: read_store(account, turn))
+
+
+def _join_second_load(account: Account, known: SessionRecord) -> Flight[None]:
+    turn = account.turn()
+    return account.join("load", lambda: read_again(account, turn, known))
 
 
 def _join_refresh(

@@ -18,7 +18,7 @@ from hellojohn._errors import (
 from hellojohn._limits import SAVE_ATTEMPTS
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
-from hellojohn._session.acquire import acquire, load
+from hellojohn._session.acquire import acquire, load, load_unless_over
 from hellojohn._session.calls import access_token
 from hellojohn._session.record import SessionRecord
 from hellojohn._session.state import Change
@@ -390,10 +390,14 @@ def test_refresh_has_the_turn_of_the_moment_it_was_asked_for() -> None:
     assert bench.service.refreshed == []
 
 
-@pytest.mark.parametrize("way", [acquire, load])
+@pytest.mark.parametrize("way", [acquire, load, load_unless_over])
 def test_load_of_an_interrupted_caller_is_made_again(way: Callable[[Account], Any]) -> None:
     """Ctrl-C in the caller that reads the store for all does not fail the others, however often it comes."""
     bench = Bench(store=Meanwhile())
+    if way is load_unless_over:  # the session in memory is over, and another is stored
+        bench.put(a_record(sign_in_id="over", client_ends_at=START + 1))
+        run(load(bench.account))
+        bench.time.at(2)
     bench.put(a_record())
 
     def interrupt() -> None:

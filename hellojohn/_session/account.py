@@ -286,15 +286,15 @@ def locked(account: Account, wait: float = math.inf, *, shared: bool = False) ->
         try:
             yield place
         finally:
-            if place.damaged:
-                _note_damage(account, before.order)
+            if place.damaged or account.state.damaged:
+                _note_damage(account, before.order, damaged=place.damaged)
 
 
-def _note_damage(account: Account, order: int) -> None:
-    """Note that memory has the only copy of the session, unless a sign-in has saved another meanwhile.
+def _note_damage(account: Account, order: int, *, damaged: bool) -> None:
+    """Note whether memory has the only copy of the session, unless a sign-in has saved another meanwhile.
 
-    Without that, the next operation would find nothing in the store and take it for a sign-out elsewhere.
+    While it has, an operation that finds an empty store saves the copy. Else that means a sign-out elsewhere.
     """
     turn, snapshot = account.turn(), account.state.snapshot
     if turn.order == order and snapshot is not None:
-        account.apply(Change.NOT_SAVED, turn, snapshot.record, damaged=True)
+        account.apply(Change.NOT_SAVED, turn, snapshot.record, damaged=damaged)

@@ -109,6 +109,23 @@ def test_another_readable_session_ends_the_damage() -> None:
     assert not bench.account.state.damaged
 
 
+def test_seen_record_ends_the_damage() -> None:
+    """A copy that was stored although the store reported a failure is not put back after a sign-out."""
+    bench = signed_in_over_damage()
+    announce(bench)
+    copy = bench.account.state.snapshot
+    assert copy is not None
+    bench.put(copy.record)
+    fail_to_sign_in(bench)
+    assert not bench.account.state.damaged
+    bench.store.heal()
+    bench.store.delete(KEY)
+    with pytest.raises(SessionExpired) as caught:
+        save_unsaved(bench.account)
+    assert caught.value.reason is ExpiryReason.SIGNED_OUT
+    assert bench.store.load(KEY) is None
+
+
 def test_sign_in_beside_a_refresh_ends_the_damage() -> None:
     """A sign-in that shares the lock saves its session, and the refresh does not call that one unsaved."""
     bench = signed_in_over_damage()

@@ -1,5 +1,6 @@
 """What every test run shares: the documents' code blocks are tests, and CI skips nothing in silence."""
 
+import gc
 import os
 import sys
 import threading
@@ -66,6 +67,12 @@ def _is_measured(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest tests, so that no worker is left alone with them at the end."""
     items.sort(key=lambda item: item.path.parent.name not in _LONG)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from looking at fifteen thousand tests each time that a test runs it."""
+    gc.collect()
+    gc.freeze()
 
 
 def _skipped(config: pytest.Config) -> list[str]:

@@ -53,7 +53,7 @@ class Completion:
         given.acquire()
         self.when_done(given.release)
         try:
-            given.acquire(timeout=-1 if timeout is None else min(max(timeout, 0.0), threading.TIMEOUT_MAX))
+            given.acquire(timeout=-1 if timeout is None else max(0.0, min(timeout, threading.TIMEOUT_MAX)))
         finally:
             self.forget(given.release)
 

@@ -41,7 +41,8 @@ class AccountStorage:
         with self._storage.locked(self._key, wait) as locked:
             locked.is_outdated = lambda: self.writes != before
             locked.is_shared = lambda: bool(self._sharing)
-            self._holding.add(locked)
+            with self.mutex:
+                self._holding.add(locked)
             try:
                 yield locked
             finally:
@@ -54,11 +55,11 @@ class AccountStorage:
     def locked_or_shared(self, wait: float) -> Generator[LockedSession]:
         """Hold the store's lock for a sign-in or a sign-out, which must not wait for a refresh.
 
-        If a refresh of this account in this process holds the lock, it is shared: all writes of the account
-        go through one mutex, and the refresh finds its turn over.
+        If a refresh of this account in this process holds the lock, it is shared, unless its lease may be
+        over: all writes of the account go through one mutex, and the refresh finds its turn over.
 
         Raises:
-            StoreLocked: Another process held the lock for ``wait`` seconds.
+            StoreLocked: The lock was held for ``wait`` seconds, and could not be shared.
         """
         storage = self._storage
         ends_at = storage.timing.monotonic() + min(wait, storage.lock_wait)
@@ -69,26 +70,28 @@ class AccountStorage:
                 try:
                     locked = stack.enter_context(storage.locked(self._key, max(min(left, _LOCK_TRY), 0.0)))
                 except StoreLocked:
-                    if stack.enter_context(self._shared()):
-                        locked = storage.unlocked(self._key)
-                    elif left <= _LOCK_TRY:
+                    locked = stack.enter_context(self._shared())
+                    if locked is None and left <= _LOCK_TRY:
                         raise
             locked.is_outdated = lambda: self.writes != before
             yield locked
 
     @contextmanager
-    def _shared(self) -> Generator[bool]:
-        """Share the lock that a refresh of this process holds; yield whether one holds it.
+    def _shared(self) -> Generator[LockedSession | None]:
+        """Share the lock that a refresh of this process holds; yield ``None`` if none holds it.
 
-        A lease that may be over is not shared. Another process may have the lock by now.
+        A lease that may be over is not shared: another process may have the lock by now. This is checked
+        again before each write.
         """
-        sharing = Completion()
+        sharing, place = Completion(), None
         with self.mutex:
-            held = any(not (locked.released or locked.is_lease_over()) for locked in self._holding)
-            if held:
-                self._sharing.add(sharing)
+            for locked in self._holding:
+                if not (locked.released or locked.is_lease_over()):
+                    self._sharing.add(sharing)
+                    place = self._storage.unlocked(self._key)
+                    place.is_lost = locked.is_lease_over
         try:
-            yield held
+            yield place
         finally:
             self._sharing.discard(sharing)
             sharing.complete()

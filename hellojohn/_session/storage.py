@@ -15,13 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from hellojohn._clock import Timing, within_time
 from hellojohn._errors import HelloJohnError, StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
-from hellojohn._limits import (
-    KEPT_AFTER_END,
-    KEPT_WITHOUT_END,
-    LEASE_SHARE,
-    LOCK_SPARE,
-    REFRESH_DEADLINE,
-)
+from hellojohn._limits import KEPT_AFTER_END, KEPT_WITHOUT_END, LEASE_SHARE, LOCK_SPARE, REFRESH_DEADLINE
 from hellojohn._secret import Secret
 from hellojohn._session.conflicts import RULES, Bringing, compare
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
@@ -32,6 +26,8 @@ from hellojohn.stores._protocol import LockedValue, TokenStore
 E = TypeVar("E", bound=Exception)
 T = TypeVar("T")
 logger = logging.getLogger("hellojohn")
+
+_LEASE_END = 5 / 6  # of a lease: a lock's answer may come a sixth of it after the beginning
 
 
 class Replaced(NamedTuple):
@@ -158,8 +154,8 @@ class LockedSession:
         released: Whether the last save has given the lock back.
         is_outdated: Returns whether this process has written since the lock was taken, by sharing it. Then a
             text that came with the lock is not used.
-        is_shared: Returns whether another operation of this process shares the lock. Then no save gives it
-            back.
+        is_shared: Returns whether another operation shares the lock. Then no save gives it back.
+        is_lost: Returns whether the lock, which another operation holds, may be another process's by now.
     """
 
     def __init__(self, storage: SessionStorage, key: str, value: LockedValue) -> None:
@@ -176,6 +172,7 @@ class LockedSession:
         self.released: bool = False
         self.is_outdated: Callable[[], bool] = lambda: False
         self.is_shared: Callable[[], bool] = lambda: False
+        self.is_lost: Callable[[], bool] = lambda: False
         self._is_first = True
 
     def load(self, *, quarantine_unreadable: bool = False) -> Stored | None:
@@ -206,7 +203,7 @@ class LockedSession:
         else:
             self.damaged = False
             return self._record
-        self.damaged = True  # before the move, which may be carried out although the store reports a failure
+        self.damaged = True  # before the move, which a store may carry out and report as failed
         self.report = self._storage.quarantine(self.key, problem)
         return None
 
@@ -230,6 +227,7 @@ class LockedSession:
 
     def save(self, record: Stored, *, last: bool = False) -> None:
         """Write a record that was derived from what ``load`` has just returned."""
+        self._check_lock()
         life, text = self._storage.life(record), dump(record)
         release = last and not self.is_shared()
         guarded("save", lambda: self._value.save(text.reveal(), expires_in=life, release=release))
@@ -239,6 +237,7 @@ class LockedSession:
 
     def delete(self) -> None:
         """Remove the record."""
+        self._check_lock()
         self._storage.delete(self.key)
 
     def time_left(self) -> float:
@@ -247,7 +246,11 @@ class LockedSession:
 
     def is_lease_over(self) -> bool:
         """Return whether the lock may belong to another process by now."""
-        return self._storage.leased and self._elapsed() >= self._storage.lease
+        return self._storage.leased and self._elapsed() >= self._storage.lease * _LEASE_END
+
+    def _check_lock(self) -> None:
+        if self.is_lost():
+            raise StoreLocked("The lock was lost while this process was suspended. Try again.")
 
     def _elapsed(self) -> float:
         """Return the seconds since the lock was taken.
@@ -266,10 +269,8 @@ def guarded(method: str, call: Callable[[], T]) -> T:
     except StoreError as error:
         failure = _without_token(error)
     except Exception as error:  # noqa: BLE001 - a store is a plug-in
-        failure = StoreUnavailable(
-            f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)}). It must"
-            " raise a StoreError."
-        )
+        what = f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)})."
+        failure = StoreUnavailable(f"{what} It must raise a StoreError.")
     failure.__cause__ = failure.__context__ = failure.__traceback__ = None
     raise failure
 
@@ -295,6 +296,4 @@ def _without_token(error: StoreError) -> StoreError:
         return error
     kinds = (StoreLocked, StoreCorrupt, StoreUnavailable, StoreError)
     kind = next(kind for kind in kinds if isinstance(error, kind))
-    return kind(
-        f"The token store raised {type(error).__name__} with a session in it. It must not repeat one."
-    )
+    return kind(f"The token store raised {type(error).__name__} with a session in it. It must repeat none.")

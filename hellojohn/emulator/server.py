@@ -8,7 +8,7 @@ import asyncio
 import socket
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 _KEEP_ALIVE: Final = 3600
 _PATIENCE: Final = 10.0
 _LAST_WORDS: Final = 0.02
-_MOST_USED_PORTS: Final = 10_000
+_MOST_REFUSED: Final = 16
 _used_ports: Final[set[int]] = set()
 
 
@@ -40,7 +40,7 @@ class BackgroundServer:
         self._server = _Server(app)
         self._ended: Future[None] = Future()
         self._thread = threading.Thread(target=self._run, name="hellojohn-emulator", daemon=True)
-        self.port: int = self._listener.getsockname()[1]
+        self.port: int = _port_of(self._listener)
 
     def start(self) -> None:
         """Serve; return once requests are answered.
@@ -137,16 +137,34 @@ class _Connection(H11Protocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen. A free port is never one that this process had before: its clients keep the keys of a URL."""
+    """Listen.
+
+    A free port is, if one of a few is, one that this process has not used yet: the clients of a process keep
+    the keys of a URL.
+    """
+    refused: list[socket.socket] = []
+    listener = _create(host, port)
+    while port == 0 and _port_of(listener) in _used_ports and len(refused) < _MOST_REFUSED:
+        refused.append(listener)  # while it is open, the system offers another port
+        try:
+            listener = _create(host, port)
+        except OSError:
+            listener = refused.pop()
+            break
+    for other in refused:
+        other.close()
+    _used_ports.add(_port_of(listener))
+    return listener
+
+
+def _create(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with ExitStack() as refused:
-        while True:
-            listener = socket.create_server((host, port), family=family, backlog=1024)
-            found: int = listener.getsockname()[1]
-            if port or found not in _used_ports or len(_used_ports) > _MOST_USED_PORTS:
-                _used_ports.add(found)
-                return listener
-            refused.enter_context(listener)  # while it is open, the system offers another port
+    return socket.create_server((host, port), family=family, backlog=1024)
+
+
+def _port_of(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port
 
 
 def cut(transport: asyncio.Transport) -> None:

@@ -1,5 +1,6 @@
 """Starting and stopping the emulator, moving its clock, and mistakes in using it."""
 
+import errno
 import logging
 import os
 import socket
@@ -14,10 +15,15 @@ import httpx
 import pytest
 
 from hellojohn._errors import ConfigurationError
-from hellojohn.emulator import DEMO_EMAIL, Emulator
+from hellojohn.emulator import DEMO_EMAIL, Emulator, server
 from hellojohn.emulator.server import BackgroundServer, listen
 
 START = 1_700_000_000.0
+
+
+def exhausted():
+    """Open no socket, as a process without descriptors."""
+    raise OSError(errno.EMFILE, "Too many open files")
 
 
 def test_an_outage_loses_no_state(caller, emulator):
@@ -41,12 +47,23 @@ def test_a_restart_cuts_connections_and_keeps_state(caller, emulator):
 
 
 def test_a_free_port_is_not_one_that_was_used_before():
-    """Clients of a process share the keys of a URL: a new emulator never gets the URL of an earlier one."""
+    """Clients of a process share the keys of a URL: a new emulator does not get the URL of an earlier one."""
     ports: set[int] = set()
-    for _ in range(2_000):
+    for _ in range(500):
         with listen("127.0.0.1", 0) as listener:
             ports.add(listener.getsockname()[1])
-    assert len(ports) == 2_000
+    assert len(ports) == 500
+
+
+def test_a_used_port_is_taken_when_there_is_no_other(monkeypatch):
+    """Where the system offers used ports only, or no second one, an emulator gets a port nevertheless."""
+    monkeypatch.setattr(server, "_used_ports", set(range(65_536)))
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.getsockname()[1]
+    offered = iter([socket.create_server(("127.0.0.1", 0))])
+    monkeypatch.setattr(server, "_create", lambda host, port: next(offered, None) or exhausted())
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.getsockname()[1]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -221,7 +221,7 @@ def test_async_client_at_rest_has_no_task(emulator):
             return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(main()) == set()
-    assert not threads()
+    until(lambda: not threads())
 
 
 def test_close_leaves_no_thread(service):

@@ -293,7 +293,8 @@ class VirtualStore:
     def _quarantine(self, key: str) -> str | None:
         late = self._reach("quarantine", key, writes=True)
         if key in self._facts.records:
-            if self._is_guarded(key):
+            task = self._scheduler.current
+            if self._read.get((task, key)) == self.texts[key] or (task is not None and task.inside == key):
                 self._facts.wrong("6: a good record is quarantined")
             else:  # without the lock, it cannot know a save of a moment ago
                 self.on_remove(key, late)

@@ -112,7 +112,7 @@ class CallRules:
         """Judge a 401 that the application gets: a newer token must have been tried, or be of no use."""
         pair = self._facts.by_access[call.tokens[-1]]
         age = call.at - self._arrived_at(pair)  # when the client heard of the 401, and could decide at once
-        if len(call.tokens) >= MOST_TOKENS or self._plan.skew or self._plan.setback:
+        if len(call.tokens) >= MOST_TOKENS or self._plan.skew or self._plan.setback or pair.saved_at is None:
             return
         if pair.after_refusal and age < LONGEST_STORM + _SLACK:
             return

@@ -309,8 +309,9 @@ class VirtualStore:
         """A task has seen the text: now it counts for the task, and under the lock for all."""
         task, hold = self._scheduler.current, self._holds.get(key)
         self._seen.add((task, junk))
-        if hold is not None and hold.task is task and not self._is_aside(key) and not task.overtaken:
-            self._junk.append(junk)
+        if task is not None and task.inside == key and not self._is_aside(key) and not task.overtaken:
+            if hold is not None and hold.task is task:
+                self._junk.append(junk)
             if not is_readable_elsewhere(junk) or self._facts.operation_of(task) is not None:
                 self._facts.blinded(key)
 

@@ -182,8 +182,9 @@ class World:
         return absent and not any(".sign_in-" in task.name for task in self.scheduler.tasks)
 
     def give_up(self) -> None:
-        """Have a caller give up, if one stands where that is possible."""
-        waiting = [task for task in self.scheduler.tasks if task.stoppable and task.call is not None]
+        """Have a caller give up, if one stands where that is possible. None does in a suspended process."""
+        callers = (task for task in self.scheduler.tasks if task.stoppable and task.call is not None)
+        waiting = [task for task in callers if not task.frozen]
         if waiting:
             task = self.chance.one_of(*waiting)
             self.scheduler.note("gives up", task)

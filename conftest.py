@@ -4,7 +4,6 @@ import gc
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Generator
 
 import pytest
@@ -24,9 +23,6 @@ settings.load_profile("proof" if FULL else "short")
 _LONG = ("processes", "browser", "stores", "simulation")  # rooms whose tests take longest: they start first
 _UNMEASURED = ("browser", "conformance", "examples", "processes", "real_server", "secrecy", "simulation")
 """Rooms that repeat calls which others measure, as the documents do."""
-_MEASURED_CASES = 8
-"""How many cases of one test are measured: the others take the same paths."""
-_cases = Counter[str]()
 _EXCUSE = "only on "  # the reason of a test for another operating system or Python
 
 
@@ -45,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Run the tests that add nothing to the coverage without its tracer, which doubles their time."""
-    if _is_measured(item):
+    if item.path.parent.name not in _UNMEASURED and item.path.suffix != ".md":
         return (yield)
     tracer, tracer_of_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
@@ -55,13 +51,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     finally:
         threading.settrace(tracer_of_threads)
         sys.settrace(tracer)
-
-
-def _is_measured(item: pytest.Item) -> bool:
-    test = item.nodeid.partition("[")[0]
-    _cases[test] += 1
-    repeats = item.path.parent.name in _UNMEASURED or item.path.suffix == ".md"
-    return not repeats and _cases[test] <= _MEASURED_CASES
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -286,7 +286,7 @@ def locked(account: Account, wait: float = math.inf, *, shared: bool = False) ->
         try:
             yield place
         finally:
-            if place.damaged or account.state.damaged:
+            if place.damaged or (before.damaged and account.state is before):
                 _note_damage(account, before.order, damaged=place.damaged)
 
 

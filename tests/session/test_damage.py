@@ -126,6 +126,19 @@ def test_seen_record_ends_the_damage() -> None:
     assert bench.store.load(KEY) is None
 
 
+def test_damage_found_by_another_operation_is_not_forgotten() -> None:
+    """Of two operations that share a lock, the one that read a good record before does not end the damage."""
+    bench = signed_in_over_damage()
+    bench.put(a_record())
+    with locked(bench.account, 1.0) as place:
+        assert place.load() == a_record()
+        bench.put_text("{")
+        with locked(bench.account, 0.0, shared=True) as shared:
+            assert shared.load() is None
+        assert bench.account.state.damaged
+    assert bench.account.state.damaged
+
+
 def test_sign_in_beside_a_refresh_ends_the_damage() -> None:
     """A sign-in that shares the lock saves its session, and the refresh does not call that one unsaved."""
     bench = signed_in_over_damage()

@@ -1,4 +1,4 @@
-"""How often one refresh is sent: tenacity repeats the attempts, this module has the rules. Time is injected.
+"""How often one refresh is sent: tenacity runs the attempts, this module has the rules. Time is injected.
 
     outcome               again?
     --------------------  ----------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def pause(outcome: Outcome, number: int) -> float:
 
 
 class Retrier:
-    """Runs attempts, and repeats them with tenacity. One instance serves all threads of a client."""
+    """Runs attempts with tenacity. One instance serves all refreshes of a client, on any thread."""
 
     def __init__(self, timing: Timing) -> None:
         """Take the clock whose ``sleep`` waits between attempts. tenacity is loaded by ``prepare``."""
@@ -98,15 +98,8 @@ class Retrier:
     def run(self, attempts: Attempts) -> Outcome:
         """Make attempts until an outcome is final, and return it."""
         self.prepare()
-        made = [attempts.once()]
-        if not attempts.repeats(made[0]):
-            return made[0]  # as in nearly every refresh, which tenacity would make a tenth slower
-
-        def attempt(attempts: Attempts) -> Outcome:
-            return made.pop() if made else attempts.once()
-
         try:
-            outcome: Outcome = self._retrying(attempt, attempts)
+            outcome: Outcome = self._retrying(Attempts.once, attempts)
             return outcome
         finally:
             # tenacity keeps the last call in a thread-local: a resting thread must not keep a session alive.

@@ -190,14 +190,13 @@ class Sender:
         )
 
     def _address(self, request: ApiRequest) -> httpx.URL:
-        if request.secret_query:
-            return httpx.URL(f"{self._base_url}{request.target()}")
-        return _parsed(f"{self._base_url}{request.path}")
+        parse = httpx.URL if request.secret_query else _parsed
+        return parse(f"{self._base_url}{request.target()}")
 
 
 @lru_cache(maxsize=64)
 def _parsed(address: str) -> httpx.URL:
-    """Return an address without secrets. To parse it takes longer than to build the rest of a request."""
+    """Return an address without secrets. To parse it each time is half of the cost of building a request."""
     return httpx.URL(address)
 
 

@@ -210,6 +210,7 @@ def test_client_at_rest_has_no_thread(emulator):
 @both_dialects
 def test_async_client_at_rest_has_no_task(emulator):
     """An async client leaves no task behind that a loop would have to cancel."""
+    until(lambda: not threads())  # of the tests before
 
     async def main() -> set[asyncio.Task[object]]:
         async with AsyncHelloJohn(**emulated(emulator)) as hj:
@@ -221,7 +222,7 @@ def test_async_client_at_rest_has_no_task(emulator):
             return asyncio.all_tasks() - {asyncio.current_task()}
 
     assert asyncio.run(main()) == set()
-    until(lambda: not threads())
+    assert not threads()
 
 
 def test_close_leaves_no_thread(service):

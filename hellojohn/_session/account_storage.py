@@ -85,11 +85,12 @@ class AccountStorage:
         """
         sharing, place = Completion(), None
         with self.mutex:
-            for locked in self._holding:
-                if not (locked.released or locked.is_lease_over()):
-                    self._sharing.add(sharing)
-                    place = self._storage.unlocked(self._key)
-                    place.is_lost = locked.is_lease_over
+            usable = (locked for locked in self._holding if not (locked.released or locked.is_lease_over()))
+            held = next(usable, None)
+            if held is not None:
+                self._sharing.add(sharing)
+                place = self._storage.unlocked(self._key)
+                place.is_lost = held.is_lease_over
         try:
             yield place
         finally:

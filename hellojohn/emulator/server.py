@@ -137,10 +137,10 @@ class _Connection(H11Protocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen.
+    """Listen. Port 0 takes a free port.
 
-    A free port is, if one of a few is, one that this process has not used yet: the clients of a process keep
-    the keys of a URL.
+    The clients of a process keep the keys of a URL. So a free port that this process has used before is
+    refused, a few times at most.
     """
     refused: list[socket.socket] = []
     listener = _create(host, port)

@@ -271,7 +271,7 @@ class VirtualStore:
         self.texts.pop(key, None)
 
     def _has_seen(self, key: str) -> bool:
-        """Return whether the present task has seen what is under a key."""
+        """Return whether the present task has seen the text under a key."""
         return (self._scheduler.current, self.texts.get(key)) in self._seen
 
     def _is_covered(self, key: str) -> bool:
@@ -373,10 +373,8 @@ class VirtualStore:
     def _is_shareable(self, holder: Task, task: Task) -> bool:
         """Return whether a task's process has the lock, and its clocks say so."""
         home: Any = holder.home
-        lease = (
-            math.inf if self.lease is None else self.lease * 5 / 6
-        )  # as long as it is surely the process's
-        return home is task.home and home.elapsed_since(holder.locked_at) < lease
+        surely = math.inf if self.lease is None else self.lease * 5 / 6
+        return home is task.home and home.elapsed_since(holder.locked_at) < surely
 
     def release(self, key: str, hold: Hold) -> None:
         """Give a lock back; that may fail."""

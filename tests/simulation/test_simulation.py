@@ -9,7 +9,7 @@ from tests.simulation.directed import DIRECTED
 from tests.simulation.running import simulate
 
 SCHEDULES = {"v1": 1_000_000, "v2": 200_000} if FULL else {"v1": 800, "v2": 800}
-"""The short form takes six seconds of one core, the long form about forty minutes of two."""
+"""The short form takes six seconds of one core, the long form about an hour of two."""
 
 LONGEST = 86_400 if FULL else 300
 

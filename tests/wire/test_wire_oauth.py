@@ -169,7 +169,7 @@ def test_v2_exchanges_a_code():
 
 
 def signed_in_with(answer: ApiResponse) -> TokenResponse:
-    """Return what the answer to a code is read as."""
+    """Read an answer to a code."""
     return talk(v2.oauth.exchange_code(code(), duration=None, device=None), answer)[1]
 
 

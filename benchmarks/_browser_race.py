@@ -24,29 +24,46 @@ PATIENCE = 5.0
 _IDLE = 20
 _PERSON = 2.0  # the seconds in the browser; people take longer
 _START = 60.0
+_PORTS = 5  # the ports that a sign-in tries
 
 
 class SignIn:
     """A sign-in that waits for its browser, in another process."""
 
     def __init__(self, contender: Contender, emulator: Emulator, service: str, *, times: int = 1) -> None:
-        """Begin it, on a port that was free a moment ago."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        address = emulator.url if contender.package == "hellojohn" else service
-        command = ("-m", "benchmarks._browser_sign_ins", contender.name, str(self.port), address, str(times))
+        """Begin it, on a free port.
+
+        Another process may take the port before the contender listens on it. It then begins again, on
+        another port.
+
+        Raises:
+            RuntimeError: If it does not begin.
+        """
+        service = emulator.url if contender.package == "hellojohn" else service
         self._posts = contender.posts
         self._emulator = emulator
-        self.process = subprocess.Popen(
-            [sys.executable, *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=_environment(emulator),
-        )
-        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
-        threading.Thread(target=self._read, daemon=True).start()
-        self.url = self.next_line(_START)
+        for _ in range(_PORTS):
+            self.port = _free_port()
+            arguments = (contender.name, str(self.port), service, str(times))
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "benchmarks._browser_sign_ins", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+                env=_environment(emulator),
+            )
+            self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+            threading.Thread(target=_read, args=(self.process, self._lines), daemon=True).start()
+            self.url = self.next_line(_START)
+            if self.url.startswith("http"):
+                return
+            self.end()
+        raise RuntimeError(f"{contender.name} begins no sign-in: {self.url or 'it printed nothing'}")
+
+    def end(self) -> None:
+        """End its process."""
+        self.process.kill()
+        self.process.communicate()
 
     def next_line(self, patience: float = PATIENCE) -> str:
         """Return the next line of the process, or an empty text if none comes."""
@@ -85,11 +102,6 @@ class SignIn:
     def connect(self) -> socket.socket:
         """Connect to its listener."""
         return socket.create_connection(("127.0.0.1", self.port), PATIENCE)
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line.strip())
 
 
 class Race:
@@ -190,8 +202,18 @@ class Race:
             try:
                 yield begun
             finally:
-                begun.process.kill()
-                begun.process.communicate()
+                begun.end()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _read(process: subprocess.Popen[str], lines: "queue.SimpleQueue[str]") -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.put(line.strip())
 
 
 def _environment(emulator: Emulator) -> dict[str, str]:

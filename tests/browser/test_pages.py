@@ -1,7 +1,6 @@
 """The pages of the emulator in Chromium, used with the keyboard alone: login, mailed links, new passwords."""
 
 import queue
-import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -12,6 +11,7 @@ from hellojohn import ChallengeExpired, HelloJohn, Session
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from hellojohn.testing._settings import settings_for
 from tests.browser.chromium import Browser, Keys
+from tests.ports import free_port
 
 NEW_PASSWORD = "a new pass phrase"
 
@@ -39,8 +39,7 @@ def hj(emulator) -> Iterator[HelloJohn]:
 @pytest.fixture
 def begin(hj, emulator, browser) -> Iterator[Callable[[], "Future[Session]"]]:
     """Return a function that begins a sign-in with the browser, and opens the page in it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     if emulator.api == "v2":
         emulator.configure(mended=True)
         emulator.add_client(emulator.client_id, redirect_uris=[f"http://127.0.0.1:{port}/callback"])

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+from tests.ports import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 ADA = {"email": "ada@example.com", "password": "correct horse"}
@@ -180,8 +181,7 @@ def test_an_ended_session_leads_back_to_sign_in(browser, browsers, emulator):
 @pytest.mark.parametrize("program", ["web_backend.py", "flask_app.py", "django_app"])
 def test_it_runs_out_of_the_box_and_survives_its_store(own_valkey, program):
     """A reader can start it in any framework and sign in, and without Redis the page asks for patience."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
+    port = str(free_port())
     settings = {"PORT": port, "REDIS_URL": f"unix://{own_valkey.unix_socket_path}"}
     with (
         _running("-W", "error", program, settings=settings),

@@ -1,6 +1,5 @@
 """Proxies, given or of the environment: used, held to the limits, and named when they are at fault."""
 
-import socket
 import threading
 import time
 
@@ -160,9 +159,7 @@ def test_407_without_a_proxy_is_an_answer():
 
 def test_unreachable_proxy_is_named(monkeypatch):
     """Otherwise the refused connection would seem to be that of the service."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    monkeypatch.setenv("HTTPS_PROXY", f"{WITH_PASSWORD}:{port}")
+    monkeypatch.setenv("HTTPS_PROXY", f"{WITH_PASSWORD}:1")
     lost = Sender("https://api.test", verify=UNTRUSTING).send(POST)
     assert_lost(lost, Delivery.NOT_SENT, "ConnectError", "refused", "by the proxy in HTTPS_PROXY")
 

@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +27,7 @@ from hellojohn import (
 )
 from hellojohn.emulator import Emulator
 from tests.both_faces import until
+from tests.ports import free_port
 from tests.ways_in.conftest import EMAIL, done, settings
 
 BACK = "https://app.example.com/callback"
@@ -35,9 +35,8 @@ BACK = "https://app.example.com/callback"
 
 @pytest.fixture
 def port(emulator: Emulator) -> int:
-    """A registered port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        number: int = server.getsockname()[1]
+    """A registered port that is free."""
+    number = free_port()
     register(emulator, callback_at(number))
     return number
 
@@ -241,9 +240,7 @@ def test_client_is_ready_when_the_browser_is_back(
 
 def test_eight_sign_ins_at_once(emulator: Emulator, provider: str | None) -> None:
     """Eight programs of one machine share the registered ports, and each gets its own user's session."""
-    with ExitStack() as stack:
-        reserved = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(8)]
-        ports = [server.getsockname()[1] for server in reserved]
+    ports = [free_port() for _ in range(8)]
     register(emulator, *map(callback_at, ports))
     emails = [f"user{number}@example.com" for number in range(8)]
     for email in emails:

@@ -1,12 +1,14 @@
 """The measurement of browser sign-ins: the listener's goals, and a page that names the libraries."""
 
 import re
+import socket
 
 import pytest
 
 from benchmarks import _browser_race, browser
 from benchmarks._browser_race import Race
 from benchmarks._browser_sign_ins import CONTENDERS
+from tests.ports import free_port
 
 GOALS = {
     "idle": r"\d+ ms|[1-4]\.\d s",  # on a busy machine
@@ -21,6 +23,22 @@ def test_listener_reaches_its_goal(situation, monkeypatch):
     """In another process, the sign-in does what the table says."""
     monkeypatch.setattr(_browser_race, "_PERSON", 0.5)
     assert re.fullmatch(GOALS[situation], getattr(Race(CONTENDERS[0]), situation)())
+
+
+def test_taken_port_is_left_for_another(monkeypatch):
+    """The result is that of the contender, even if another process took its port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = iter([taken.getsockname()[1], free_port()])
+        monkeypatch.setattr(_browser_race, "_free_port", lambda: next(ports))
+        assert Race(CONTENDERS[0]).after("/") == "signed in"
+
+
+def test_contender_that_begins_nothing_is_named(monkeypatch):
+    """The error quotes what its process printed."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setattr(_browser_race, "_free_port", lambda: taken.getsockname()[1])
+        with pytest.raises(RuntimeError, match=r"hellojohn begins no sign-in.*ConfigurationError"):
+            Race(CONTENDERS[0]).after("/")
 
 
 def test_favicon_changes_nothing():

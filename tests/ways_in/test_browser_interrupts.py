@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.ports import free_port
+
 DEADLINE = 60.0
 """Seconds after which a program hangs. The sign-in itself would wait for five minutes."""
 
@@ -15,8 +17,7 @@ DEADLINE = 60.0
 @pytest.mark.parametrize("face", ["sync", "async"])
 def test_ctrl_c_ends_the_wait(face: str) -> None:
     """The call raises KeyboardInterrupt, the program ends of it, and the port is free."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "tests.ways_in.waiting_program", face, str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         try:

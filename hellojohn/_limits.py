@@ -12,6 +12,9 @@ REFRESH_DEADLINE = 20.0
 LEASE_SHARE = 2 / 3
 """The part of a store's lease that a refresh may use. The rest covers the save and differing clocks."""
 
+LEASE_END = 5 / 6
+"""The part of a lease after which it may be over: the lock's answer may come as late as the rest lasts."""
+
 REFRESH_START_SHARE = 1 / 2
 """A refresh is not sent when less than this part of its time is left."""
 

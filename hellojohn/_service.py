@@ -27,12 +27,13 @@ from hellojohn._secret import Secret
 from hellojohn._session.account import Account
 from hellojohn._session.engine import Engine
 from hellojohn._session.exchange import Service
+from hellojohn._session.failures import fresh_copy
 from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, next_generation
 from hellojohn._session.refresh import Refreshed, TokenSource, cooldown_left, random_cooldown
 from hellojohn._session.retry import Attempts
 from hellojohn._session.state import Change
-from hellojohn._session.storage import LockedSession, fresh_copy
+from hellojohn._session.storage import LockedSession
 from hellojohn._wire import Conversation, Dialect, Outcome, OutcomeKind, converse
 
 MakeSource = Callable[[Service, Timing], TokenSource]

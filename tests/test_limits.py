@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import pytest
 
 from hellojohn import ChallengeExpired, OAuthRequest, _limits, _oauth
-from hellojohn._session import storage
 from hellojohn.stores import _redis_lock
 
 INEQUALITIES = {
@@ -78,4 +77,4 @@ def test_completed_browser_sign_ins_are_bounded():
 def test_lease_counts_as_over_before_it_can_be():
     """An answer to a lock that comes as late as it may leaves enough of the lease, for a refresh as well."""
     longest = 1 - _redis_lock._SLOW
-    assert _limits.LEASE_SHARE < storage._LEASE_END <= longest
+    assert _limits.LEASE_SHARE < _limits.LEASE_END <= longest

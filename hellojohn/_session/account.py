@@ -16,12 +16,13 @@ from hellojohn._limits import EVENT_WAIT
 from hellojohn._models import AuthEvent, AuthEventType, Session
 from hellojohn._session.account_storage import AccountStorage
 from hellojohn._session.context import EngineContext
-from hellojohn._session.flight import INTERRUPTED, Flight, Kind, Result
+from hellojohn._session.failures import fresh_copy
+from hellojohn._session.flight import INTERRUPTED, Flight, Kind, Result, result_of
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
-from hellojohn._session.storage import LockedSession, fresh_copy
+from hellojohn._session.storage import LockedSession
 from hellojohn._session.workers import Lane
 from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Flow, WaitFor
@@ -256,10 +257,7 @@ class Account(PartOfClient):
         """Run an operation and land its flight, even if it raises."""
         result: Result[T] = Result(error=INTERRUPTED)
         try:
-            try:
-                result = Result(operation())
-            except Exception as error:  # noqa: BLE001 - it belongs to the callers
-                result = Result(error=fresh_copy(error))
+            result = result_of(operation)
         finally:
             with self.lock:
                 if self.flight is flight:

@@ -1,7 +1,7 @@
 """The place of one account in the store: its lock, and the order of this process's writes to it."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 
 from hellojohn._errors import StoreLocked
@@ -37,10 +37,10 @@ class AccountStorage:
     @contextmanager
     def locked(self, wait: float) -> Generator[LockedSession]:
         """Hold the store's lock for a refresh or a save."""
-        before = self.writes
-        with self._storage.locked(self._key, wait) as locked:
-            locked.is_outdated = lambda: self.writes != before
-            locked.is_shared = lambda: bool(self._sharing)
+        taking = self._storage.locked(
+            self._key, wait, is_outdated=self._written_since_now(), is_shared=lambda: bool(self._sharing)
+        )
+        with taking as locked:
             with self.mutex:
                 self._holding.add(locked)
             try:
@@ -64,16 +64,17 @@ class AccountStorage:
         storage = self._storage
         ends_at = storage.timing.monotonic() + min(wait, storage.lock_wait)
         with ExitStack() as stack:
-            locked, before = None, self.writes
+            locked = None
             while locked is None:
-                left, before = ends_at - storage.timing.monotonic(), self.writes
+                left = ends_at - storage.timing.monotonic()
+                wait = max(min(left, _LOCK_TRY), 0.0)
+                taking = storage.locked(self._key, wait, is_outdated=self._written_since_now())
                 try:
-                    locked = stack.enter_context(storage.locked(self._key, max(min(left, _LOCK_TRY), 0.0)))
+                    locked = stack.enter_context(taking)
                 except StoreLocked:
                     locked = stack.enter_context(self._shared())
                     if locked is None and left <= _LOCK_TRY:
                         raise
-            locked.is_outdated = lambda: self.writes != before
             yield locked
 
     @contextmanager
@@ -89,10 +90,14 @@ class AccountStorage:
             held = next(usable, None)
             if held is not None:
                 self._sharing.add(sharing)
-                place = self._storage.unlocked(self._key)
-                place.is_lost = held.is_lease_over
+                place = self._storage.unlocked(self._key, is_lost=held.is_lease_over)
         try:
             yield place
         finally:
             self._sharing.discard(sharing)
             sharing.complete()
+
+    def _written_since_now(self) -> Callable[[], bool]:
+        """Return a function that returns whether there were writes since this call."""
+        before = self.writes
+        return lambda: self.writes != before

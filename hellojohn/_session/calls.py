@@ -9,9 +9,9 @@ from hellojohn._models import Session, User
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account
 from hellojohn._session.acquire import acquire, load, load_unless_over, may_repeat
+from hellojohn._session.failures import fresh_copy
 from hellojohn._session.flight import Result
 from hellojohn._session.freshness import TokenSnapshot
-from hellojohn._session.storage import fresh_copy
 from hellojohn._session.workers import Lane
 from hellojohn._waiting import Flow
 from hellojohn._wire import Answer, ApiRequest, Conversation, Dialect, SignedIn, converse

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from hellojohn._errors import StoreError
 from hellojohn._limits import KEPT_DEVICE
 from hellojohn._secret import Secret
-from hellojohn._session.storage import guarded
+from hellojohn._session.failures import guarded
 from hellojohn.stores._capabilities import saver
 from hellojohn.stores._protocol import TokenStore
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar, cast
 
 from hellojohn._errors import ServiceUnavailable
-from hellojohn._session.storage import fresh_copy
+from hellojohn._session.failures import fresh_copy
 from hellojohn._session.workers import Job, Lane, NoThreadError, WorkerPool
 from hellojohn._waiting import Completion, Flow, WaitFor
 
@@ -45,6 +45,14 @@ class Result(Generic[T]):
         if self.error is not None:
             raise fresh_copy(self.error)
         return cast("T", self.value)
+
+
+def result_of(operation: Callable[[], T]) -> Result[T]:
+    """Run an operation, and return its value or its error."""
+    try:
+        return Result(operation())
+    except Exception as error:  # noqa: BLE001 - it belongs to the callers
+        return Result(error=fresh_copy(error))
 
 
 class Flight(Completion, Generic[T]):
@@ -152,9 +160,7 @@ def in_thread(work: Callable[[], T], name: str) -> Flow[T]:
 
     def run_work() -> None:
         try:
-            results.append(Result(work()))
-        except Exception as error:  # noqa: BLE001 - it belongs to the caller
-            results.append(Result(error=fresh_copy(error)))
+            results.append(result_of(work))
         finally:
             completion.complete()
 

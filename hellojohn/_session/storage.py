@@ -1,33 +1,37 @@
 """Records in a token store: the only caller of a ``TokenStore``.
 
-It encodes and checks records, quarantines damaged ones, and turns every exception of a store into a
-``StoreError`` that holds no token.
+It encodes and checks records, and quarantines damaged ones.
 """
 
-import copy
 import logging
 import math
-import traceback
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from pathlib import PurePath
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from hellojohn._clock import Timing, within_time
-from hellojohn._errors import HelloJohnError, StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
-from hellojohn._limits import KEPT_AFTER_END, KEPT_WITHOUT_END, LEASE_SHARE, LOCK_SPARE, REFRESH_DEADLINE
+from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked
+from hellojohn._limits import (
+    KEPT_AFTER_END,
+    KEPT_WITHOUT_END,
+    LEASE_END,
+    LEASE_SHARE,
+    LOCK_SPARE,
+    REFRESH_DEADLINE,
+)
 from hellojohn._secret import Secret
 from hellojohn._session.conflicts import RULES, Bringing, compare
+from hellojohn._session.failures import guarded
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
 from hellojohn._session.record_format import dump, parse
 from hellojohn.stores._capabilities import describe, enter_lock, lease_of, quarantine, saver, without_lock
 from hellojohn.stores._protocol import LockedValue, TokenStore
 
-E = TypeVar("E", bound=Exception)
-T = TypeVar("T")
 logger = logging.getLogger("hellojohn")
 
-_LEASE_END = 5 / 6  # of a lease: a lock's answer may come a sixth of it after the beginning
+
+def _never() -> bool:
+    return False
 
 
 class Replaced(NamedTuple):
@@ -83,22 +87,39 @@ class SessionStorage:
             raise StoreCorrupt("The stored session belongs to another service or tenant.")
         return record
 
-    def unlocked(self, key: str) -> "LockedSession":
-        """Return the session's place without the lock: this process holds it already, or must not wait."""
-        return LockedSession(self, key, without_lock(self._store, key))
+    def unlocked(self, key: str, *, is_lost: Callable[[], bool] = _never) -> "LockedSession":
+        """Return the session's place without the lock: this process holds it already, or must not wait.
+
+        ``is_lost`` returns whether the lock may be another process's by now. Then nothing is written.
+        """
+        return LockedSession(self, key, without_lock(self._store, key), is_lost=is_lost)
 
     @contextmanager
-    def locked(self, key: str, wait: float = math.inf) -> "Generator[LockedSession]":
+    def locked(
+        self,
+        key: str,
+        wait: float = math.inf,
+        *,
+        is_outdated: Callable[[], bool] = _never,
+        is_shared: Callable[[], bool] = _never,
+    ) -> "Generator[LockedSession]":
         """Hold the store's lock of ``key``.
 
+        Args:
+            key: The store's key for a session.
+            wait: The seconds to wait for the lock, if they are less than ``lock_wait``.
+            is_outdated: Returns whether this process has written since it asked for the lock. A text that
+                came with the lock is then not used.
+            is_shared: Returns whether another operation shares the lock. Then no save gives it back.
+
         Raises:
-            StoreLocked: Another holder kept it for ``lock_wait`` seconds, or for ``wait`` if that is less.
+            StoreLocked: Another holder kept it for that long.
             StoreError: The store failed.
         """
         wait = min(wait, self.lock_wait)
         leave, value = guarded("lock", lambda: enter_lock(self._store, key, wait))
         try:
-            yield LockedSession(self, key, value)
+            yield LockedSession(self, key, value, is_outdated=is_outdated, is_shared=is_shared)
         finally:
             # A lock that was lost undoes nothing that was saved under it, so this failure is only logged.
             try:
@@ -152,14 +173,19 @@ class LockedSession:
             in its place.
         report: The error about a text that was quarantined under this lock.
         released: Whether the last save has given the lock back.
-        is_outdated: Returns whether this process has written since the lock was taken, by sharing it. Then a
-            text that came with the lock is not used.
-        is_shared: Returns whether another operation shares the lock. Then no save gives it back.
-        is_lost: Returns whether the lock, which another operation holds, may be another process's by now.
     """
 
-    def __init__(self, storage: SessionStorage, key: str, value: LockedValue) -> None:
-        """Made by ``SessionStorage.locked`` when it has the lock."""
+    def __init__(
+        self,
+        storage: SessionStorage,
+        key: str,
+        value: LockedValue,
+        *,
+        is_outdated: Callable[[], bool] = _never,
+        is_shared: Callable[[], bool] = _never,
+        is_lost: Callable[[], bool] = _never,
+    ) -> None:
+        """Made by ``SessionStorage.locked`` and ``SessionStorage.unlocked``, whose arguments these are."""
         self._storage = storage
         self.key: str = key
         self._value = value
@@ -170,9 +196,9 @@ class LockedSession:
         self.damaged: bool = False
         self.report: StoreCorrupt | None = None
         self.released: bool = False
-        self.is_outdated: Callable[[], bool] = lambda: False
-        self.is_shared: Callable[[], bool] = lambda: False
-        self.is_lost: Callable[[], bool] = lambda: False
+        self._is_outdated = is_outdated
+        self._is_shared = is_shared
+        self._is_lost = is_lost
         self._is_first = True
 
     def load(self, *, quarantine_unreadable: bool = False) -> Stored | None:
@@ -185,7 +211,7 @@ class LockedSession:
             StoreCorrupt: Another key or a later version can read the text. It was left alone.
             StoreError: The store failed.
         """
-        if self._is_first and self.is_outdated():
+        if self._is_first and self._is_outdated():
             with suppress(StoreCorrupt):
                 guarded("load", self._value.load)
         self._is_first = False
@@ -229,7 +255,7 @@ class LockedSession:
         """Write a record that was derived from what ``load`` has just returned."""
         self._check_lock()
         life, text = self._storage.life(record), dump(record)
-        release = last and not self.is_shared()
+        release = last and not self._is_shared()
         guarded("save", lambda: self._value.save(text.reveal(), expires_in=life, release=release))
         self.released = release
         self.damaged = False
@@ -246,10 +272,10 @@ class LockedSession:
 
     def is_lease_over(self) -> bool:
         """Return whether the lock may belong to another process by now."""
-        return self._storage.leased and self._elapsed() >= self._storage.lease * _LEASE_END
+        return self._storage.leased and self._elapsed() >= self._storage.lease * LEASE_END
 
     def _check_lock(self) -> None:
-        if self.is_lost():
+        if self._is_lost():
             raise StoreLocked("The lock was lost while this process was suspended. Try again.")
 
     def _elapsed(self) -> float:
@@ -260,40 +286,3 @@ class LockedSession:
         timing = self._storage.timing
         elapsed, by_wall = timing.monotonic() - self._monotonic_start, timing.clock() - self._wall_start
         return max(elapsed, by_wall) if math.isfinite(by_wall) else elapsed
-
-
-def guarded(method: str, call: Callable[[], T]) -> T:
-    """Call a store; let only store errors out, without the frames whose variables may hold a record."""
-    try:
-        return call()
-    except StoreError as error:
-        failure = _without_token(error)
-    except Exception as error:  # noqa: BLE001 - a store is a plug-in
-        what = f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)})."
-        failure = StoreUnavailable(f"{what} It must raise a StoreError.")
-    failure.__cause__ = failure.__context__ = failure.__traceback__ = None
-    raise failure
-
-
-def fresh_copy(error: E) -> E:
-    """Return a copy without traceback, cause or context: one error reaches many callers.
-
-    Only the SDK's own errors are copied. The class of an app's own store may not allow it.
-    """
-    own = isinstance(error, HelloJohnError) and type(error).__module__.partition(".")[0] == "hellojohn"
-    return (copy.copy(error) if own else error).with_traceback(None)
-
-
-def _place_of(error: Exception) -> str:
-    """Return the file and line that raised. They hold no values."""
-    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
-    return f"{PurePath(frame.f_code.co_filename).name}:{line}"
-
-
-def _without_token(error: StoreError) -> StoreError:
-    """Return the error, or only its kind if the store put a record into it."""
-    if "_token" not in repr((error.args, vars(error))):
-        return error
-    kinds = (StoreLocked, StoreCorrupt, StoreUnavailable, StoreError)
-    kind = next(kind for kind in kinds if isinstance(error, kind))
-    return kind(f"The token store raised {type(error).__name__} with a session in it. It must repeat none.")

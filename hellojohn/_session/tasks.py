@@ -22,11 +22,12 @@ from hellojohn._models import AuthEventType
 from hellojohn._session.account import Account, locked
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.endings import ended_elsewhere, expired
+from hellojohn._session.failures import fresh_copy
 from hellojohn._session.order import Overtaken, Turn
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
 from hellojohn._session.refresh import Refreshed
 from hellojohn._session.state import AccountState, Change, Phase
-from hellojohn._session.storage import LockedSession, fresh_copy
+from hellojohn._session.storage import LockedSession
 
 logger = logging.getLogger("hellojohn")
 

@@ -9,8 +9,9 @@ import pytest
 from hellojohn._clock import Timing
 from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
 from hellojohn._session.conflicts import Bringing
+from hellojohn._session.failures import fresh_copy, guarded
 from hellojohn._session.record_format import dump
-from hellojohn._session.storage import SessionStorage, fresh_copy, guarded
+from hellojohn._session.storage import SessionStorage
 from hellojohn.stores import MemoryStore
 from tests.session.bench import API, KEY, START, TENANT, VirtualTime, a_record
 from tests.session.stores import LeasedStore

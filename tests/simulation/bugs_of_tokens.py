@@ -22,7 +22,7 @@ def _no_lock() -> None:
     """Refresh without the store's lock."""
 
     @contextmanager
-    def locked(self: SessionStorage, key: str, _wait: float = 0.0) -> Iterator[LockedSession]:
+    def locked(self: SessionStorage, key: str, *_: object, **__: object) -> Iterator[LockedSession]:
         yield LockedSession(self, key, without_lock(self._store, key))
 
     SessionStorage.locked = locked
@@ -123,8 +123,8 @@ def _save_after_use() -> None:
     original, save = SessionStorage.locked, LockedSession.save
 
     @contextmanager
-    def late(self: SessionStorage, *arguments: Any) -> Iterator[LockedSession]:
-        with original(self, *arguments) as locked:
+    def late(self: SessionStorage, *arguments: Any, **named: Any) -> Iterator[LockedSession]:
+        with original(self, *arguments, **named) as locked:
             pending: list[Any] = []
             locked.save = lambda record, **_: pending.append(record)
             yield locked

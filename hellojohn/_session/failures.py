@@ -1,0 +1,49 @@
+"""Errors on their way to the callers: what a store raises, and one error that reaches many."""
+
+import copy
+import traceback
+from collections.abc import Callable
+from pathlib import PurePath
+from typing import TypeVar
+
+from hellojohn._errors import HelloJohnError, StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
+
+E = TypeVar("E", bound=Exception)
+T = TypeVar("T")
+
+
+def guarded(method: str, call: Callable[[], T]) -> T:
+    """Call a store; let only store errors out, without the frames whose variables may hold a record."""
+    try:
+        return call()
+    except StoreError as error:
+        failure = _without_token(error)
+    except Exception as error:  # noqa: BLE001 - a store is a plug-in
+        what = f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)})."
+        failure = StoreUnavailable(f"{what} It must raise a StoreError.")
+    failure.__cause__ = failure.__context__ = failure.__traceback__ = None
+    raise failure
+
+
+def fresh_copy(error: E) -> E:
+    """Return a copy without traceback, cause or context: one error reaches many callers.
+
+    Only the SDK's own errors are copied. The class of an app's own store may not allow it.
+    """
+    own = isinstance(error, HelloJohnError) and type(error).__module__.partition(".")[0] == "hellojohn"
+    return (copy.copy(error) if own else error).with_traceback(None)
+
+
+def _place_of(error: Exception) -> str:
+    """Return the file and line that raised. They hold no values."""
+    frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
+    return f"{PurePath(frame.f_code.co_filename).name}:{line}"
+
+
+def _without_token(error: StoreError) -> StoreError:
+    """Return the error, or only its kind if the store put a record into it."""
+    if "_token" not in repr((error.args, vars(error))):
+        return error
+    kinds = (StoreLocked, StoreCorrupt, StoreUnavailable, StoreError)
+    kind = next(kind for kind in kinds if isinstance(error, kind))
+    return kind(f"The token store raised {type(error).__name__} with a session in it. It must repeat none.")

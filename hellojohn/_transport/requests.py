@@ -1,5 +1,8 @@
 """The auth hook for requests, of the extra ``hellojohn[requests]``, by the rules of ``flow``."""
 
+import time
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,7 +12,7 @@ from requests.auth import AuthBase
 from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 
-from hellojohn._limits import REPEATS
+from hellojohn._limits import LONGEST_REFUSAL, REFUSAL_READ_TIME, REPEATS
 from hellojohn._session.account import Account
 from hellojohn._session.acquire import acquire, may_repeat
 from hellojohn._session.freshness import TokenSnapshot
@@ -44,25 +47,30 @@ class SessionAuth(PartOfClient, AuthBase):
             ours = request.headers.get("Authorization") == snapshot.header and self._is_allowed(request)
             if response.status_code != UNAUTHORIZED or not ours or not is_about_freshness(response):
                 break
-            try:
-                newer = run(acquire(self._account, snapshot))
-            except BaseException:
-                response.close()
-                raise
+            connection = getattr(response, "connection", None)  # an adapter of the app may not set it
+            if connection is None:
+                break
+            _drain(response)
+            newer = run(acquire(self._account, snapshot))
             if not may_repeat(snapshot, newer) or not _rewind(request):
                 break
-            response.close()
             # requests builds the request that follows a redirect from this one, which needs the new token.
             response.request = request.copy()
             request.headers["Authorization"] = newer.header
-            again = response.connection.send(request, **options)
+            sent_at = time.perf_counter()
+            again = connection.send(request, **options)
+            again.elapsed = timedelta(seconds=time.perf_counter() - sent_at)
             again.history = [*response.history, response]
             snapshot, response = newer, again
         return response, snapshot
 
     def _is_allowed(self, request: PreparedRequest) -> bool:
-        parts = urlsplit(request.url or "")  # as requests reads it to choose the connection
-        return self._origins.allow(httpx.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port))
+        try:
+            parts = urlsplit(request.url or "")  # as requests reads it to choose the connection
+            url = httpx.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port)
+        except (ValueError, httpx.InvalidURL):  # an adapter of the app may have URLs of its own
+            return False
+        return self._origins.allow(url)
 
 
 class _Repeat:
@@ -74,6 +82,34 @@ class _Repeat:
     def __call__(self, response: Response, **options: Any) -> Response:  # noqa: ANN401 - as requests calls it
         response, self._snapshot = self._auth.repeat(response, self._snapshot, options)
         return response
+
+    def __reduce__(self) -> "tuple[type[_NoRepeat], tuple[()]]":
+        """Do nothing in a copy: the responses of requests, which hold this hook, are copied and pickled."""
+        return _NoRepeat, ()
+
+
+class _NoRepeat:
+    """The response hook of a copied request."""
+
+    def __call__(self, response: Response, **_: Any) -> Response:  # noqa: ANN401 - as requests calls it
+        return response
+
+
+def _drain(response: Any) -> None:  # noqa: ANN401 - its content is set here, as requests does
+    """Read a refusal, so that its connection is free. The app may get it after all."""
+    ends_at = time.monotonic() + REFUSAL_READ_TIME
+    content = bytearray()
+    with suppress(Exception):  # it broke off, took too long, or is not of urllib3
+        socket = getattr(getattr(response.raw, "_connection", None), "sock", None)
+        if socket is not None:  # the next request on it sets the time limit of its own
+            socket.settimeout(REFUSAL_READ_TIME)
+        for part in response.iter_content(1):  # a larger part could be waited for, byte by byte
+            content += part
+            if len(content) >= LONGEST_REFUSAL or time.monotonic() >= ends_at:
+                break
+    with suppress(Exception):
+        response.close()  # also the connection, if the body was not read to its end
+    response._content, response._content_consumed = bytes(content), True  # noqa: SLF001 - the same
 
 
 def _rewind(request: PreparedRequest) -> bool:

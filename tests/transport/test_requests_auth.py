@@ -1,9 +1,13 @@
 """The auth for requests keeps to the rules of the httpx hook: pinned origins, one refresh, one repetition."""
 
 import builtins
+import copy
 import io
+import pickle
 import sys
 import threading
+from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 import requests
@@ -11,6 +15,7 @@ import requests
 from hellojohn import ConfigurationError, ExpiryReason, HelloJohn, SessionExpired
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
 from tests.both_faces import emulated, in_thread
+from tests.loopback import Peer, http, read_request
 from tests.transport.backend import UNAUTHORIZED, Say, to
 
 
@@ -28,6 +33,11 @@ def session(hj, backend):
     with requests.Session() as session:
         session.auth = hj.requests_auth(origins=[backend.url])
         yield session
+
+
+def url(peer):
+    """Return the address of a peer."""
+    return f"http://127.0.0.1:{peer.port}"
 
 
 def refuse_first(count=1, *, say=UNAUTHORIZED):
@@ -210,6 +220,96 @@ def test_a_request_is_not_repeated_as_another_user(session, emulator, backend, h
     backend.script = script
     assert session.post(f"{backend.url}/x", data="demo's").status_code == 401
     assert len(backend.seen) == 1
+
+
+def test_a_refusal_is_read_and_its_connection_used_again(session, backend):
+    """The app finds the reason in the history, and the time of the second attempt."""
+    backend.script = refuse_first()
+    response = session.get(f"{backend.url}/x", stream=True)
+    assert response.history[0].json() == {"error": {"code": "invalid_token"}}
+    assert response.elapsed > timedelta()
+    assert backend.connections == 1
+
+
+def cut_off(body, *headers):
+    """Return a refusal that announces more than it brings."""
+    return http(body, *headers, status=401).replace(b"Content-Length: %d" % len(body), b"Content-Length: 999")
+
+
+@pytest.mark.parametrize("encoding", [[], ["Content-Encoding: gzip"]])
+def test_a_refusal_that_breaks_off_is_repeated(hj, encoding):
+    """Its body is of no use to anybody."""
+    answers = [cut_off(b"half", *encoding), http(b"fine")]
+
+    def handler(connection):
+        read_request(connection)
+        connection.sendall(answers.pop(0))
+
+    with Peer(handler) as peer:
+        response = requests.get(url(peer), auth=hj.requests_auth(origins=[url(peer)]), timeout=5)
+        assert response.text == "fine"
+
+
+def test_a_refusal_without_end_is_repeated(hj, monkeypatch):
+    """Reading it ends after a limit, even if the app's request has none."""
+    monkeypatch.setattr("hellojohn._transport.requests.REFUSAL_READ_TIME", 0.1)
+    answers = [cut_off(b""), http(b"fine")]
+
+    def handler(connection):
+        read_request(connection)
+        answer = answers.pop(0)
+        connection.sendall(answer)
+        with suppress(OSError):
+            while answers and not peer.leave.wait(0.01):
+                connection.sendall(b"x")
+
+    with Peer(handler) as peer:
+        response = requests.get(url(peer), auth=hj.requests_auth(origins=[url(peer)]))
+        peer.leave.set()
+        assert response.text == "fine"
+
+
+def answered(status=200):
+    """Return an adapter that answers without a connection, as those of some test tools do."""
+
+    class Adapter(requests.adapters.BaseAdapter):
+        def send(self, request, **options):
+            response = requests.Response()
+            response.status_code, response.request, response.url = status, request, request.url
+            response.raw = io.BytesIO(b"{}")
+            return response
+
+        def close(self):
+            pass
+
+    return Adapter()
+
+
+def test_an_adapter_without_a_connection_gets_its_401_back(session, backend):
+    """Nothing can be repeated there."""
+    session.mount(backend.url, answered(401))
+    assert session.get(f"{backend.url}/x").status_code == 401
+
+
+@pytest.mark.parametrize("address", ["mock://host:port/x", "mock://\x01/"])
+def test_an_address_that_only_an_adapter_understands(session, address):
+    """Its requests go without a token."""
+    session.mount("mock://", answered())
+    response = session.get(address)
+    assert (response.status_code, "Authorization" in response.request.headers) == (200, False)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))])
+def test_a_response_pickles(session, backend, duplicate):
+    """It is the app's, as without the auth, and so is the error of ``raise_for_status``."""
+    backend.script = lambda seen: Say(403)
+    response = session.get(f"{backend.url}/x")
+    assert duplicate(response).status_code == 403
+    session.send(duplicate(session.prepare_request(requests.Request("GET", f"{backend.url}/x"))))
+    assert len(backend.seen) == 2
+    with pytest.raises(requests.HTTPError) as caught:
+        response.raise_for_status()
+    assert duplicate(caught.value).args == caught.value.args
 
 
 def test_one_call_needs_no_session(hj, backend):

@@ -138,7 +138,8 @@ class _Client:
         """Return the same client bound to another session in the store.
 
         It shares the connections and threads of this client, costs next to nothing, and need not be closed:
-        create one for each request of a web back end.
+        create one for each request of a web back end. It has the class of this client, but none of the
+        attributes that a subclass has set: what they hold may belong to the session of this one.
 
         Args:
             name: Which session in the store: a text of 1 to 256 characters without control characters.
@@ -147,7 +148,7 @@ class _Client:
             ConfigurationError: The name is not such a text, or the client was closed.
         """
         other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__, _root=False)
+        other._parts, other._root = self._parts, False
         return other._bind(name)
 
     def on(self, callback: "Callable[[AuthEvent], None]") -> Callable[[], None]:
@@ -175,8 +176,8 @@ class _Client:
         return f"<{type(self).__name__} account {self.account!r} of {where}>"
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to pickle: a client has threads, sockets and keys."""
-        msg = "A client does not pickle. Create one in each process, on the same store."
+        """Refuse to be copied and pickled: a client has threads, sockets and keys."""
+        msg = "A client is not copied or pickled. Create one in each process, on the same store."
         raise TypeError(msg)
 
 

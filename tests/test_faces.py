@@ -5,6 +5,7 @@ import inspect
 import pickle
 import pydoc
 from enum import Enum
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -271,6 +272,22 @@ def test_client_is_not_copied(hj, duplicate):
     """A copy would be closed with its original, so that copying is refused."""
     with pytest.raises(TypeError, match="Create one in each process"):
         duplicate(hj)
+
+
+@pytest.mark.parametrize("inherited", [HelloJohn, AsyncHelloJohn])
+def test_client_of_another_account_has_nothing_of_a_subclass(inherited, service):
+    """An HTTP client that a subclass keeps would send the first user's token for the second one."""
+
+    class Own(inherited):
+        @cached_property
+        def api(self):
+            return self.client(base_url="https://api.example.com")
+
+    hj = service.client(Own)
+    other = hj.for_account("ada")
+    assert (type(other), other.account) == (Own, "ada")
+    assert "'default'" in repr(hj.api.auth)
+    assert "'ada'" in repr(hj.for_account("ada").api.auth)
 
 
 PARTS = {

@@ -28,7 +28,7 @@ class _SessionHooks:
     _parts: "Parts"
     _account: "Account"
 
-    def httpx_auth(self, *, origins: AnyOrigins = ()) -> "SessionAuth":
+    def httpx_auth(self, *, origins: AnyOrigins) -> "SessionAuth":
         """Return an ``httpx.Auth`` for the app's own ``httpx.Client(auth=...)`` or ``AsyncClient``.
 
         Args:
@@ -40,7 +40,7 @@ class _SessionHooks:
         """
         return self._parts.httpx_auth(self._account, origins)
 
-    def httpx2_auth(self, *, origins: AnyOrigins = ()) -> "SessionAuth2":
+    def httpx2_auth(self, *, origins: AnyOrigins) -> "SessionAuth2":
         """Return an ``httpx2.Auth``, as ``httpx_auth`` does for httpx.
 
         Raises:
@@ -52,7 +52,7 @@ class _SessionHooks:
         """Return an auth for ``requests``: ``session.auth = hj.requests_auth(origins=[...])``.
 
         It blocks, also the one of an async client. A request waits up to 20 seconds for a token, whatever its
-        own timeout says.
+        own timeout says. A 401 that your code gets was read before, also with ``stream=True``.
 
         Args:
             origins: Which origins get the access token: see ``httpx_auth``.

@@ -67,7 +67,7 @@ def _proxies_faults() -> Iterator[str]:
             continue
         source = _variable(f"{scheme}_proxy") or f"The system's {scheme} proxy"
         proxy = read_proxy(address if "://" in address else f"http://{address}")
-        if proxy is None:
+        if proxy is None or not proxy.url.host:
             yield f"{source} must be the address of a proxy, such as http://proxy.example.com:8080."
         elif fault := proxy_fault(proxy, source):
             yield fault

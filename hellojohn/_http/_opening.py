@@ -21,7 +21,7 @@ from hellojohn._http._environment import (
     proxy_fault,
     proxy_source,
 )
-from hellojohn._http._settings import Transport, Verify
+from hellojohn._http._settings import Transport, Verify, is_own_machine
 from hellojohn._limits import CONNECTION_REST, CONNECTIONS, IDLE_CONNECTIONS
 
 Client = TypeVar("Client", httpx.Client, httpx.AsyncClient)
@@ -65,7 +65,12 @@ def open_transport(
         limit_sockets(made)
         return OpenTransport(made, pid, None, reports=False)
     context = _tls_context(url, verify)
-    made, source = _through(proxy, context) if proxy else _by_environment(url, context)
+    if proxy is not None:
+        made, source = _through(proxy, context)
+    elif is_own_machine(url):
+        made, source = httpx.HTTPTransport(verify=context, limits=_LIMITS), None
+    else:
+        made, source = _by_environment(url, context)
     return OpenTransport(made, pid, source, reports=limit_sockets(made))
 
 

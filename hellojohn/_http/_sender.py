@@ -78,7 +78,7 @@ class Sender:
         self._url = checked_url(self._base_url)
         self._timeouts = checked_timeout(timeout).as_dict()
         self._verify = checked_verify(verify)
-        self._proxy = checked_proxy(proxy)
+        self._proxy = checked_proxy(proxy, self._url)
         self._transport = checked_transport(transport, proxy)
         self._made_in = os.getpid()
         self._opened: OpenTransport | None = None

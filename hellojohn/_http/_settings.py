@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 
 import httpx
 
+from hellojohn._config import is_loopback
 from hellojohn._errors import ConfigurationError
 from hellojohn._limits import LONGEST_TIMEOUT
 
@@ -73,19 +74,24 @@ def checked_verify(verify: Verify) -> Verify:
     raise ConfigurationError("verify must be True, an ssl.SSLContext, or the path of a certificate file.")
 
 
-def checked_proxy(proxy: Proxy) -> httpx.Proxy | None:
-    """Return the proxy.
+def checked_proxy(proxy: Proxy, url: httpx.URL | None = None) -> httpx.Proxy | None:
+    """Return the proxy for the requests to ``url``.
 
     Raises:
-        ConfigurationError: It is not the address of a proxy. The message does not repeat it, because it may
-            hold a password.
+        ConfigurationError: It is not the address of a proxy, or the requests would leave this machine in
+            cleartext. The message does not repeat the address, because it may hold a password.
     """
-    if proxy is None or isinstance(proxy, httpx.Proxy):
-        return proxy
-    checked = read_proxy(proxy)
-    if checked is None:
+    if proxy is None:
+        return None
+    checked = proxy if isinstance(proxy, httpx.Proxy) else read_proxy(proxy)
+    if checked is None or not checked.url.host:
         raise ConfigurationError(
             'proxy must be an address such as "http://proxy.example.com:8080", or an httpx.Proxy.'
+        )
+    if url is not None and is_own_machine(url) and not is_loopback(checked.url.raw_host.decode("ascii")):
+        raise ConfigurationError(
+            "api_url is http on this machine, and proxy would carry its passwords and tokens in cleartext to"
+            " another one. Leave out proxy, or use https."
         )
     return checked
 
@@ -110,6 +116,11 @@ def checked_transport(transport: Transport, proxy: Proxy) -> Transport:
         "transport must be an httpx.BaseTransport or a function that returns one, for the asynchronous client"
         f" too: the SDK sends its requests from threads. It is {name}."
     )
+
+
+def is_own_machine(url: httpx.URL) -> bool:
+    """Return whether requests to ``url`` are cleartext, which must not leave this machine."""
+    return url.scheme == "http" and is_loopback(url.raw_host.decode("ascii"))
 
 
 def read_proxy(proxy: str | httpx.URL) -> httpx.Proxy | None:

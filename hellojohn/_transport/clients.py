@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import httpx
 
+from hellojohn._config import is_loopback
+
 if TYPE_CHECKING:
-    from httpx._types import CookieTypes, HeaderTypes, ProxyTypes, QueryParamTypes, TimeoutTypes
+    from httpx._types import CertTypes, CookieTypes, HeaderTypes, ProxyTypes, QueryParamTypes, TimeoutTypes
 
 
 _IN_PROCESS = ("ASGITransport", "WSGITransport", "MockTransport")
@@ -18,17 +20,18 @@ class _Options(TypedDict, total=False):
     """The arguments that both clients of httpx take."""
 
     base_url: httpx.URL | str
-    cookies: "CookieTypes"
+    cert: "CertTypes | None"
+    cookies: "CookieTypes | None"
     default_encoding: str | Callable[[bytes], str]
-    event_hooks: Mapping[str, list[Callable[..., Any]]]
+    event_hooks: Mapping[str, list[Callable[..., Any]]] | None
     follow_redirects: bool
-    headers: "HeaderTypes"
+    headers: "HeaderTypes | None"
     http1: bool
     http2: bool
     limits: httpx.Limits
     max_redirects: int
-    params: "QueryParamTypes"
-    proxy: "ProxyTypes"
+    params: "QueryParamTypes | None"
+    proxy: "ProxyTypes | None"
     timeout: "TimeoutTypes"
     trust_env: bool
     verify: SSLContext | str | bool
@@ -37,15 +40,15 @@ class _Options(TypedDict, total=False):
 class ClientOptions(_Options, total=False):
     """The arguments of ``httpx.Client``, without ``auth``."""
 
-    mounts: Mapping[str, httpx.BaseTransport | None]
-    transport: httpx.BaseTransport
+    mounts: Mapping[str, httpx.BaseTransport | None] | None
+    transport: httpx.BaseTransport | None
 
 
 class AsyncClientOptions(_Options, total=False):
     """The arguments of ``httpx.AsyncClient``, without ``auth``."""
 
-    mounts: Mapping[str, httpx.AsyncBaseTransport | None]
-    transport: httpx.AsyncBaseTransport
+    mounts: Mapping[str, httpx.AsyncBaseTransport | None] | None
+    transport: httpx.AsyncBaseTransport | None
 
 
 def library_of(client: object, kind: str, *, caller: str) -> str:
@@ -72,6 +75,13 @@ def library_of(client: object, kind: str, *, caller: str) -> str:
             message += " Set session.auth = hj.requests_auth(origins=[...]) for it."
         message += " Ask auth.access_token() for a token that any other client can send."
     raise TypeError(message)
+
+
+def is_proxied(client: Any, url: httpx.URL) -> bool:  # noqa: ANN401 - a client of either library
+    """Return whether a client sends its requests to ``url`` through a proxy on another machine."""
+    transport = client._transport_for_url(url)  # noqa: SLF001 - neither library has a public way to ask
+    proxy = getattr(getattr(transport, "_pool", None), "_proxy_url", None)
+    return proxy is not None and not is_loopback(proxy.host.decode("ascii"))
 
 
 def stays_in_process(client: Any) -> bool:  # noqa: ANN401 - a client of either library

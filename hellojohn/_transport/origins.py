@@ -3,32 +3,34 @@
 An origin is scheme, host and port; ``ws`` counts as ``http`` and ``wss`` as ``https``. Cleartext is allowed
 for this machine's own names only, and for clients whose requests never leave the process. httpx keeps the
 ``Authorization`` header when it follows a redirect from ``http`` on port 80 to ``https`` on port 443 of the
-same host, so that twin belongs to an allowed cleartext origin.
+same host, so that twin belongs to an allowed cleartext origin. A proxy must not carry cleartext to another
+machine.
 """
 
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal, Self, cast
 
 import httpx
 
 from hellojohn._config import is_loopback
 from hellojohn._errors import ConfigurationError
-from hellojohn._transport.clients import stays_in_process
+from hellojohn._transport.clients import is_proxied, stays_in_process
 
 logger = logging.getLogger("hellojohn")
 
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LONGEST_LOGGED = 100  # origins, so that a crawler does not fill the memory
-_HOST = re.compile(rb"[a-z0-9._:-]+")
+_HOST = re.compile(rb"[A-Za-z0-9._:-]+")
+_OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Origins:
     """A set of allowed origins, or with ``"*"`` every origin that is safe to send a token to."""
 
-    __slots__ = ("_all", "_logged", "_pairs", "_shown")
+    __slots__ = ("_all", "_cleartext", "_logged", "_pairs", "_shown")
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class Origins:
         *,
         base_url: httpx.URL | None = None,
         in_process: bool = False,
+        proxied: Callable[[httpx.URL], bool] = lambda _: False,
     ) -> None:
         """Allow ``origins`` and the origin of ``base_url``.
 
@@ -44,6 +47,7 @@ class Origins:
             base_url: A client's base URL.
             in_process: Whether the client's requests never leave the process, so that its base URL may be
                 cleartext.
+            proxied: Returns whether requests to an address go through a proxy on another machine.
 
         Raises:
             ConfigurationError: No origin is given, one is malformed, or one is cleartext to another machine.
@@ -56,25 +60,33 @@ class Origins:
         self._shown = (
             '"*"' if self._all else sorted({f"{url.scheme}://{url.netloc.decode()}" for url in urls})
         )
+        for url in () if in_process else urls:
+            if url.scheme in ("http", "ws") and is_loopback(_name(url)) and proxied(url):
+                raise ConfigurationError(
+                    f"A proxy on another machine would carry the token to {_name(url)} in cleartext."
+                    f" Set NO_PROXY={_name(url)}, or give the client no proxy."
+                )
+        self._cleartext = not any(proxied(httpx.URL(f"http://{name}")) for name in _OWN_NAMES)
         self._pairs = {pair for url in listed for pair in _pairs_of(url)}
         self._pairs |= {pair for url in own for pair in _pairs_of(url, in_process=in_process)}
         if not self._pairs and not self._all:
-            text = str(base_url or "")
-            shown = repr(text.rpartition("@")[2])  # a password may stand before the @
-            given = f"base_url {shown} lacks scheme or host. " if text else ""
-            raise ConfigurationError(
-                f"{given}Which origins may get the token? Give the client a base_url such as"
-                ' "https://api.example.com", or pass origins=["https://api.example.com"].'
-            )
+            raise ConfigurationError(_none_given(base_url))
 
     @classmethod
     def of_client(cls, origins: "Iterable[str] | Literal['*']", client: Any) -> Self:  # noqa: ANN401
         """Allow ``origins`` and the base URL of a client of httpx or httpx2."""
-        return cls(origins, base_url=client.base_url, in_process=stays_in_process(client))
+        return cls(
+            origins,
+            base_url=client.base_url,
+            in_process=stays_in_process(client),
+            proxied=lambda url: is_proxied(client, url),
+        )
 
     def allow(self, url: httpx.URL) -> bool:
         """Return whether a request to ``url`` carries the token."""
-        if (url.scheme, url.netloc) in self._pairs or (self._all and _is_safe(url)):
+        if (url.scheme, url.netloc) in self._pairs:
+            return True
+        if self._all and _is_safe(url) and (self._cleartext or _SCHEMES[url.scheme] == "https"):
             return True
         self._log(url)
         return False
@@ -90,6 +102,19 @@ class Origins:
             logger.info("Requests to %s go without a token: it is not an allowed origin.", origin)
 
 
+def _none_given(base_url: httpx.URL | None) -> str:
+    example = '["https://api.example.com"]'
+    if base_url is None:
+        return f"Which origins may get the token? Pass origins={example}."
+    text = str(base_url)
+    shown = repr(text.rpartition("@")[2])  # a password may stand before the @
+    given = f"base_url {shown} lacks scheme or host. " if text else ""
+    return (
+        f"{given}Which origins may get the token? Give the client a base_url such as"
+        f' "https://api.example.com", or pass origins={example}.'
+    )
+
+
 def _listed(origins: object) -> list[object]:
     if isinstance(origins, str | bytes) or not isinstance(origins, Iterable):
         raise ConfigurationError('origins takes a list such as ["https://api.example.com"], or "*".')
@@ -103,7 +128,8 @@ def _read_origin(origin: object) -> httpx.URL:
         url = None
     if url is None or not _is_origin(url):
         raise ConfigurationError(
-            'origins takes scheme, host and port, such as "https://api.example.com:8443", without a path.'
+            "origins takes texts with scheme, host and port and without a path, such as"
+            ' "https://api.example.com:8443".'
         )
     return url
 

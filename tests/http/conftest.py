@@ -1,6 +1,7 @@
 """Shared by the tests of the sender: an environment without proxies, and a certificate."""
 
 import os
+import socket
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -48,6 +49,23 @@ def received(monkeypatch):
 
     monkeypatch.setattr(Exchange, "note_received", note_and_count)
     return counted
+
+
+@pytest.fixture
+def resolve(monkeypatch):
+    """Return a function that gives the host ``api.test`` its addresses."""
+    real = socket.getaddrinfo
+
+    def give(*addresses: str) -> None:
+        def found(host, port, *args, **kwargs):
+            if host != "api.test":
+                return real(host, port, *args, **kwargs)
+            return [entry for address in addresses for entry in real(address, port, type=socket.SOCK_STREAM)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", found)
+
+    yield give
+    monkeypatch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -38,23 +38,6 @@ def dead_address(host: str, port: int):
         yield
 
 
-@pytest.fixture
-def resolve(monkeypatch):
-    """Return a function that gives the host ``api.test`` its addresses."""
-    real = socket.getaddrinfo
-
-    def give(*addresses: str) -> None:
-        def found(host, port, *args, **kwargs):
-            if host != "api.test":
-                return real(host, port, *args, **kwargs)
-            return [entry for address in addresses for entry in real(address, port, type=socket.SOCK_STREAM)]
-
-        monkeypatch.setattr(socket, "getaddrinfo", found)
-
-    yield give
-    monkeypatch.undo()
-
-
 def sent(port: int, *, timeout=TIMEOUT, deadline=LATE):
     """Send one request to ``api.test``; return the answer and how long it took."""
     sender = Sender(f"http://api.test:{port}", timeout=timeout)

@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 
+from hellojohn import ConfigurationError
 from hellojohn._http import Sender
 from hellojohn._wire import ApiResponse, Delivery
 from tests.http.senders import (
@@ -41,15 +42,35 @@ def test_proxy_of_the_environment_is_used(monkeypatch):
     assert arrived[0].startswith(b"POST http://api.test/v1/auth/x HTTP/1.1\r\n")
 
 
-@pytest.mark.parametrize("no_proxy", ["127.0.0.1", "*", "x.test, 127.0.0.1 ,y.test", "10.0.0.0/8,127.0.0.1"])
-def test_host_without_a_proxy_is_asked_directly(monkeypatch, no_proxy):
+@pytest.mark.parametrize("no_proxy", ["api.test", "*", "x.test, api.test ,y.test", "10.0.0.0/8,.test"])
+def test_host_without_a_proxy_is_asked_directly(monkeypatch, resolve, no_proxy):
     """``NO_PROXY`` has the meaning that httpx gives it."""
+    resolve("127.0.0.1")
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", no_proxy)
+    with Peer(answer()) as peer:
+        sender = Sender(f"http://api.test:{peer.port}")
+        assert isinstance(sender.send(POST), ApiResponse)
+        sender.close()
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_cleartext_goes_through_no_proxy_of_the_environment(monkeypatch, variable):
+    """Cleartext is for a service on this machine, and a proxy could read the password."""
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
     with Peer(answer()) as peer:
         sender = Sender(peer.url)
         assert isinstance(sender.send(POST), ApiResponse)
         sender.close()
+
+
+@pytest.mark.parametrize("proxy", ["http://user:MARK@proxy.test", httpx.Proxy("socks5://proxy.test:1080")])
+def test_cleartext_with_a_proxy_on_another_machine_is_refused(proxy):
+    """The setting is wrong from the beginning; a proxy on this machine is a developer's tool."""
+    with pytest.raises(ConfigurationError, match=r"in cleartext to another one\. Leave out proxy"):
+        Sender("http://localhost:8080", proxy=proxy)
+    Sender("http://localhost:8080", proxy="http://127.0.0.1:8081")
+    Sender("https://localhost:8080", proxy=proxy)
 
 
 def test_proxy_object_is_used():

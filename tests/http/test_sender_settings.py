@@ -34,6 +34,7 @@ async def asynchronous_factory():
         ({"proxy": "http://user:MARKED-SECRET@host:port"}, "proxy must be an address"),
         ({"proxy": "gopher://user:MARKED-SECRET@host"}, "proxy must be an address"),
         ({"proxy": 7}, "proxy must be an address"),
+        ({"proxy": "http://"}, "proxy must be an address"),
         ({"transport": httpx.AsyncHTTPTransport()}, r"transport must be .* It is AsyncHTTPTransport"),
         ({"transport": httpx.AsyncHTTPTransport}, "It is AsyncHTTPTransport"),
         ({"transport": httpx.Client}, "It is Client"),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hellojohn import ConfigurationError, HelloJohn
+from hellojohn._transport.origins import Origins
 from tests.behaviour.scripted import EMAIL, PASSWORD, ScriptedService
 
 API = "https://api.example.com"
@@ -245,12 +246,58 @@ def test_client_without_an_origin_is_refused(base_url, origins):
         signed_in().client(base_url=base_url, origins=origins)
 
 
-@pytest.mark.parametrize("call", ["client", "wrap", "httpx_auth", "httpx2_auth"])
+@pytest.mark.parametrize("call", ["client", "wrap"])
 def test_every_way_in_asks_for_an_origin(call):
     """A forgotten origin is reported where the client is created, and not by a 401 later."""
     arguments = [httpx.Client()] if call == "wrap" else []
     with pytest.raises(ConfigurationError, match="Which origins may get the token"):
         getattr(signed_in(), call)(*arguments)
+
+
+@pytest.mark.parametrize("call", ["httpx_auth", "httpx2_auth", "requests_auth"])
+def test_hook_asks_for_origins_and_not_for_a_base_url(call):
+    """A hook does not know the client that it is given to, so the message names the one fix."""
+    with pytest.raises(ConfigurationError, match=r"may get the token\? Pass origins=\["):
+        getattr(signed_in(), call)(origins=[])
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8000", "http://127.0.0.1"])
+@pytest.mark.parametrize("way", ["environment", "argument", "origins"])
+def test_proxy_gets_no_cleartext_token(url, way, monkeypatch):
+    """Cleartext is for this machine only, which a proxy on another one is not."""
+    proxy = "http://proxy.example.com:3128"
+    if way == "environment":
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+    options = {"base_url": API, "origins": [url]} if way == "origins" else {"base_url": url}
+    with pytest.raises(ConfigurationError, match=r"cleartext\. Set NO_PROXY="):
+        signed_in().client(**options, proxy=None if way == "environment" else proxy)
+
+
+def test_proxy_on_this_machine_may_carry_it(monkeypatch):
+    """Developers look at their traffic this way."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:8080")
+    signed_in().client(base_url="http://localhost:8000")
+
+
+def test_host_without_a_proxy_gets_the_token(monkeypatch):
+    """The message names this fix."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    signed_in().client(base_url="http://localhost:8000")
+
+
+@pytest.mark.parametrize(("proxied", "allowed"), [(True, False), (False, True)])
+def test_star_means_no_cleartext_through_a_proxy(proxied, allowed):
+    """A client for all https origins stays usable behind a proxy."""
+    origins = Origins("*", proxied=lambda url: proxied)
+    assert origins.allow(httpx.URL("http://localhost:8000")) is allowed
+    assert origins.allow(httpx.URL("https://api.example.com"))
+
+
+def test_address_of_ipv6_in_upper_case():
+    """It is an origin like any other."""
+    url = "https://[2001:DB8::1]"
+    assert Origins([url]).allow(httpx.URL(f"{url}/x"))
 
 
 @pytest.mark.parametrize("base_url", ["api.example.com", "localhost:3000"])

@@ -46,6 +46,7 @@ def created(hj: HelloJohn, other: AsyncHelloJohn) -> None:
     api = hj.client(base_url="https://api.example.com", timeout=3.0, headers={"X-App": "1"}, http2=False)
     assert_type(api, httpx.Client)
     assert_type(other.client(origins=["https://api.example.com"]), httpx.AsyncClient)
+    hj.client(base_url="https://api.example.com", proxy=None, headers=None, transport=None, cert=("c", "k"))
     hj.client(bases_url="https://api.example.com")  # type: ignore[call-arg]
     hj.client(base_url="https://api.example.com", timeout="soon")  # type: ignore[arg-type]
     hj.client(base_url="https://api.example.com", auth=("user", "word"))  # type: ignore[call-arg]

@@ -189,23 +189,28 @@ def _sign_out(
 
 
 def _remove(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | None, bool]:
-    """Remove the session from the store, under the lock if possible, and return it."""
+    """Remove the session from the store, under the lock if possible, and return it.
+
+    A store whose lock fails may still delete, for example one whose memory or disk is full.
+    """
     stored: Stored | None = None
+    has_lock = False
     try:
         with locked(account, SIGN_OUT_LOCK_WAIT, shared=True) as place, turn.writing():
+            has_lock = True
             stored = place.load(quarantine_unreadable=True)
             place.delete()
             return stored, None, True
     except Overtaken:  # a later sign-in has replaced it
         return stored, None, True
-    except StoreLocked:
-        return *_remove_without_lock(account, turn), False
     except StoreError as error:
-        return stored, error.with_traceback(None), True
+        if has_lock and not isinstance(error, StoreLocked):
+            return stored, error.with_traceback(None), True
+    return *_remove_without_lock(account, turn), False
 
 
 def _remove_without_lock(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | None]:
-    """Remove the session although another process holds the lock. That process finds it gone."""
+    """Remove the session without the lock. A process that holds the lock finds it gone."""
     place, stored = account.context.storage.unlocked(account.key), None
     try:
         with turn.writing():

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from hellojohn._clock import Timing, within_time
-from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked
+from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
 from hellojohn._limits import (
     KEPT_AFTER_END,
     KEPT_WITHOUT_END,
@@ -81,7 +81,15 @@ class SessionStorage:
         return None if text is None else self.read(text)
 
     def read(self, text: object) -> Stored:
-        """Read and check the text of a record."""
+        """Read and check the text of a record.
+
+        Raises:
+            StoreCorrupt: It is not a record of this service and tenant.
+            StoreUnavailable: It is no text at all: the store is wrong, and not what it holds.
+        """
+        if not isinstance(text, str):
+            what = f"The token store's load() returned {type(text).__name__}"
+            raise StoreUnavailable(f"{what}. It must return a str, or None.")
         record = parse(text)
         if (record.api_url, record.tenant_id) != self._origin:
             raise StoreCorrupt("The stored session belongs to another service or tenant.")
@@ -159,7 +167,8 @@ class SessionStorage:
         """Return the store's description of itself, and its class."""
         kind = {"store": type(self._store).__name__}
         try:
-            return guarded("describe", lambda: {**kind, **describe(self._store)})
+            facts = guarded("describe", lambda: dict(describe(self._store)))
+            return {**kind, **{str(name): str(fact) for name, fact in facts.items()}}
         except StoreError as error:
             return {**kind, "advice": str(error)}
 

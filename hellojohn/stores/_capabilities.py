@@ -7,11 +7,13 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
-from itertools import count
 from typing import cast
 
+from hellojohn._errors import StoreUnavailable
 from hellojohn._secret import Secret
 from hellojohn.stores._protocol import LockedValue, TokenStore
+
+_QUARANTINED = 1_000
 
 Save = Callable[[str, Secret, float | None], None]
 """Puts a text under a key; the last argument is the number of seconds after which the text is worthless."""
@@ -77,6 +79,9 @@ def quarantine(store: TokenStore, key: str) -> str | None:
     """Move the data under ``key`` to another place and describe that place; ``None`` if the key is unused.
 
     In a store without ``quarantine``, the text goes to the next free one of the keys ``key.corrupt-N``.
+
+    Raises:
+        StoreUnavailable: None of them is free.
     """
     move: Callable[[str], str | None] | None = getattr(store, "quarantine", None)
     if move is not None:
@@ -84,8 +89,13 @@ def quarantine(store: TokenStore, key: str) -> str | None:
     found = loaded(store, key)
     if found is None:
         return None
-    names = (f"{key}.corrupt-{number}" for number in count(1))
-    place = next(name for name in names if loaded(store, name) is None)
+    names = (f"{key}.corrupt-{number}" for number in range(1, _QUARANTINED + 1))
+    place = next((name for name in names if loaded(store, name) is None), None)
+    if place is None:
+        raise StoreUnavailable(
+            f"The token store returns a text for all {_QUARANTINED} keys such as {key}.corrupt-1. load() must"
+            " return None for a key that was never saved; or delete the texts under these keys."
+        )
     store.save(place, found.reveal())
     store.delete(key)
     return place

@@ -1,7 +1,7 @@
 """Checks of the arguments that stores are made with, and of stores where they are handed over."""
 
 import math
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, unwrap
 from typing import Any
 
 from hellojohn._errors import ConfigurationError
@@ -55,7 +55,7 @@ def _problem_of(store: object) -> str | None:
         method = getattr(store, name, None)
         if not callable(method):
             return f"it has no {name}()"
-        if iscoroutinefunction(method):
+        if iscoroutinefunction(method) or isasyncgenfunction(unwrap(method)):
             return f"its {name}() is asynchronous, and the SDK calls it on worker threads"
     lease = getattr(store, "lease", None)
     if lease is None or is_seconds(lease):

@@ -318,6 +318,13 @@ async def test_store_that_cannot_describe_itself(doctor, answer):
     assert found.service.endswith("answers")
 
 
+async def test_store_that_describes_itself_with_other_values(doctor):
+    """They are shown as text."""
+    found = await doctor(store=Undescribed({"size": 3, "advice": ["buy", "a disk"]}))
+    assert found.store == {"store": "Undescribed", "size": "3"}
+    assert "['buy', 'a disk']" in found.advice
+
+
 # ---------------------------------------------------------------- the service and the clock
 
 

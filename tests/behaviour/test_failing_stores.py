@@ -219,6 +219,28 @@ async def test_sign_out_that_cannot_be_stored(hj, service, store):
     assert service.presented("auth/sign-out") == ["rt_1"]
 
 
+async def test_sign_out_with_a_failing_lock(owner, service, store):
+    """A store whose lock fails, as that of a full server, may still delete: the session ends everywhere."""
+    await settle(service.client(owner, store=store).auth.sign_in(EMAIL, PASSWORD))
+    hj = service.client(owner, store=store)  # a later request of a back end: it has not read the session
+    store.fail("lock")
+    assert await settle(hj.auth.sign_out()) is True
+    assert service.presented("auth/sign-out") == ["rt_1"]
+    assert await settle(hj.auth.session()) is None
+
+
+@pytest.mark.parametrize("method", ["load", "delete"])
+async def test_sign_out_with_a_failing_lock_and_more(owner, service, store, method):
+    """The error of what failed beside the lock is raised, and the service ends what could be read."""
+    await settle(service.client(owner, store=store).auth.sign_in(EMAIL, PASSWORD))
+    hj = service.client(owner, store=store)
+    store.fail("lock")
+    store.fail(method)
+    with pytest.raises(StoreUnavailable):
+        await settle(hj.auth.sign_out())
+    assert service.presented("auth/sign-out") == ([] if method == "load" else ["rt_1"])
+
+
 async def test_end_that_cannot_be_stored_is_not_hidden(hj, service, store, caplog):
     """The service's end of a session reaches the caller, although the store fails."""
     log = EventLog(hj)
@@ -299,8 +321,38 @@ async def test_store_that_returns_no_text(owner, service, found):
         def load(self, key):
             return None if ".corrupt-" in key else found
 
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, match=rf"load\(\) returned {type(found).__name__}\. It must return a str"):
         await settle(service.client(owner, store=Wrong()).auth.access_token())
+
+
+async def test_store_that_returns_bytes_loses_no_session(owner, service):
+    """The text is good and the store is wrong, so nothing is quarantined."""
+    store = DictStore()
+    await settle(service.client(owner, store=store).auth.sign_in(EMAIL, PASSWORD))
+    before = dict(store.texts)
+
+    class Wrong(DictStore):
+        def load(self, key):
+            return None if (text := store.texts.get(key)) is None else text.encode()
+
+        save = store.save
+
+    hj = service.client(owner, store=Wrong())
+    for call in (hj.auth.session, lambda: hj.auth.sign_in(EMAIL, PASSWORD), hj.auth.sign_out):
+        with pytest.raises(StoreUnavailable, match="returned bytes"):
+            await settle(call())
+    assert store.texts == before
+
+
+async def test_store_that_has_a_text_for_every_key(owner, service):
+    """No free key for a quarantine is ever found there, and looking for one ends."""
+
+    class Wrong(DictStore):
+        def load(self, key):
+            return self.texts.get(key, "")
+
+    with pytest.raises(StoreUnavailable, match=r"must return None for a key that was never saved"):
+        await settle(service.client(owner, store=Wrong()).auth.sign_in(EMAIL, PASSWORD))
 
 
 # ---------------------------------------------------------------- unreadable records

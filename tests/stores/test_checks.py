@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -51,6 +52,19 @@ def test_a_store_with_asynchronous_methods_is_refused():
 
     store.load = load
     with pytest.raises(ConfigurationError, match=r"load\(\) is asynchronous"):
+        check_store(store)
+
+
+def test_a_store_with_an_asynchronous_lock_is_refused():
+    """A lock made with ``asynccontextmanager`` is no coroutine function, and no lock for threads either."""
+    store = leasing(None)
+
+    @asynccontextmanager
+    async def lock(key, wait):
+        yield
+
+    store.lock = lock
+    with pytest.raises(ConfigurationError, match=r"lock\(\) is asynchronous"):
         check_store(store)
 
 

@@ -4,7 +4,9 @@ import asyncio
 import hashlib
 import hmac
 import json
+import traceback
 from datetime import UTC, datetime
+from email.message import Message
 
 import pytest
 
@@ -54,6 +56,33 @@ def signed(body, *, delivery="dlv_1", secret=SECRET, **more):
 def deliver(verifier, body, **options):
     """Deliver a webhook with a good signature."""
     return verifier.revocations.handle_webhook(signed(body, **options), body)
+
+
+@pytest.mark.parametrize("signature", ["sha256=" + "0" * 64, "sha256=", ""])
+def test_a_forged_webhook_shows_no_key(verifier, signature):
+    """Anybody can send one, and a report of the error may hold local variables."""
+    with pytest.raises(WebhookInvalid) as caught:
+        verifier.revocations.handle_webhook({"HelloJohn-Signature": signature}, b"{}")
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [(frame.line, frame.locals) for frame in shown.stack if frame.filename != __file__]
+    assert len(frames) >= 3
+    assert SECRET not in str(frames)
+
+
+def http_server(headers):
+    """Return headers as ``http.server`` has them."""
+    message = Message()
+    for name, value in headers.items():
+        message[name] = value
+    return message
+
+
+@pytest.mark.parametrize("shape", [dict, lambda it: list(it.items()), http_server])
+def test_headers_of_any_kind(verifier, token, shape):
+    """Each server has its own: dictionaries, pairs, and those of ``http.server``."""
+    body = event("session.revoked", session_id="ses_1")
+    verifier.revocations.handle_webhook(shape(signed(body)), body)
+    assert is_revoked(verifier, token)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from hellojohn._errors import ConfigurationError
+from hellojohn._http._exchange import Exchange
 from hellojohn._http._opening import open_transport
 from hellojohn._http._settings import Proxy, Transport, Verify, checked_proxy
 from hellojohn._limits import LARGEST_KEY_DOCUMENT
@@ -62,7 +63,7 @@ class KeyFetcher:
         ends_at = time.monotonic() + timeout
         client = self._client(url, timeout)
         try:
-            with client.stream("GET", url, headers=_HEADERS) as response:
+            with Exchange(timeout), client.stream("GET", url, headers=_HEADERS) as response:
                 body = _read(response, ends_at)
                 return response.status_code, dict(response.headers.items()), body
         finally:

@@ -109,7 +109,7 @@ class BrowserSessions:
             raise NotSignedIn("This page is for signed-in users.")
         if isinstance(connection, WebSocket):
             opened = _Opened(self._steps, _visit(connection), session)
-            close_in_time(connection, opened.next_look(), self._steps.now, opened.look)
+            close_in_time(connection, opened.next_look(), self._steps.now, look=opened.look)
         return session
 
     async def sign_in(

@@ -146,6 +146,10 @@ class Checker:
                 return _permitted(demand, _valid(found.claims))
             return _permitted(demand, await self._verifier.verify_token_async(token.reveal()))
 
+    async def is_revoked(self, claims: TokenClaims) -> bool:
+        """Return whether a token's session or user was revoked since it was checked."""
+        return await self._verifier.is_revoked_async(claims)
+
 
 class _refusing:  # noqa: N801 - used like a function
     """Turns the SDK's errors into refusals."""

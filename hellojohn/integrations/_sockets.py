@@ -16,12 +16,20 @@ _LONGEST_WAIT = 0.5
 Look = Callable[[], Awaitable[float | None]]
 """Returns until when a WebSocket may stay open, in seconds since the epoch; ``None`` if it has to close."""
 
+Revoked = Callable[[], Awaitable[bool]]
+"""Returns whether the WebSocket's token was revoked since it was opened."""
+
 _watchers: set["asyncio.Task[None]"] = set()
 """The running watchers: an event loop keeps no strong reference to a task."""
 
 
 def close_in_time(
-    websocket: WebSocket, ends_at: float, now: Callable[[], float], look: Look | None = None
+    websocket: WebSocket,
+    ends_at: float,
+    now: Callable[[], float],
+    *,
+    look: Look | None = None,
+    revoked: Revoked | None = None,
 ) -> None:
     """Close a WebSocket with 1008 at ``ends_at``, and let its endpoint see a disconnect.
 
@@ -30,8 +38,10 @@ def close_in_time(
         ends_at: When its token ends, in seconds since the epoch.
         now: The clock.
         look: Called at ``ends_at``, where the WebSocket may be allowed to stay open for longer.
+        revoked: Called twice a second. The WebSocket is closed when it says so.
     """
-    watcher = asyncio.ensure_future(_watch(websocket, asyncio.current_task(), ends_at, now, look))
+    watching = _watch(websocket, asyncio.current_task(), ends_at, now, look=look, revoked=revoked)
+    watcher = asyncio.ensure_future(watching)
     _watchers.add(watcher)
     watcher.add_done_callback(_watchers.discard)
 
@@ -41,19 +51,23 @@ async def _watch(
     handler: "asyncio.Task[Any] | None",
     ends_at: float,
     now: Callable[[], float],
+    *,
     look: Look | None,
+    revoked: Revoked | None,
 ) -> None:
     end: float | None = ends_at
     while end is not None and (left := end - now()) > 0:
         await asyncio.wait({handler} if handler else (), timeout=min(left, _LONGEST_WAIT))
         if handler is None or handler.done() or _is_over(websocket):
             return
+        if revoked is not None and await revoked():
+            break
         if look is not None and now() >= end:
             end = await look()
     # An endpoint that sends must see the end too, from the moment that the closing starts.
     send, websocket.send = websocket.send, _refuse_to_send  # type: ignore[method-assign]
     with suppress(RuntimeError, WebSocketDisconnect):  # the other end may close at the same moment
-        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "The token has expired."})
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": "The session has ended."})
 
 
 def _is_over(websocket: WebSocket) -> bool:

@@ -8,9 +8,11 @@
 The dependencies are asynchronous: a blocking one would cost a thread for each request.
 """
 
+from dataclasses import replace
+
 try:
     from fastapi import HTTPException, WebSocketException
-    from fastapi.security import HTTPBearer
+    from fastapi.security import HTTPBearer, SecurityScopes
     from starlette.requests import HTTPConnection
     from starlette.websockets import WebSocket
 except ModuleNotFoundError as _missing:
@@ -35,20 +37,26 @@ class RequiredToken(HTTPBearer):
         self._checker = checker
         self._demand = demand
 
-    async def __call__(self, connection: HTTPConnection) -> TokenClaims:  # type: ignore[override]
+    async def __call__(  # type: ignore[override]
+        self, connection: HTTPConnection, wanted: SecurityScopes
+    ) -> TokenClaims:
         """Return the claims.
 
         Raises:
             HTTPException: The request is refused.
             WebSocketException: The WebSocket is refused.
         """
-        claims = await self._claims(connection)
+        claims = await self._claims(connection, wanted)
         assert claims is not None  # noqa: S101 - only an optional demand is met without a token
         return claims
 
-    async def _claims(self, connection: HTTPConnection) -> TokenClaims | None:
+    async def _claims(self, connection: HTTPConnection, wanted: SecurityScopes) -> TokenClaims | None:
+        demand = self._demand
+        if wanted.scopes:  # of Security(..., scopes=[...])
+            scopes = checked_scopes(tuple(wanted.scopes))
+            demand = replace(demand, scopes=tuple(dict.fromkeys((*demand.scopes, *scopes))))
         try:
-            return await claims_of(self._checker, self._demand, connection)
+            return await claims_of(self._checker, demand, connection)
         except Refused as refused:
             refusal = refused.refusal
         if isinstance(connection, WebSocket):
@@ -59,20 +67,23 @@ class RequiredToken(HTTPBearer):
 class OptionalToken(RequiredToken):
     """A dependency that gives the claims, or ``None`` without a token."""
 
-    async def __call__(self, connection: HTTPConnection) -> TokenClaims | None:  # type: ignore[override]
+    async def __call__(  # type: ignore[override]
+        self, connection: HTTPConnection, wanted: SecurityScopes
+    ) -> TokenClaims | None:
         """Return the claims.
 
         Raises:
             HTTPException: The token is bad.
             WebSocketException: The WebSocket's token is bad.
         """
-        return await self._claims(connection)
+        return await self._claims(connection, wanted)
 
 
 class Guard:
     """Dependencies that let requests with a valid access token through.
 
-    A WebSocket is closed with 1008 when the token is bad, and when it ends.
+    ``Security(guard.require_session, scopes=[...])`` demands scopes as well. A WebSocket is closed with 1008
+    when the token is bad, and when it ends or is revoked.
 
     Attributes:
         require_session: Demands a valid token.

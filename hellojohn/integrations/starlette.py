@@ -36,7 +36,7 @@ class Guard:
     """Lets requests with a valid access token through to an endpoint.
 
     The claims are in ``request.state.hellojohn``. A WebSocket is closed with 1008 when the token is bad, and
-    when it ends.
+    when it ends or is revoked.
     """
 
     def __init__(self, client: HelloJohn | AsyncHelloJohn) -> None:
@@ -108,7 +108,9 @@ async def _refuse(connection: HTTPConnection, refusal: Refusal) -> JSONResponse 
 
 
 async def claims_of(checker: Checker, demand: Demand, connection: HTTPConnection) -> TokenClaims | None:
-    """Return the claims of a request or a WebSocket. A WebSocket is closed when its token ends.
+    """Return the claims of a request or a WebSocket.
+
+    A WebSocket is closed when its token ends or is revoked.
 
     Raises:
         Refused: The request is refused.
@@ -116,5 +118,6 @@ async def claims_of(checker: Checker, demand: Demand, connection: HTTPConnection
     authorization = connection.headers.getlist("authorization")
     claims = await checker.check_async(demand, authorization, connection.query_params)
     if claims is not None and isinstance(connection, WebSocket):
-        close_in_time(connection, claims.expires_at.timestamp(), checker.now)
+        revoked = functools.partial(checker.is_revoked, claims)
+        close_in_time(connection, claims.expires_at.timestamp(), checker.now, revoked=revoked)
     return claims

@@ -78,8 +78,8 @@ class TokenClaims:
     raw: Mapping[str, Any]
 
 
-def read_claims(payload: dict[str, Any]) -> TokenClaims:
-    """Read the claims of a verified payload.
+def read_claims(payload: dict[str, Any], *, api: str = "v1") -> TokenClaims:
+    """Read the claims of a verified payload of one of the two servers.
 
     Raises:
         TokenInvalid: ``sub`` or ``exp`` is missing, or a claim is of another type than the published one.
@@ -96,7 +96,7 @@ def read_claims(payload: dict[str, Any]) -> TokenClaims:
         tenant_id=tenant_claim(payload),
         email=text_claim(payload, "email"),
         org_id=text_claim(payload, "org_id"),
-        roles=_roles(payload),
+        roles=_roles(payload, api),
         scopes=_scopes(payload),
         mfa_verified=payload.get("mfa_verified") is True,
         issued_at=None if issued_at is None else as_moment(issued_at),
@@ -162,15 +162,14 @@ def missing(name: str) -> TokenInvalid:
     return TokenInvalid(f"The token has no claim {name!r}.", reason=TokenRefusal.MISSING_CLAIM)
 
 
-def _roles(payload: Mapping[str, Any]) -> frozenset[str]:
+def _roles(payload: Mapping[str, Any], api: str) -> frozenset[str]:
     found: set[str] = set()
     for name in ("role", "org_role", "roles"):
         if name in payload:
             found.update(_texts(payload[name], name, split=False))
-    # The v2 server puts the roles that it manages under a name that begins with its issuer.
-    own = _object(_object(payload.get("custom")).get(f"{payload.get('iss')}/claims/sys"))
-    if "roles" in own:
-        found.update(_texts(own["roles"], "roles", split=False))
+    if api == "v2":  # it puts the roles that it manages under a name that begins with its issuer
+        own = _object(_object(payload.get("custom")).get(f"{payload.get('iss')}/claims/sys"))
+        found.update(_texts(own.get("roles"), "roles", split=False))
     return frozenset(found) if found else _NONE
 
 

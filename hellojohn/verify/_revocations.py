@@ -153,7 +153,7 @@ class Revocations:
         self._feed = feed
 
     def add(self, *, session_id: str | None = None, user_id: str | None = None) -> None:
-        """Refuse the access tokens of a session, or those that a user has been issued until now.
+        """Refuse the access tokens of a session, or those issued to a user until now by this host's clock.
 
         With a store that processes share, the others refuse them within 10 seconds.
 
@@ -189,7 +189,7 @@ class AsyncRevocations:
         self._feed = feed
 
     async def add(self, *, session_id: str | None = None, user_id: str | None = None) -> None:
-        """Refuse the access tokens of a session, or those that a user has been issued until now.
+        """Refuse the access tokens of a session, or those issued to a user until now by this host's clock.
 
         With a store that processes share, the others refuse them within 10 seconds.
 

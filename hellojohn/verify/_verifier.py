@@ -98,6 +98,7 @@ class Verifier(PartOfClient):
             None if jwks_cache is None else check_store(jwks_cache, "jwks_cache"),
         )
         timing = timing or Timing()
+        self._api = api
         self._ask = partial(ask, check_token, send)
         self._clock = clock
         self._headers = Headers()
@@ -167,6 +168,15 @@ class Verifier(PartOfClient):
         del token
         return await run_async(on_worker(partial(self._ask, _text(held))))
 
+    async def is_revoked_async(self, claims: TokenClaims) -> bool:
+        """Return whether the session or user of a verified token has been revoked."""
+        if self._feed.is_due():
+            await run_async(self._feed.catch_up())
+        return self._is_revoked(claims, self._clock())
+
+    def _is_revoked(self, claims: TokenClaims, now: float) -> bool:
+        return self._feed.known.is_revoked(claims.session_id, claims.user_id, claims.raw.get("iat"), now)
+
     def _verified(self, token: Secret, wish: _Wish) -> Flow[TokenClaims | TokenInvalid]:
         """Verify a token. A refusal is returned, so that no traceback reaches the token's parts."""
         header = self._read_header(token)
@@ -190,7 +200,7 @@ class Verifier(PartOfClient):
     ) -> TokenClaims | TokenInvalid:
         try:
             payload = read_payload(token, header, key)
-            claims = read_claims(payload)
+            claims = read_claims(payload, api=self._api)
             self._check(payload, claims, wish)
         except TokenInvalid as error:
             return _bare(error)
@@ -203,7 +213,7 @@ class Verifier(PartOfClient):
         if wish.audiences is not None:
             expected = expected._replace(audiences=wish.audiences)
         check(payload, expected, now=now, leeway=wish.leeway)
-        if self._feed.known.is_revoked(claims.session_id, claims.user_id, payload.get("iat"), now):
+        if self._is_revoked(claims, now):
             raise TokenRevoked("The token's session or user was revoked.")
 
 

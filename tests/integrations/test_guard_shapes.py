@@ -1,7 +1,7 @@
 """What only one framework has, and the mistakes that a guard refuses when it is made."""
 
 import types
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from django.http import JsonResponse
@@ -9,6 +9,7 @@ from django.test import AsyncClient, Client, override_settings
 from django.urls import path as django_path
 from django.utils.decorators import method_decorator
 from django.views import View
+from fastapi import Depends, FastAPI, Security
 from flask import Flask, g
 from flask.views import MethodView
 from starlette.applications import Starlette
@@ -38,6 +39,48 @@ def test_openapi_shows_the_scheme(hj: Any) -> None:
         "HelloJohn": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
     }
     assert document["paths"]["/scopes"]["get"]["security"] == [{"HelloJohn": []}]
+
+
+SCOPED = {
+    "required": (lambda guard: guard.require_session, ["orders:write"]),
+    "more": (lambda guard: guard.require_scope("orders:read"), ["orders:read", "orders:write"]),
+    "optional": (lambda guard: guard.optional, ["orders:write"]),
+    "remote": (lambda guard: guard.require_session_remote, ["orders:write"]),
+}
+
+
+@pytest.mark.parametrize("kind", SCOPED)
+def test_scopes_of_fastapis_security(hj: Any, emulator: Emulator, kind: str) -> None:
+    """The scopes that the documentation page shows for a route are demanded, beside those of the guard."""
+    guard_of, needed = SCOPED[kind]
+    app = FastAPI()
+    guard = guard_of(for_fastapi.Guard(hj))
+
+    @app.get("/orders")
+    async def orders(claims: Annotated[Any, Security(guard, scopes=["orders:write"])]) -> None:
+        pass
+
+    shown = app.openapi()["paths"]["/orders"]["get"]["security"]
+    assert shown == [{"HelloJohn": ["orders:write"]}]
+    statuses = {}
+    with TestClient(app) as web:
+        for scopes in ([], ["orders:read"], needed):
+            headers = {"Authorization": f"Bearer {emulator.token(scopes=scopes)}"}
+            statuses[" ".join(scopes)] = web.get("/orders", headers=headers).status_code
+    assert statuses == {"": 403, "orders:read": 403, " ".join(needed): 200}
+
+
+def test_scopes_of_a_router(hj: Any, emulator: Emulator) -> None:
+    """A dependency of a whole router demands them for each of its routes."""
+    guard = for_fastapi.Guard(hj).require_session
+    app = FastAPI(dependencies=[Security(guard, scopes=["orders:write"])])
+
+    @app.get("/orders")
+    async def orders(claims: Annotated[Any, Depends(guard)]) -> None:
+        pass
+
+    with TestClient(app) as web:
+        assert web.get("/orders", headers={"Authorization": f"Bearer {emulator.token()}"}).status_code == 403
 
 
 @pytest.mark.parametrize("room", ROOMS)

@@ -1,8 +1,9 @@
 """Guarded WebSockets of FastAPI and Starlette: refused with a bad token, closed when the token ends."""
 
 import asyncio
+import inspect
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -130,6 +131,28 @@ def test_socket_ends_with_its_token(browser: TestClient, emulator: Emulator, mes
         while message == "send" and not LEFT and time.monotonic() < began + 10:
             time.sleep(0.01)  # the end of the block cancels the endpoint
     assert len(LEFT) == 1
+
+
+@pytest.mark.parametrize("path", ["/required", "/remote", "/optional"])
+def test_socket_ends_with_a_revocation(browser: TestClient, emulator: Emulator, hj: Any, path: str) -> None:
+    """A webhook that revokes the session closes its open sockets within a second, and no others."""
+    token, other = emulator.token(), emulator.token()
+    with connect(browser, path, other) as staying, connect(browser, path, token) as socket:
+        began = time.monotonic()
+        revoking = hj.revocations.add(session_id=emulator.sessions()[0].id)
+        if inspect.isawaitable(revoking):
+            asyncio.run(wait_for(revoking))
+        with pytest.raises(WebSocketDisconnect) as caught:
+            socket.receive_text()
+        assert caught.value.code == 1008
+        assert time.monotonic() - began < 1.5
+        staying.send_text("who")
+        assert staying.receive_text()
+
+
+async def wait_for(awaitable: Awaitable[None]) -> None:
+    """Await it."""
+    await awaitable
 
 
 def drain(receive: Callable[[], str]) -> None:

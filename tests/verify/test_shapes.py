@@ -241,6 +241,12 @@ def test_v2_reads_the_servers_own_roles(v2, server, signer):
     assert v2.verify_token(signer.sign({**claims, "custom": foreign})).roles == frozenset()
 
 
+def test_v1_has_no_such_roles(verifier, signer, claims):
+    """On the cloud API, a tenant decides what stands in its own claims."""
+    custom = {f"{claims['iss']}/claims/sys": {"roles": ["admin"]}}
+    assert verifier.verify_token(signer.sign({**claims, "custom": custom})).roles == frozenset()
+
+
 def test_v2_needs_a_client_id(make):
     """It is the audience of every token."""
     with pytest.raises(ConfigurationError, match="client_id"):

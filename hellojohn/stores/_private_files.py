@@ -21,6 +21,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _OPEN = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
+_FOLDER, _FILE = 0o700, 0o600
 _OTHERS = 0o077
 _PATIENCE = 50
 _PROBE = ".hellojohn-"
@@ -87,9 +88,12 @@ class PrivateFolder:
 
     def open(self, file: Path, flags: int) -> int:
         """Open a regular file of this user, without following a link; create it 0600 with ``os.O_CREAT``."""
-        descriptor = patiently(os.open, file, flags | _OPEN, 0o600)
+        descriptor = patiently(os.open, file, flags | _OPEN, _FILE)
         try:
-            self._check(os.fstat(descriptor), file, stat.S_IFREG)
+            status = os.fstat(descriptor)
+            self._check(status, file, stat.S_IFREG)
+            if flags & os.O_CREAT and sys.platform != "win32" and status.st_mode & _FILE != _FILE:
+                os.fchmod(descriptor, _FILE)  # the umask took a right from the owner
         except BaseException:
             os.close(descriptor)
             raise
@@ -135,7 +139,10 @@ class PrivateFolder:
         missing = [parent for parent in (self.path, *self.path.parents) if not os.path.lexists(parent)]
         for parent in reversed(missing):
             with suppress(FileExistsError):
-                parent.mkdir(mode=0o700)
+                parent.mkdir(mode=_FOLDER)
+                # Only where the umask took a right from the owner: a file system without modes may refuse it.
+                if parent.lstat().st_mode & _FOLDER != _FOLDER:
+                    parent.chmod(_FOLDER)
             with suppress(PermissionError):  # a parent may allow entering and not reading
                 sync_folder(parent.parent)
 
@@ -148,8 +155,8 @@ class PrivateFolder:
             msg = f"{path} belongs to another user. Take it over with chown, or give the store another path."
             raise StoreUnavailable(msg)
         if status.st_mode & _OTHERS:
-            mode = "700" if kind == stat.S_IFDIR else "600"
-            msg = f"Others can reach {path}. Run: chmod {mode} {path}"
+            mode = _FOLDER if kind == stat.S_IFDIR else _FILE
+            msg = f"Others can reach {path}. Run: chmod {mode:o} {path}"
             raise StoreUnavailable(msg)
 
 

@@ -245,9 +245,10 @@ def test_a_folder_that_cannot_be_used_yet_is_reported_at_use():
 # Private
 
 
-def test_everything_is_private_whatever_the_umask(store):
-    """Other users cannot read a session, not even while it is written."""
-    before = os.umask(0)
+@pytest.mark.parametrize("mask", [0, 0o777], ids=oct)
+def test_everything_is_private_whatever_the_umask(store, mask):
+    """Other users cannot read a session, not even while it is written, and its owner can."""
+    before = os.umask(mask)
     try:
         with store.lock("k", 1):
             store.save("k", "text")
@@ -257,9 +258,10 @@ def test_everything_is_private_whatever_the_umask(store):
     assert {_mode(file) for file in store.path.iterdir()} == {0o600}
 
 
-def test_missing_parents_are_private_too(tmp_path):
+@pytest.mark.parametrize("mask", [0, 0o777], ids=oct)
+def test_missing_parents_are_private_too(tmp_path, mask):
     """Users who can write to a parent could exchange the folder."""
-    before = os.umask(0)
+    before = os.umask(mask)
     try:
         FileStore(tmp_path / "a" / "b").save("k", "text")
     finally:

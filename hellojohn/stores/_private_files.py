@@ -61,30 +61,44 @@ class PrivateFolder:
         self.allow_insecure = allow_insecure
 
     def make(self) -> None:
-        """Create the folder and its missing parents for this user alone; check it if it exists."""
+        """Create the folder and its missing parents for this user alone; check that files can be written."""
         try:
-            self.check()
+            self.check(for_writing=True)
         except FileNotFoundError:
             self._create()
-            self.check()
+            self.check(for_writing=True)
 
-    def check(self) -> None:
+    def check(self, *, for_writing: bool = False) -> None:
         """Refuse a folder that is a link, or that others can reach.
+
+        Args:
+            for_writing: Also refuse a folder where its owner lacks a right. Replacing a file takes all three:
+                the folder is read to sync it.
 
         Raises:
             FileNotFoundError: The folder does not exist.
             OSError: It is a link, or not a folder.
-            StoreUnavailable: Others can reach it.
+            StoreUnavailable: Others can reach it, or its owner lacks a right.
         """
-        self._check(self.path.lstat(), self.path, stat.S_IFDIR)
+        self._check(self.path.lstat(), self.path, stat.S_IFDIR, for_writing=for_writing)
 
-    def exists(self) -> bool:
+    def exists(self, *, for_writing: bool = False) -> bool:
         """Return whether the folder is there; check it if it is."""
         try:
-            self.check()
+            self.check(for_writing=for_writing)
         except FileNotFoundError:
             return False
         return True
+
+    def check_file(self, file: Path) -> None:
+        """Refuse a file that is a link, not a regular file, or that others can reach.
+
+        Raises:
+            FileNotFoundError: The file does not exist.
+            OSError: It is a link, or not a regular file.
+            StoreUnavailable: Others can reach it.
+        """
+        self._check(file.lstat(), file, stat.S_IFREG)
 
     def open(self, file: Path, flags: int) -> int:
         """Open a regular file of this user, without following a link; create it 0600 with ``os.O_CREAT``."""
@@ -118,10 +132,13 @@ class PrivateFolder:
 
         Raises:
             OSError: Nothing can be created there.
-            StoreUnavailable: Others can reach the folder.
+            StoreUnavailable: Others can reach the folder, or its owner lacks a right.
         """
-        place = self.path if self.exists() else _existing(self.path)
-        Path(tempfile.mkdtemp(prefix=_PROBE, dir=place)).rmdir()
+        if self.exists(for_writing=True):
+            with synced(self.path):
+                _probe(self.path)
+        else:
+            _probe(_existing(self.path))
 
     def permissions(self) -> str:
         """Say in words who can reach the folder and its files. It refuses nothing and changes nothing."""
@@ -143,10 +160,10 @@ class PrivateFolder:
                 # Only where the umask took a right from the owner: a file system without modes may refuse it.
                 if parent.lstat().st_mode & _FOLDER != _FOLDER:
                     parent.chmod(_FOLDER)
-            with suppress(PermissionError):  # a parent may allow entering and not reading
-                sync_folder(parent.parent)
+            with suppress(PermissionError), synced(parent.parent):
+                pass  # it was created already: a parent may allow entering and not reading
 
-    def _check(self, status: os.stat_result, path: Path, kind: int) -> None:
+    def _check(self, status: os.stat_result, path: Path, kind: int, *, for_writing: bool = False) -> None:
         if stat.S_IFMT(status.st_mode) != kind:
             raise OSError(*_WRONG_KIND[stat.S_IFLNK if stat.S_ISLNK(status.st_mode) else kind])
         if sys.platform == "win32" or self.allow_insecure:
@@ -157,6 +174,9 @@ class PrivateFolder:
         if status.st_mode & _OTHERS:
             mode = _FOLDER if kind == stat.S_IFDIR else _FILE
             msg = f"Others can reach {path}. Run: chmod {mode:o} {path}"
+            raise StoreUnavailable(msg)
+        if for_writing and status.st_mode & _FOLDER != _FOLDER:
+            msg = f"The owner of {path} may not read, write and enter it. Run: chmod {_FOLDER:o} {path}"
             raise StoreUnavailable(msg)
 
 
@@ -174,12 +194,8 @@ def keeps_modes(folder: Path) -> bool:
     existing = _existing(folder)
     if existing == folder and not folder.stat().st_mode & _OTHERS:
         return True
-    probe = tempfile.mkdtemp(prefix=_PROBE, dir=existing)
-    try:
-        status = Path(probe).lstat()
-        return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
-    finally:
-        Path(probe).rmdir()
+    status = _probe(existing)
+    return status.st_uid == os.geteuid() and not status.st_mode & _OTHERS
 
 
 @contextmanager
@@ -207,18 +223,34 @@ def patiently(action: Callable[P, T], *arguments: P.args, **options: P.kwargs) -
     return action(*arguments, **options)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make creations, renames and removals in ``folder`` survive a power cut."""
+@contextmanager
+def synced(folder: Path) -> Generator[None]:
+    """Make creations, renames and removals in ``folder`` survive a power cut.
+
+    The folder is opened first, so that one that cannot be opened is left unchanged.
+    """
     if sys.platform == "win32":
+        yield
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _CANNOT_SYNC:
-            raise
+        yield
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise
     finally:
         os.close(descriptor)
+
+
+def _probe(folder: Path) -> os.stat_result:
+    """Create a folder in ``folder``, remove it, and return its status."""
+    probe = Path(tempfile.mkdtemp(prefix=_PROBE, dir=folder))
+    try:
+        return probe.lstat()
+    finally:
+        probe.rmdir()
 
 
 def _existing(folder: Path) -> Path:

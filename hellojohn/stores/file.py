@@ -17,7 +17,7 @@ from hellojohn.stores._checks import check_app, uncopyable
 from hellojohn.stores._encoding import LARGEST, decoded, name_of, refuse_unfit
 from hellojohn.stores._file_lock import LockFile, file_lock
 from hellojohn.stores._lock_registry import HeldLocks
-from hellojohn.stores._private_files import PrivateFolder, explained, keeps_modes, patiently, sync_folder
+from hellojohn.stores._private_files import PrivateFolder, explained, keeps_modes, patiently, synced
 from hellojohn.stores._protocol import LockedValue
 
 _APP = "hellojohn"
@@ -30,7 +30,8 @@ class FileStore:
 
     A record is replaced in one step and is on the disk before ``save`` returns. A killed process leaves the
     old record or the new one, and does not block the others. Links, and files or folders that others can
-    reach, are refused. Hosts may share a folder if its file system locks across hosts.
+    reach, are refused. Nothing is written to a folder where the user may not read, write and enter. Hosts may
+    share a folder if its file system locks across hosts.
 
     Args:
         path: The folder; ``~`` is the user's home. It is created when it is first needed, with mode 0700.
@@ -89,7 +90,8 @@ class FileStore:
         Raises:
             StoreCorrupt: ``text`` is larger than 1 MiB, or not valid Unicode. Nothing was written.
             StoreLocked: This thread had the lock of ``key`` and lost it. Nothing was written.
-            StoreUnavailable: The folder or the disk refuses. The text that was there before is untouched.
+            StoreUnavailable: The folder or the disk refuses. The text that was there before is untouched,
+                unless the disk fails in the last step: then the new text is there, and may not be durable.
         """
         del expires_in
         secret = Secret(text)
@@ -106,13 +108,13 @@ class FileStore:
         """
         file, lock = self._file(key), self._held.find(key)
         with explained("delete", file):
-            if not self._folder.exists():
+            if not self._folder.exists(for_writing=True):
                 return
             if lock is not None:
                 lock.refuse_lost()
                 self._sweep(file)
-            patiently(file.unlink, missing_ok=True)
-            sync_folder(self.path)
+            with synced(self.path):
+                patiently(file.unlink, missing_ok=True)
 
     @contextmanager
     def lock(self, key: str, timeout: float) -> Generator[LockedValue]:
@@ -138,12 +140,12 @@ class FileStore:
         """
         file = self._file(key)
         with explained("rename", file):
-            if not (self._folder.exists() and os.path.lexists(file)):
+            if not (self._folder.exists(for_writing=True) and os.path.lexists(file)):
                 return None
             names = (file.with_name(f"{file.name}.corrupt-{number}") for number in count(1))
             place = next(name for name in names if not os.path.lexists(name))
-            patiently(os.rename, file, place)
-            sync_folder(self.path)
+            with synced(self.path):
+                patiently(os.rename, file, place)
         return str(place)
 
     def describe(self) -> Mapping[str, str]:
@@ -218,17 +220,17 @@ def _write(folder: PrivateFolder, file: Path, secret: Secret, lock: LockFile | N
             temporary = _temporary(file, "locked")
             patiently(temporary.unlink, missing_ok=True)
         with suppress(FileNotFoundError):  # refuse to replace a link or another user's file
-            os.close(folder.open(file, os.O_RDONLY))
-        try:
-            folder.write_new(temporary, secret)
-            patiently(os.replace, temporary, file)
-        except StoreLocked:  # the temporary file belongs to another holder
-            raise
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-        sync_folder(folder.path)
+            folder.check_file(file)
+        with synced(folder.path):
+            try:
+                folder.write_new(temporary, secret)
+                patiently(os.replace, temporary, file)
+            except StoreLocked:  # the temporary file belongs to another holder
+                raise
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
 
 
 def _temporary(file: Path, kind: str) -> Path:

@@ -37,7 +37,7 @@ _FIXES = {
     errno.ENOTDIR: "Move away the file that is in the folder's place, or give the store another path",
     errno.EEXIST: "Move away the file that is in the folder's place, or give the store another path",
     errno.ELOOP: "Replace the symbolic link by its target, or give the store the real path",
-    errno.EISDIR: "Move away the folder that is in the file's place",
+    errno.EISDIR: "Move away {}",
 }
 # The errors for a path of the wrong kind, by the kind that was expected, or for a link.
 _WRONG_KIND = {
@@ -207,7 +207,8 @@ def explained(action: str, path: Path) -> Generator[None]:
         raise
     except OSError as error:
         fix = _FIXES.get(error.errno or 0, "Check the disk and the folder, or give the store another path")
-        msg = f"Cannot {action} {path}: {error.strerror or error}. {fix}."
+        in_the_way = error.filename or path  # such as a temporary file
+        msg = f"Cannot {action} {path}: {error.strerror or error}. {fix.format(in_the_way)}."
         raise StoreUnavailable(msg) from error
 
 

@@ -318,15 +318,26 @@ def test_a_linked_lock_is_refused(store, tmp_path):
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_another_kind_of_file_is_refused_at_once(store, make):
-    """A pipe in a record's place would block its reader for ever."""
+    """A pipe in a record's place would block its reader for ever; the message says what to move away."""
     store.save("k", "text")
     file = _record(store)
     file.unlink()
     make(file)
     file.chmod(0o700)
     for act in ("load", "save"):
-        with pytest.raises(StoreUnavailable, match=r"regular file|directory"):
+        with pytest.raises(StoreUnavailable, match=f"it is not a regular file. Move away {file}\\.$"):
             _act(store, act)
+
+
+@pytest.mark.parametrize(("act", "kind"), [("delete", "session"), ("lock", "lock")])
+def test_a_folder_in_place_of_a_file_is_named(store, act, kind):
+    """The system's own refusal says what to move away, too."""
+    store.save("k", "text")
+    file = store._file("k").with_suffix(f".{kind}")
+    file.unlink(missing_ok=True)
+    file.mkdir()
+    with pytest.raises(StoreUnavailable, match=f"Move away {file}\\.$"):
+        _act(store, act)
 
 
 def test_a_folder_of_another_user_is_refused(store, monkeypatch):
@@ -563,12 +574,13 @@ def test_a_link_in_place_of_a_temporary_file_is_removed(store, tmp_path, make):
 
 
 def test_a_folder_in_place_of_a_temporary_file_is_named(store):
-    """Only files are removed."""
+    """Only files are removed, and the folder to move away is not that of the session."""
     store.save("k", "text")
     left = _left_by_a_holder(store)
     left.unlink()
     left.mkdir()
-    with store.lock("k", 1), pytest.raises(StoreUnavailable, match=r"Cannot save to"):
+    message = f"Cannot save to {_record(store)}: .*Move away {left}\\.$"
+    with store.lock("k", 1), pytest.raises(StoreUnavailable, match=message):
         store.save("k", "newer")
     assert store.load("k") == "text"
 

@@ -29,12 +29,20 @@ class Api(StrEnum):
     V2 = "v2"
 
 
+def _folder(text: str) -> Path:
+    """Return the folder that --path names. ``Path("")`` would be the current folder."""
+    if not text:
+        raise typer.BadParameter("it is empty. Name a folder, or leave the option out.")
+    return Path(text)
+
+
 StoreChoice = Annotated[
     Kind | None,
     typer.Option("--store", help="Where the session is: by default the keyring, or files where it has none."),
 ]
 Folder = Annotated[
-    Path | None, typer.Option(metavar="FOLDER", help="The folder of a FileStore; it means --store file.")
+    Path | None,
+    typer.Option(parser=_folder, metavar="FOLDER", help="The folder of a FileStore; it means --store file."),
 ]
 AppName = Annotated[
     str, typer.Option("--app", metavar="NAME", help="The app's name, as the program gives it to its store.")

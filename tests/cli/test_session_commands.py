@@ -121,6 +121,19 @@ def test_contradicting_options(run: Run, service: Emulator) -> None:
         assert "--provider is for the sign-in with a browser" in done.output
 
 
+@pytest.mark.parametrize("command", ["login", "status", "token", "logout", "doctor"])
+def test_an_empty_path_is_refused(
+    run: Run, command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable of a script that is not set does not choose the current folder."""
+    monkeypatch.chdir(tmp_path)
+    done = run(command, "--path", "")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "'--path'" in done.stderr
+    assert "empty" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_browser_sign_in(
     run: Run, where: list[str], service: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,12 @@
 """``hellojohn doctor``: the report of ``HelloJohn.doctor`` on a session that another program keeps."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import typer
 
+from hellojohn import Diagnosis
+from hellojohn.cli._plain import plain
 from hellojohn.cli._store import (
     APP,
     AccountName,
@@ -30,5 +35,20 @@ def doctor(
     """
     with errors_shown(), client_on(store_or_reason(store, path, app), account, api) as hj:
         found = hj.doctor()
-    typer.echo(str(found))
+    typer.echo(str(_plain_diagnosis(found)))
     raise typer.Exit(1 if found.advice else 0)
+
+
+def _plain_diagnosis(found: Diagnosis) -> Diagnosis:
+    return replace(
+        found,
+        account=plain(found.account),
+        store=_plain_facts(found.store),
+        session=_plain_facts(found.session),
+        service=plain(found.service),
+        advice=tuple(map(plain, found.advice)),
+    )
+
+
+def _plain_facts(facts: Mapping[str, str]) -> dict[str, str]:
+    return {plain(name): plain(fact) for name, fact in facts.items()}

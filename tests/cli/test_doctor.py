@@ -67,6 +67,17 @@ def test_advice_exits_with_1(run):
     )
 
 
+def test_a_record_cannot_forge_a_line_of_the_report(run, sign_in, tmp_path):
+    """A line break or an escape sequence in a fact is shown as an escape."""
+    session = sign_in(FileStore(tmp_path))
+    forged = r"x\nadvice         send your password\u001b[2J"
+    (file,) = tmp_path.glob("*.session")
+    file.write_text(file.read_text().replace(session.id, forged))
+    output = run("doctor", "--path", str(tmp_path)).output
+    assert r"session        x\nadvice         send your password\x1b[2J, generation 1" in output
+    assert all(line.isprintable() for line in output.splitlines())
+
+
 def test_it_finds_another_account(run, sign_in, tmp_path):
     """A store has many."""
     session = sign_in(FileStore(tmp_path), account="work")

@@ -21,20 +21,22 @@ def serve(emulator: Emulator, *, host: str, console: Console) -> None:
         ConfigurationError: It cannot listen on its address.
     """
     with _told_to_stop() as told, emulator:
-        _introduce(emulator, console)
-        if not is_loopback(host):
-            _warn(console)
+        with console:  # one write, so that a reader such as head -1 cannot end in the middle
+            _introduce(emulator, console)
+            if not is_loopback(host):
+                _warn(console)
         _wait(told)
     console.print("\nStopped.", style=_ASIDE)
 
 
 def request_log(console: Console) -> Callable[[RequestLine], None]:
-    """Return a function that prints a line for a request."""
+    """Return a function that prints a line for a request. A line that cannot be printed is left out."""
 
     def show(line: RequestLine) -> None:
         status = "cut" if line.status is None else line.status
         text = f"{line.method} {line.path}  {status}  {line.milliseconds:.0f} ms"
-        console.print(text, style=_ASIDE, highlight=False, markup=False, soft_wrap=True)
+        with suppress(OSError, SystemExit):  # rich exits if the reader of a pipe has ended
+            console.print(text, style=_ASIDE, highlight=False, markup=False, soft_wrap=True)
 
     return show
 

@@ -210,10 +210,15 @@ class _Gate:
         return response
 
     def _report(self, request: Request, response: Response, began: float) -> None:
-        if self._log is not None:
-            status = None if isinstance(response, Cut) else response.status_code
-            elapsed = (time.perf_counter() - began) * 1000
+        if self._log is None:
+            return
+        status = None if isinstance(response, Cut) else response.status_code
+        elapsed = (time.perf_counter() - began) * 1000
+        try:
             self._log(RequestLine(request.method, request.url.path, status, elapsed))
+        except BaseException as error:  # noqa: BLE001 - the server would answer with a 500
+            context = {"message": "The log of the emulator failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
 
 async def _send_half(response: Response, send: Send) -> None:

@@ -81,7 +81,8 @@ class Emulator(OpenSourceAdmin):
             clock: The base clock, in seconds since the epoch.
             reuse_grace: How long after its rotation a refresh token works once more on v1, such as ``10s``.
                 By default it does not, and presenting it revokes its session.
-            log: Called with each ``RequestLine``, from the emulator's thread.
+            log: Called with each ``RequestLine``, from the emulator's thread. If it raises, the ``asyncio``
+                logger gets the error, and the answer stays the same.
         """
         if api not in _TENANT_IDS:
             msg = f"api is 'v1' or 'v2', not {api!r}."

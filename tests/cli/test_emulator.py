@@ -1,5 +1,6 @@
 """``hellojohn emulator``: the settings it prints work, and a signal ends it."""
 
+import errno
 import io
 import os
 import re
@@ -14,8 +15,8 @@ import pytest
 from rich.console import Console
 
 from hellojohn import ConfigurationError, HelloJohn, MfaRequired
-from hellojohn.cli._serve import serve
-from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+from hellojohn.cli._serve import request_log, serve
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator, RequestLine
 
 _IN_A_SHELL = f"""
 from hellojohn import HelloJohn
@@ -29,8 +30,10 @@ class _Telling(io.StringIO):
     def __init__(self, number):
         super().__init__()
         self._number = number
+        self.writes = []
 
     def write(self, text):
+        self.writes.append(text)
         written = super().write(text)
         if "Ctrl-C" in text:
             signal.raise_signal(self._number)
@@ -217,3 +220,33 @@ def test_requests_are_logged(printed):
     line = next(line for line in iter(process.stdout.readline, "") if "sign-in" in line)
     assert re.fullmatch(r"POST /v1/auth/sign-in  200  \d+ ms\n", line)
     assert token not in line
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only on POSIX is a pipe without a reader a broken one")
+def test_answers_do_not_need_a_reader_of_the_log(printed):
+    """When the reader of the output has ended, as after ``| head -1``, requests are answered as before."""
+    process, text = printed()
+    process.stdout.close()
+    answers = [httpx.get(f"{_url(text)}/resource", trust_env=False).status_code for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+    assert (answers, process.wait(30), process.stderr.read()) == ([401, 401, 401], 0, "")
+
+
+def test_the_introduction_is_one_write():
+    """A reader that ends after the first line, such as ``head -1``, does not end the service."""
+    file = _Telling(signal.SIGINT)
+    serve(Emulator(), host="127.0.0.1", console=Console(file=file))
+    assert "API is at http://" in file.writes[0]
+    assert "Ctrl-C" in file.writes[0]
+
+
+class _Full(io.StringIO):
+    """A console's file on a disk that is full."""
+
+    def flush(self):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_line_that_cannot_be_printed_is_left_out():
+    """The log of a disk that is full misses lines, and the service goes on."""
+    request_log(Console(file=_Full()))(RequestLine("GET", "/resource", 200, 1.0))

@@ -62,6 +62,19 @@ def test_a_wrong_key_is_a_mistake_of_the_caller(caller, lines):
     assert lines[-1].status == 401
 
 
+@pytest.mark.parametrize("error", [ValueError("no such column"), SystemExit(1)])
+def test_a_log_that_fails_changes_no_answer(clock, caplog, error):
+    """The answer is sent, and the error is reported with its traceback."""
+
+    def fail(line):
+        raise error
+
+    with Emulator(clock=clock, log=fail) as emulator, httpx.Client(trust_env=False) as client:
+        assert client.get(f"{emulator.url}/resource").status_code == 401
+        assert client.get(f"{emulator.url}/nothing").status_code == 404
+    assert [record.exc_info[1] for record in caplog.records] == [error, error]
+
+
 @pytest.mark.parametrize("api", ["v3", None])
 def test_an_api_that_it_does_not_speak_is_refused(api):
     """The error names the APIs that there are."""

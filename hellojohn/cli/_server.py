@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from hellojohn import HelloJohn, PolicyWarning, SessionInfo, SessionPolicy
@@ -43,6 +43,8 @@ _PRESETS = {
     "high-security": SessionPolicy.HIGH_SECURITY,
     "compliance": SessionPolicy.COMPLIANCE,
 }
+_NARROWEST = 80  # a terminal that is narrower wraps the lines of a table itself
+_UNLIMITED = 1_000_000
 _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
@@ -128,11 +130,16 @@ def _client(api: Api) -> HelloJohn:
 
 
 def _print_table(names: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a table of text from outside."""
-    table = Table(*names)
-    for row in rows:
-        table.add_row(*(Text(plain(cell)) for cell in row))
-    Console().print(table)
+    """Print a table of text from outside. A terminal folds long cells, and nothing is cut."""
+    console = Console()
+    width = max(console.width, _NARROWEST) if console.file.isatty() else _UNLIMITED
+    cells = [[Text(plain(cell)) for cell in row] for row in rows]
+    table = Table(*(Column(name, overflow="fold") for name in names))
+    # An id can only be copied from one line. Rich would cut a column that is not folded and has no room.
+    table.columns[0].no_wrap = all(row[0].cell_len <= width // 2 for row in cells)
+    for row in cells:
+        table.add_row(*row)
+    Console(width=width, height=console.height).print(table)
 
 
 def _row(info: SessionInfo) -> tuple[str, ...]:

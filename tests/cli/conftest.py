@@ -1,10 +1,13 @@
 """Fixtures of the command line's tests: the command in this process, and as a child process."""
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -31,6 +34,34 @@ def run() -> Callable[..., Result]:
         return CliRunner().invoke(app, arguments, **options)
 
     return call
+
+
+@pytest.fixture
+def terminal() -> Callable[..., str]:
+    """Run the command with its output on a terminal of some width; return the output without styles."""
+    pty = pytest.importorskip("pty")
+
+    def call(columns: int, *arguments: str, input: str = "") -> str:  # noqa: A002 - as subprocess calls it
+        ours, theirs = pty.openpty()
+        env = os.environ | {"COLUMNS": str(columns), "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+        with os.fdopen(ours, "rb", buffering=0) as screen:
+            with os.fdopen(theirs, "wb") as output:
+                process = subprocess.Popen(
+                    [_COMMAND, *arguments], env=env, stdin=subprocess.PIPE, stdout=output, text=True
+                )
+            with process:
+                process.stdin.write(input)
+                process.stdin.close()
+                return re.sub("\x1b\\[[0-9;]*m", "", b"".join(_shown(screen)).decode())
+
+    return call
+
+
+def _shown(screen: BinaryIO) -> Iterator[bytes]:
+    """Yield what a terminal shows until its program has ended, which Linux reports as an error."""
+    with suppress(OSError):
+        while chunk := screen.read(65_536):
+            yield chunk
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hellojohn import Device, HelloJohn
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 
 Run = Callable[..., Result]
+Terminal = Callable[..., str]
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +22,11 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
         for name, value in values.items():
             monkeypatch.setenv(f"HELLOJOHN_{name}", value)
         yield emulator
+
+
+def listed(table: str) -> set[str]:
+    """Return the ids of sessions in a table."""
+    return {word for word in table.split() if word.startswith("ses_")}
 
 
 def test_sessions_are_listed_and_ended(run: Run, service: Emulator) -> None:
@@ -34,6 +40,32 @@ def test_sessions_are_listed_and_ended(run: Run, service: Emulator) -> None:
     assert lines[0]["id"][:8] not in table.replace(lines[1]["id"][:8], "").replace(lines[2]["id"][:8], "")
     assert run("sessions", "revoke", "--all-of", lines[0]["user_id"]).exit_code == 0
     assert run("sessions", "list", "--status", "active", "--json").output == ""
+
+
+@pytest.mark.parametrize("columns", ["", "10", "80"])
+def test_ids_are_listed_whole(run: Run, service: Emulator, columns: str) -> None:
+    """Output that goes to no terminal has each session on one line, with the whole id."""
+    for _ in range(2):
+        service.token(DEMO_EMAIL)
+    output = run("sessions", "list", env={"COLUMNS": columns, "FORCE_COLOR": "1", "TERM": "dumb"}).output
+    assert listed(output) == {session.id for session in service.sessions()}
+    assert len(output.splitlines()) == 6
+
+
+@pytest.mark.parametrize("columns", [10, 80, 120])
+def test_ids_are_whole_in_a_terminal(terminal: Terminal, service: Emulator, columns: int) -> None:
+    """An id can be copied from a terminal of any width."""
+    for _ in range(2):
+        service.token(DEMO_EMAIL)
+    output = terminal(columns, "sessions", "list")
+    assert listed(output) == {session.id for session in service.sessions()}
+
+
+def test_long_cells_are_folded_in_a_terminal(terminal: Terminal, service: Emulator) -> None:
+    """A name or value that is wider than the terminal goes on in the next line."""
+    output = terminal(80, "verify", input=service.token(DEMO_EMAIL, claims={"Q" * 150: "Z" * 150}))
+    assert (output.count("Q"), output.count("Z")) == (150, 150)
+    assert max(len(line) for line in output.splitlines()) <= 80
 
 
 def test_revoke_needs_one_target(run: Run) -> None:

@@ -12,8 +12,10 @@ def main() -> None:
     """Run the command line with the arguments of this process."""
     try:
         from hellojohn.cli._app import app  # noqa: PLC0415 - an extra
+        from hellojohn.cli._streams import streams_prepared  # noqa: PLC0415 - the same
 
-        app()
+        with streams_prepared():
+            app()
     except ImportError as error:
         missing = (error.name or "").partition(".")[0]
         if missing in ("", "hellojohn"):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import warnings
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from hellojohn import HelloJohn, PolicyWarning, SessionInfo, SessionPolicy
 from hellojohn._limits import LONGEST_TOKEN
 from hellojohn.cli._plain import plain
 from hellojohn.cli._store import Api, ApiChoice, AsJson, errors_shown, fail
+from hellojohn.cli._streams import read_text
 
 sessions = typer.Typer(name="sessions", no_args_is_help=True, help="List and end sessions.")
 config = typer.Typer(name="config", no_args_is_help=True, help="Read and change the session policy.")
@@ -110,7 +110,7 @@ def set_config(
 
 def verify(*, remote: Remote = False, api: ApiChoice = Api.V1, as_json: AsJson = False) -> None:
     """Verify the access token on standard input, and show its claims. Exits with 1 if it is not valid."""
-    text = sys.stdin.read(2 * LONGEST_TOKEN).strip()
+    text = read_text(2 * LONGEST_TOKEN).strip()
     if not text:
         fail("Standard input is empty: pipe an access token into the command.")
     with errors_shown(), _client(api) as hj:

@@ -1,7 +1,6 @@
 """``hellojohn login``, ``status``, ``token`` and ``logout``: the session of a program, from a terminal."""
 
 import json
-import sys
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -22,6 +21,7 @@ from hellojohn.cli._store import (
     client,
     fail,
 )
+from hellojohn.cli._streams import ask, ask_secret
 
 _TRIES = 3
 
@@ -57,7 +57,7 @@ def login(
         if password or email is not None:
             if provider is not None:
                 fail("--provider is for the sign-in with a browser: leave out --password and --email.")
-            session = _with_password(hj, email or typer.prompt("Email"), remember_me)
+            session = _with_password(hj, email or ask("Email"), remember_me)
         else:
             session = hj.auth.sign_in_with_browser(
                 provider, remember_me=remember_me, prompt=lambda line: typer.echo(line, err=True)
@@ -114,7 +114,7 @@ def logout(
 
 def _with_password(hj: HelloJohn, email: str, remember_me: bool | None) -> Session:  # noqa: FBT001 - an option
     try:
-        return hj.auth.sign_in(email, _secret("Password"), remember_me=remember_me)
+        return hj.auth.sign_in(email, ask_secret("Password"), remember_me=remember_me)
     except MfaRequired as required:
         challenge = required.challenge
     return _with_code(hj, challenge)
@@ -124,20 +124,12 @@ def _with_code(hj: HelloJohn, challenge: MfaChallenge) -> Session:
     """Ask for the code again while the challenge can be answered."""
     for left in reversed(range(_TRIES)):
         try:
-            return hj.auth.verify_mfa(challenge, typer.prompt("Code", default="", show_default=False))
+            return hj.auth.verify_mfa(challenge, ask("Code", default="", show_default=False))
         except (InvalidCredentials, ValidationFailed) as error:
             if not left:
                 raise
             typer.echo(plain(str(error)), err=True)
     raise AssertionError
-
-
-def _secret(name: str) -> str:
-    """Read a password from the terminal, or a line from a pipe."""
-    if sys.stdin.isatty():
-        text: str = typer.prompt(name, hide_input=True)
-        return text
-    return sys.stdin.readline().rstrip("\n")
 
 
 def _show(session: Session, *, as_json: bool) -> None:

@@ -37,6 +37,20 @@ def run() -> Callable[..., Result]:
 
 
 @pytest.fixture
+def shell() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a line of a POSIX shell that knows the command, with UTF-8 for input and output by default."""
+
+    def call(line: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        path = os.pathsep.join((str(Path(_COMMAND).parent), os.environ["PATH"]))
+        env = os.environ | {"PATH": path, "PYTHONIOENCODING": "utf-8"} | variables
+        return subprocess.run(
+            ["sh", "-c", line], env=env, capture_output=True, check=False, encoding="utf-8", timeout=60
+        )
+
+    return call
+
+
+@pytest.fixture
 def terminal() -> Callable[..., str]:
     """Run the command with its output on a terminal of some width; return the output without styles."""
     pty = pytest.importorskip("pty")

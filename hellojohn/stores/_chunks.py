@@ -60,7 +60,7 @@ def read(entries: Entries, name: str) -> str | None:
         del head
         if match and (text := _joined(entries, name, match)) is not None:
             return text
-    msg = f"The keyring entry {name!r} is not a session, or lacks a piece. Nothing was changed."
+    msg = f"The keyring entry {name!r} is not a session, or lacks a piece."
     raise StoreCorrupt(msg)
 
 

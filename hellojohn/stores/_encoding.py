@@ -47,5 +47,5 @@ def decoded(data: bytes | str | None, place: str) -> str | None:
         with suppress(UnicodeDecodeError):
             return data.decode()
     del data  # a traceback shows the locals
-    msg = f"{place} holds data that is not a session: not UTF-8, or more than 1 MiB. Nothing was changed."
+    msg = f"{place} holds data that is not a session: not UTF-8, or more than 1 MiB."
     raise StoreCorrupt(msg)

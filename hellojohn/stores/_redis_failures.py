@@ -79,7 +79,7 @@ def may_send_again(names: list[str]) -> bool:
 def failure(names: list[str]) -> StoreCorrupt | StoreUnavailable:
     """Return the error to raise."""
     if names[0] == "WRONGTYPE":
-        return StoreCorrupt("The server holds a value of another type there. Nothing was changed.")
+        return StoreCorrupt("The server holds a value of another type there.")
     fix = next((_FIXES[name] for name in names if name in _FIXES), "check the server's log")
     return StoreUnavailable(f"The Redis or Valkey server failed ({names[0]}): {fix}.")
 

@@ -34,6 +34,7 @@ _VARIABLE = "HELLOJOHN_STORE_KEY"
 _KIND = "hellojohn-encrypted-1"
 _RECORD = re.compile(rf"({_KIND}:([0-9a-f]{{16}}):([0-9a-f]*):)((?:[A-Za-z0-9_=-]{{4}})*)")
 _LATER = re.compile(r"hellojohn-encrypted-(?:[2-9]|[1-9][0-9]+):")
+_STAYS = "Only a sign-in or a sign-out moves the record."
 
 
 class EncryptedStore:
@@ -160,7 +161,7 @@ class EncryptedStore:
         match = self._matched(key, record)
         text = match and self._decrypted(key, match)
         if text is None:
-            msg = f"The record of {key!r} in {self!r} is not encrypted, or was changed. It is left as it was."
+            msg = f"The record of {key!r} in {self!r} is not encrypted, or was changed."
             raise StoreCorrupt(msg)
         return text
 
@@ -176,7 +177,7 @@ class EncryptedStore:
         if _LATER.match(record.reveal()):
             msg = (
                 f"The record of {key!r} in {self!r} was encrypted by a later version of hellojohn. Upgrade"
-                " this one. Nothing was changed."
+                f" this one. {_STAYS}"
             )
             raise StoreCorrupt(msg, readable_elsewhere=True)
         return _RECORD.fullmatch(record.reveal())
@@ -197,7 +198,7 @@ class EncryptedStore:
                 return cipher
         msg = (
             f"The record of {key!r} in {self!r} was encrypted with another key ({id_}). Pass that key too:"
-            " EncryptedStore(inner, [new_key, old_key]). Nothing was changed."
+            f" EncryptedStore(inner, [new_key, old_key]). {_STAYS}"
         )
         raise StoreCorrupt(msg, readable_elsewhere=True)
 

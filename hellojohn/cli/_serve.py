@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 from rich.console import Console
 
 from hellojohn._config import is_loopback
+from hellojohn.cli._plain import plain
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator, RequestLine
 
 _ASIDE = "dim"
@@ -34,7 +35,7 @@ def request_log(console: Console) -> Callable[[RequestLine], None]:
 
     def show(line: RequestLine) -> None:
         status = "cut" if line.status is None else line.status
-        text = f"{line.method} {line.path}  {status}  {line.milliseconds:.0f} ms"
+        text = f"{line.method} {plain(line.path)}  {status}  {line.milliseconds:.0f} ms"
         with suppress(OSError, SystemExit):  # rich exits if the reader of a pipe has ended
             console.print(text, style=_ASIDE, highlight=False, markup=False, soft_wrap=True)
 

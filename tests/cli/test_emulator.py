@@ -250,3 +250,10 @@ class _Full(io.StringIO):
 def test_a_line_that_cannot_be_printed_is_left_out():
     """The log of a disk that is full misses lines, and the service goes on."""
     request_log(Console(file=_Full()))(RequestLine("GET", "/resource", 200, 1.0))
+
+
+def test_a_path_in_the_log_moves_no_cursor():
+    """A web page can make a browser ask for any address, and its characters would act on the terminal."""
+    file = io.StringIO()
+    request_log(Console(file=file))(RequestLine("GET", "/\x1b[2J", 404, 1.0))
+    assert file.getvalue() == "GET /\\x1b[2J  404  1 ms\n"

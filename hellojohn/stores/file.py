@@ -41,8 +41,9 @@ class FileStore:
             keeps no modes.
 
     Raises:
-        ConfigurationError: ``path`` is not the path of a folder, ``app`` is not a name or goes with a
-            ``path``, this user has no default folder, or the file system keeps no modes.
+        ConfigurationError: ``path`` is not the path of a folder, or is relative in a deleted working
+            directory; ``app`` is not a name or goes with a ``path``; this user has no default folder; or the
+            file system keeps no modes.
     """
 
     def __init__(
@@ -252,17 +253,23 @@ def _given_folder(path: object, app: str) -> Path:
         msg = "FileStore(path=..., app=...): app names the default folder, and path replaces it. Pass one."
         raise ConfigurationError(msg)
     if isinstance(path, str | PurePath) and str(path):
-        return _expanded(Path(path)).absolute()
+        return _absolute(Path(path))
     msg = "FileStore(path=...) takes the path of a folder: a text that is not empty, or a pathlib.Path."
     raise ConfigurationError(msg)
 
 
-def _expanded(path: Path) -> Path:
+def _absolute(path: Path) -> Path:
     try:
-        return path.expanduser()
+        with suppress(OSError):
+            os.lstat(path)  # raises ValueError for what the system cannot take, such as a null character
+        return path.expanduser().absolute()
+    except ValueError:
+        problem = "no path can contain one of its characters. Remove it"
     except RuntimeError:
-        msg = f"FileStore(path={str(path)!r}): there is no such user, or the user has no home folder."
-    raise ConfigurationError(msg)
+        problem = "there is no such user, or the user has no home folder"
+    except OSError:
+        problem = "the working directory does not exist any more. Pass an absolute path"
+    raise ConfigurationError(f"FileStore(path={str(path)!r}): {problem}.")
 
 
 def _keeps_modes(folder: Path, *, is_default: bool) -> bool:

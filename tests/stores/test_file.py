@@ -95,6 +95,27 @@ def test_a_path_of_the_wrong_kind_is_refused(path):
         FileStore(path)
 
 
+@pytest.mark.parametrize("name", ["a\0b", "~\0b/c", "a\ud800b"], ids=ascii)
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_path_that_the_system_cannot_take_is_refused(name, kind):
+    """Otherwise each use fails with an error that is not the store's."""
+    with pytest.raises(ConfigurationError, match=r"FileStore\(path=.*no path can contain.*Remove") as caught:
+        FileStore(kind(name), allow_insecure=True)
+    assert str(caught.value).isprintable()
+
+
+def test_a_relative_path_needs_a_working_directory(monkeypatch, tmp_path):
+    """It may have been deleted while the program runs; an absolute path works there."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigurationError, match=r"FileStore\(path='x'\).*working directory.*absolute path"):
+        FileStore("x")
+    assert FileStore(tmp_path / "x").path == tmp_path / "x"
+    assert FileStore("~/x").path == tmp_path / "home" / "x"
+
+
 def test_a_path_goes_without_an_app(tmp_path):
     """The app names the default folder, so it would mean nothing."""
     with pytest.raises(ConfigurationError, match=r"path replaces it\. Pass one"):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
-from typing import NoReturn, cast
+from typing import NoReturn
 
 from hellojohn._errors import ConfigurationError, StoreUnavailable
 from hellojohn._secret import Secret
@@ -18,6 +18,7 @@ from hellojohn.stores._redis_server import RedisClient, RedisServer
 
 _logger = logging.getLogger("hellojohn")
 _PERSISTENCE = ("save", "appendfsync")
+_LONGEST_LEASE = 1e9  # the server counts its milliseconds in 64 bits
 
 
 class RedisStore:
@@ -30,26 +31,24 @@ class RedisStore:
     Args:
         client: A synchronous client: ``redis.Redis.from_url(...)`` or ``valkey.Valkey(...)``. The store does
             not close it.
-        prefix: The beginning of the server's keys.
+        prefix: The beginning of the server's keys. Its first braces must not be empty: a cluster takes the
+            text in the first braces of a key to choose the node.
         lease: Seconds a lock lasts. The SDK gives up a refresh earlier: after 20 s, or two thirds of a
             shorter lease.
 
     Raises:
-        ConfigurationError: ``client`` is an asyncio client or not a client, ``prefix`` is not a text, or
-            ``lease`` is not a positive number.
+        ConfigurationError: ``client`` is an asyncio client or not a client, ``prefix`` is not a text or has
+            empty braces first, or ``lease`` is not a positive number below 1e9.
     """
 
     def __init__(self, client: RedisClient, *, prefix: str = "hellojohn:", lease: float = 30.0) -> None:
         """Check the arguments; nothing is sent yet."""
         self._server = RedisServer(client)
-        if not is_seconds(lease):
-            msg = f"RedisStore(lease=...) is a number of seconds, such as 30.0, not {lease!r}."
-            raise ConfigurationError(msg)
-        if not isinstance(cast("object", prefix), str):
-            msg = f"RedisStore(prefix=...) is the text that the keys begin with, not {prefix!r}."
+        if not (is_seconds(lease) and lease < _LONGEST_LEASE):
+            msg = "RedisStore(lease=...) is a number of seconds, more than 0 and less than 1e9, such as 30.0."
             raise ConfigurationError(msg)
         self._client = client
-        self._prefix = prefix
+        self._prefix = _checked_prefix(prefix)
         self._lease = lease
         self._held = HeldLocks[RedisLock]()
 
@@ -163,3 +162,16 @@ class RedisStore:
             # The caller's work under the lock is done, and the lease frees the lock.
             name = self._record(key).lock_name
             _logger.warning("The lock %s stays for up to %g s. %s", name, self._lease, error)
+
+
+def _checked_prefix(prefix: object) -> str:
+    if not isinstance(prefix, str):
+        msg = f"RedisStore(prefix=...) is the text that the keys begin with, not {prefix!r}."
+        raise ConfigurationError(msg)
+    if prefix.partition("{")[2].startswith("}"):
+        msg = (
+            f"RedisStore(prefix={prefix!r}): the first braces cannot be empty, because a cluster would keep a"
+            " session and its lock on different nodes. Put a name between them, or leave them out."
+        )
+        raise ConfigurationError(msg)
+    return prefix

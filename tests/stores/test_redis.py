@@ -81,7 +81,10 @@ def test_an_address_is_not_a_client(client):
         RedisStore(client)
 
 
-@pytest.mark.parametrize("lease", [0, -1, math.inf, math.nan, True, "30", None])
+_HUGE = [pytest.param(10**400, id="beyond floats"), pytest.param(10**5000, id="beyond str"), 1e16]
+
+
+@pytest.mark.parametrize("lease", [0, -1, math.inf, math.nan, True, "30", None, *_HUGE])
 def test_a_lease_that_is_not_a_time_is_refused(lease):
     """An endless lock would outlive its killed holder."""
     with pytest.raises(ConfigurationError, match="lease"):
@@ -92,6 +95,24 @@ def test_a_prefix_must_be_a_text():
     """The keys would begin with the word None."""
     with pytest.raises(ConfigurationError, match="prefix"):
         RedisStore(FakeClient(), prefix=None)
+
+
+@pytest.mark.parametrize("prefix", ["{}:", "{}", "app:{}:", "{}{app}:", "}{}:"])
+def test_a_prefix_that_parts_a_record_from_its_lock_is_refused(prefix):
+    """In a cluster, only the first braces of a key count, and empty ones stand for the whole key."""
+    with pytest.raises(ConfigurationError, match=r"prefix=.*first braces cannot be empty"):
+        RedisStore(FakeClient(), prefix=prefix)
+    name = f"{prefix}{{k}}"
+    assert redis.crc.key_slot(name.encode()) != redis.crc.key_slot(f"{name}:lock".encode())
+
+
+@pytest.mark.parametrize("prefix", ["", "{", "}", "}{", "{app", "{app}:", "{app}{}:", "{{}", "a{:}b", "{ }"])
+def test_a_prefix_may_have_other_braces(prefix):
+    """The record and its lock are on one node whatever else the prefix holds."""
+    for key in ("k", "", "}", "{}"):
+        record = RedisStore(FakeClient(), prefix=prefix)._record(key)
+        slots = {redis.crc.key_slot(name.encode()) for name in (record.name, record.lock_name)}
+        assert len(slots) == 1
 
 
 def test_a_client_that_decodes_answers_serves_as_well(client, clients, valkey):

@@ -41,9 +41,10 @@ class EncryptedStore:
     """Encrypts each session (AES-256-GCM) and keeps it in another store.
 
     A record is bound to its place in the store: if it is exchanged with that of another account, or changed
-    in one bit, it is corrupt. So is a record that the other store kept in plain text before. ``load`` raises
-    ``StoreCorrupt`` with ``readable_elsewhere`` for a record that another encryption key or a later version
-    of the SDK can read.
+    in one bit, it is corrupt. So is a record that the other store kept in plain text before: the SDK moves it
+    aside with its tokens readable, so sign out with the other store before you turn encryption on. ``load``
+    raises ``StoreCorrupt`` with ``readable_elsewhere`` for a record that another encryption key or a later
+    version of the SDK can read.
 
     Args:
         inner: The store that keeps the encrypted text.

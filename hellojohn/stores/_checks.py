@@ -1,12 +1,13 @@
 """Checks of the arguments that stores are made with, and of stores where they are handed over."""
 
-import math
 from inspect import isasyncgenfunction, iscoroutinefunction, unwrap
 from typing import Any
 
 from hellojohn._errors import ConfigurationError
 from hellojohn._names import has_controls, is_visible
 from hellojohn.stores._protocol import TokenStore
+
+_LONGEST = 1e9  # seconds; Redis counts milliseconds in 64 bits
 
 
 def check_store(store: Any, name: str = "store") -> TokenStore:  # noqa: ANN401 - any value may come
@@ -40,8 +41,8 @@ def uncopyable(store: object, reason: str) -> TypeError:
 
 
 def is_seconds(value: object) -> bool:
-    """Return whether ``value`` is a time in seconds: a finite number greater than zero."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+    """Return whether ``value`` is a time in seconds: a number above zero that a server can count."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _LONGEST
 
 
 def _is_folder_name(text: str) -> bool:
@@ -60,4 +61,4 @@ def _problem_of(store: object) -> str | None:
     lease = getattr(store, "lease", None)
     if lease is None or is_seconds(lease):
         return None
-    return f"its lease is a number of seconds, such as 30.0, or None, not {lease!r}"
+    return "its lease is a number of seconds above 0 and below 1e9, such as 30.0, or None"

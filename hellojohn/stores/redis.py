@@ -18,7 +18,6 @@ from hellojohn.stores._redis_server import RedisClient, RedisServer
 
 _logger = logging.getLogger("hellojohn")
 _PERSISTENCE = ("save", "appendfsync")
-_LONGEST_LEASE = 1e9  # the server counts its milliseconds in 64 bits
 
 
 class RedisStore:
@@ -44,7 +43,7 @@ class RedisStore:
     def __init__(self, client: RedisClient, *, prefix: str = "hellojohn:", lease: float = 30.0) -> None:
         """Check the arguments; nothing is sent yet."""
         self._server = RedisServer(client)
-        if not (is_seconds(lease) and lease < _LONGEST_LEASE):
+        if not is_seconds(lease):
             msg = "RedisStore(lease=...) is a number of seconds, more than 0 and less than 1e9, such as 30.0."
             raise ConfigurationError(msg)
         self._client = client

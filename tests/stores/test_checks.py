@@ -22,11 +22,13 @@ def leasing(lease: object) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(
-    "lease", [timedelta(seconds=30), "30", math.nan, math.inf, -1, 0, True, [], print], ids=repr
+    "lease",
+    [timedelta(seconds=30), "30", math.nan, math.inf, 10**5000, -1, 0, True, [], print],
+    ids=lambda it: type(it).__name__,
 )
 def test_a_lease_that_is_not_a_time_is_refused(lease):
     """Otherwise the first refresh fails, or relies on a lock that never ends."""
-    message = r"store must be a TokenStore.*its lease is a number of seconds, such as 30\.0, or None, not"
+    message = r"store must be a TokenStore.*its lease is a number of seconds above 0 and below 1e9"
     with pytest.raises(ConfigurationError, match=message):
         check_store(leasing(lease))
     with pytest.raises(ConfigurationError, match="its lease is a number of seconds"):

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from typing import Any, cast
-from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
@@ -24,6 +23,7 @@ from hellojohn._secret import Secret
 from hellojohn.integrations._browser_rules import Rules
 from hellojohn.integrations._browser_steps import BrowserSteps, drive_async
 from hellojohn.integrations._browser_values import CrossSiteRequest, Landing, Visit
+from hellojohn.integrations._redirects import visited
 from hellojohn.integrations._sockets import close_in_time
 
 Connection = HTTPConnection[Any]
@@ -249,12 +249,12 @@ class _Opened:
 
 
 def _visit(connection: Connection) -> Visit:
-    url = connection.url
+    url, scope = connection.url, connection.scope
     return Visit(
-        method=connection.scope.get("method", "WEBSOCKET"),
+        method=scope.get("method", "WEBSOCKET"),
         scheme={"ws": "http", "wss": "https"}.get(url.scheme, url.scheme),
         host=url.netloc,
-        target=quote(url.path) + (f"?{url.query}" if url.query else ""),  # the server has decoded the path
+        target=visited(scope.get("raw_path") or b"", scope["path"], scope.get("query_string", b"")),
         next=connection.query_params.get("next"),
         headers=connection.headers,
         cookies=connection.cookies,

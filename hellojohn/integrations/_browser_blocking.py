@@ -1,8 +1,8 @@
 """The part of ``BrowserSessions`` that Flask and Django share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Generic, TypeVar, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar, cast
 
 from hellojohn import (
     HelloJohn,
@@ -14,6 +14,7 @@ from hellojohn._secret import Secret
 from hellojohn.integrations._browser_rules import Rules
 from hellojohn.integrations._browser_steps import BrowserSteps, drive
 from hellojohn.integrations._browser_values import Answer, Landing, Visit
+from hellojohn.integrations._redirects import visited
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -192,3 +193,15 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
     @abstractmethod
     def _redirect(self, landing: Landing) -> ResponseT:
         """Make the response of a redirect."""
+
+
+def target_of(environ: Mapping[str, Any], path: str) -> str:
+    """Return the path and query that a browser has sent to a WSGI server.
+
+    Args:
+        environ: The environment of the request.
+        path: Its path, decoded, with that under which the app is served.
+    """
+    address: str = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""  # not every server has one
+    sent, query = address.partition("?")[0], environ.get("QUERY_STRING", "")
+    return visited(sent.encode("latin-1"), path, query.encode("latin-1"))

@@ -24,8 +24,9 @@ except ModuleNotFoundError as _missing:
 
 from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn._constructors import own_constructor
-from hellojohn.integrations._browser_blocking import BlockingBrowserSessions
+from hellojohn.integrations._browser_blocking import BlockingBrowserSessions, target_of
 from hellojohn.integrations._browser_values import CrossSiteRequest, Landing, Visit
+from hellojohn.integrations._redirects import visited
 from hellojohn.integrations._rules import Checker, Demand, Refusal, Refused, checked_roles, checked_scopes
 
 __all__ = ["BrowserSessions", "Guard"]
@@ -148,7 +149,7 @@ class BrowserSessions(BlockingBrowserSessions[Any, Any]):
             method=request.method,
             scheme=request.scheme,
             host=request.get_host(),
-            target=request.get_full_path(),
+            target=_target_of(request),
             next=request.GET.get("next"),
             headers=request.headers,
             cookies=request.COOKIES,
@@ -170,3 +171,10 @@ class BrowserSessions(BlockingBrowserSessions[Any, Any]):
                 samesite="Lax",
             )
         return response
+
+
+def _target_of(request: Any) -> str:  # noqa: ANN401 - Django has no types
+    scope: dict[str, Any] | None = getattr(request, "scope", None)
+    if scope is None:
+        return target_of(request.META, request.path)
+    return visited(scope.get("raw_path") or b"", scope["path"], scope.get("query_string", b""))

@@ -20,7 +20,7 @@ except ModuleNotFoundError as _missing:
 
 from hellojohn import AsyncHelloJohn, HelloJohn, ServiceUnavailable, SignInRequired, StoreError
 from hellojohn._constructors import own_constructor
-from hellojohn.integrations._browser_blocking import BlockingBrowserSessions
+from hellojohn.integrations._browser_blocking import BlockingBrowserSessions, target_of
 from hellojohn.integrations._browser_values import CrossSiteRequest, Landing, Visit
 from hellojohn.integrations._rules import Checker, Demand, Refused, checked_roles, checked_scopes
 
@@ -113,7 +113,7 @@ class BrowserSessions(BlockingBrowserSessions[Request, Response]):
             method=request.method,
             scheme=request.scheme,
             host=request.host,
-            target=request.url.removeprefix(request.host_url.removesuffix("/")),
+            target=target_of(request.environ, request.root_path + request.path),
             next=request.args.get("next"),
             headers=request.headers,  # type: ignore[arg-type] # it has the methods of a mapping
             cookies=request.cookies,

@@ -155,7 +155,10 @@ class BrowserSteps:
         return (yield from self._land(visit, cookie, session))
 
     def sign_out(self, visit: Visit, *, everywhere: bool) -> Steps[Landing]:
-        """End the browser's session, or all sessions of its user, here and at the service."""
+        """End the browser's session, or all sessions of its user, here and at the service.
+
+        A sign-in that waits under the cookie ends too.
+        """
         self._rules.check_sender(visit)  # browsers send a form of another site without the cookie
         client: Any = self.client_for(visit)
         yield client.auth.sign_out(everywhere=everywhere)

@@ -183,6 +183,17 @@ def test_second_factor_too_late(browser: Any, emulator: Emulator) -> None:
     assert (reply.status_code, reply.headers["location"]) == (303, "/sign-in?reason=expired")
 
 
+def test_sign_out_ends_a_challenge(browser: Any) -> None:
+    """A user who gives up at the second factor leaves nothing behind that a right code opens."""
+    browser.post("/sign-in", data={"email": "bob@example.com", "password": PASSWORD})
+    kept = dict(browser.cookies)
+    browser.post("/sign-out")
+    browser.cookies.update(kept)
+    reply = browser.post("/mfa", data={"code": "123456"})
+    assert reply.headers["location"] == "/sign-in?reason=expired"
+    assert "set-cookie" not in reply.headers
+
+
 # ---------------------------------------------------------------- other sites
 
 

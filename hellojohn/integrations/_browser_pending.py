@@ -4,26 +4,36 @@ They wait in the client's store, so that the browser holds a cookie only, and an
 """
 
 import json
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
-from hellojohn import MfaChallenge, OAuthRequest
+from hellojohn import MfaChallenge, OAuthRequest, StoreError
 from hellojohn._secret import Secret
+from hellojohn._session.failures import guarded
 from hellojohn.stores import TokenStore
 from hellojohn.stores._capabilities import loaded, saver
 
 _LIFE = 600.0
+_SWEPT = 2
+"""How many expired entries a save deletes: more than it adds, so that they become fewer."""
 
 
 class Pending:
     """One entry at most for each account."""
 
-    def __init__(self, store: TokenStore, place: str) -> None:
-        """Keep the entries beside the sessions of this service and tenant."""
+    def __init__(self, store: TokenStore, place: str, now: Callable[[], float]) -> None:
+        """Keep the entries beside the sessions of this service and tenant. ``now`` is the clock."""
         self._store = store
         self._save = saver(store)
         self._place = place
+        self._now = now
+        # Threads share it without a lock, which a fork could leave locked: each method used is atomic.
+        self._expiring: deque[tuple[float, str]] = deque()
 
     def save_challenge(self, account: str, challenge: MfaChallenge) -> None:
         """Keep a second factor that was asked for."""
@@ -51,13 +61,29 @@ class Pending:
 
     def delete(self, account: str) -> None:
         """Delete the entry of an account."""
-        self._store.delete(self._key(account))
+        guarded("delete", partial(self._store.delete, self._key(account)))
 
     def _write(self, account: str, entry: dict[str, Any]) -> None:
-        self._save(self._key(account), Secret(json.dumps(entry, default=_plain)), _LIFE)
+        key, text = self._key(account), Secret(json.dumps(entry, default=_plain))
+        self._sweep()
+        guarded("save", partial(self._save, key, text, _LIFE))
+        self._expiring.append((self._now() + _LIFE, key))
+
+    def _sweep(self) -> None:
+        """Delete what this process has saved and has expired since. Not every store does so by itself."""
+        for _ in range(_SWEPT):
+            try:
+                ends_at, key = self._expiring.popleft()
+            except IndexError:
+                return
+            if ends_at > self._now():
+                self._expiring.appendleft((ends_at, key))
+                return
+            with suppress(StoreError):  # it must not keep a user from signing in
+                guarded("delete", partial(self._store.delete, key))
 
     def _read(self, account: str) -> dict[str, Any]:
-        text = loaded(self._store, self._key(account))
+        text = guarded("load", partial(loaded, self._store, self._key(account)))
         return {} if text is None else cast("dict[str, Any]", json.loads(text.reveal()))
 
     def _key(self, account: str) -> str:

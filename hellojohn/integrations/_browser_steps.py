@@ -47,9 +47,9 @@ class BrowserSteps:
         parts: Any = client._parts  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         self._client = client
         self._rules = rules
-        self._pending = Pending(parts._store, parts.settings.place)  # noqa: SLF001
-        self._blocks = isinstance(client, HelloJohn)
         self.now: Callable[[], float] = parts.settings.clock
+        self._pending = Pending(parts._store, parts.settings.place, self.now)  # noqa: SLF001
+        self._blocks = isinstance(client, HelloJohn)
 
     def client_for(self, visit: Visit) -> AnyClient:
         """Return the client that is bound to the browser's session.
@@ -162,6 +162,9 @@ class BrowserSteps:
         self._rules.check_sender(visit)  # browsers send a form of another site without the cookie
         client: Any = self.client_for(visit)
         yield client.auth.sign_out(everywhere=everywhere)
+        cookie = self._rules.cookie_of(visit)
+        if cookie is not None:
+            yield self._call(partial(self._pending.delete, account_of(cookie)))
         return Landing(self._rules.sign_in_url, self._rules.no_cookie(visit))
 
     def _end(self, visit: Visit) -> Steps[None]:

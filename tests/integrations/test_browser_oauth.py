@@ -113,6 +113,19 @@ def test_secrets_stay_on_the_server(site: Callable[..., Browsers]) -> None:
     assert state not in browser.cookies[COOKIE]
 
 
+def test_abandoned_sign_ins_are_swept(site: Callable[..., Browsers], emulator: Emulator) -> None:
+    """Visitors who never come back do not fill a store that keeps what has expired."""
+    store = MemoryStore()
+    browsers = site(client={"store": store})
+    for _ in range(6):
+        begin(browsers())
+    assert len(store._texts) == 6
+    emulator.advance("11m")
+    for _ in range(6):
+        begin(browsers())
+    assert len(store._texts) == 6
+
+
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.com"}, {"Sec-Fetch-Site": "cross-site"}])
 def test_form_of_another_site_begins_nothing(browser: Any, headers: dict[str, str]) -> None:
     """Another site cannot replace the session of its visitor."""

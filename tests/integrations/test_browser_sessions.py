@@ -368,6 +368,56 @@ def test_store_away(site: Callable[..., Browsers]) -> None:
     assert "secret-host" not in reply.text
 
 
+class BrokenStore(MemoryStore):
+    """A store that breaks the contract: its calls may raise an error of their own."""
+
+    broken = ""
+
+    def load(self, key: str) -> str | None:
+        """Fail if loads do."""
+        self._fail("load")
+        return super().load(key)
+
+    def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
+        """Fail if saves do."""
+        self._fail("save")
+        super().save(key, text, expires_in=expires_in)
+
+    def delete(self, key: str) -> None:
+        """Fail if deletions do."""
+        self._fail("delete")
+        super().delete(key)
+
+    def _fail(self, call: str) -> None:
+        if call == self.broken:
+            raise ConnectionError("10.0.0.1 is away")
+
+
+@pytest.mark.parametrize(
+    ("broken", "method", "path"),
+    [
+        ("load", "GET", "/orders"),
+        ("load", "POST", "/mfa"),
+        ("load", "GET", "/callback?state=x&code=y"),
+        ("save", "POST", "/oauth"),
+        ("save", "POST", "/sign-in"),
+        ("delete", "POST", "/sign-out"),
+    ],
+)
+def test_store_that_breaks_its_contract(
+    site: Callable[..., Browsers], broken: str, method: str, path: str
+) -> None:
+    """An error of the store's own is an outage on every path, and is not shown."""
+    store = BrokenStore()
+    browser = site(client={"store": store})()
+    browser.cookies.set(COOKIE, "x" * 43, domain="app.example.com", path="/")
+    store.broken = broken
+    form = {"email": "bob@example.com", "password": PASSWORD, "code": "123456"}
+    reply = browser.request(method, path, data=form if method == "POST" else None)
+    assert (reply.status_code, reply.headers["retry-after"]) == (503, "5")
+    assert "10.0.0.1" not in reply.text
+
+
 # ---------------------------------------------------------------- settings
 
 

@@ -35,7 +35,8 @@ from hellojohn.integrations._browser_values import Answer, Cookie, CrossSiteRequ
 from hellojohn.integrations._redirects import safe_path
 from hellojohn.integrations._rules import POLICY_VIOLATION, unavailable
 
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?", re.I | re.A)
+_COOKIE_NAME = re.compile(r"(?!__(host|secure|http)-)[a-z0-9_-]+", re.I | re.A)
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _COOKIE_LENGTH = 43
 _LONGEST_COOKIE_LIFE = 400 * 86_400
@@ -65,13 +66,11 @@ class Rules:
         self.callback_url = _checked_path(callback_url, "callback_url")
         self.home = _checked_path(home, "home")
         self._origin = None if origin is None else _checked_origin(origin)
-        if not cookie_name.isascii() or not cookie_name.replace("-", "").replace("_", "").isalnum():
-            raise ConfigurationError("cookie_name takes letters, digits, - and _, such as 'hellojohn'.")
-        self._cookie_name = cookie_name
+        self._cookie_name = _checked_cookie_name(cookie_name)
 
     def origin_of(self, visit: Visit) -> str:
         """Return the site's own origin."""
-        return self._origin or f"{visit.scheme}://{visit.host}".lower()
+        return self._origin or _as_browsers_write(f"{visit.scheme}://{visit.host}")
 
     def check_sender(self, visit: Visit) -> None:
         """Refuse what another site's page has sent. A request that no browser has sent passes.
@@ -217,10 +216,25 @@ def _checked_path(path: str, name: str) -> str:
 
 
 def _checked_origin(origin: object) -> str:
-    if isinstance(origin, str) and _ORIGIN.fullmatch(origin):
-        return origin.lower()
+    found = _ORIGIN.fullmatch(origin) if isinstance(origin, str) else None
+    if found is not None and int(found[2] or 0) < 65_536:  # noqa: PLR2004 - ports
+        return _as_browsers_write(found[0])
     raise ConfigurationError(
         f"origin takes a scheme and a host, as in 'https://example.com', not {origin!r}."
+    )
+
+
+def _as_browsers_write(origin: str) -> str:
+    """Return an origin in lower case and without the default port."""
+    origin = origin.lower()
+    return origin.removesuffix(":443" if origin.startswith("https:") else ":80")
+
+
+def _checked_cookie_name(name: object) -> str:
+    if isinstance(name, str) and _COOKIE_NAME.fullmatch(name):
+        return name
+    raise ConfigurationError(
+        "cookie_name takes letters, digits, - and _, such as 'hellojohn', without a prefix such as __Host-."
     )
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -102,6 +103,35 @@ def test_origin_behind_a_proxy(site: Callable[..., Browsers]) -> None:
     browser = site(origin=HTTPS)("http://10.0.0.1:8000")
     assert COOKIE in set_cookie(browser.post("/sign-in", data=FORM, headers={"Origin": HTTPS}))
     assert browser.post("/sign-in", data=FORM, headers={"Origin": "http://10.0.0.1:8000"}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("origin", "base_url", "sender"),
+    [
+        (f"{HTTPS}:443", "http://10.0.0.1:8000", HTTPS),
+        ("http://localhost:80", "http://localhost:8000", "http://localhost"),
+        (None, f"{HTTPS}:443", HTTPS),
+        (None, "http://localhost:80", "http://localhost"),
+        ("https://[2001:db8::1]:443", "http://10.0.0.1:8000", "https://[2001:db8::1]"),
+    ],
+)
+def test_default_port_names_the_same_site(
+    site: Callable[..., Browsers], origin: str | None, base_url: str, sender: str
+) -> None:
+    """Browsers leave the default port out of ``Origin``, and settings and proxies may not."""
+    browser = site(origin=origin)(base_url, Host=base_url.partition("//")[2])
+    reply = browser.post("/oauth", headers={"Origin": sender})
+    assert reply.status_code == 303
+    query = parse_qs(urlsplit(reply.headers["location"]).query)
+    assert query["redirect_uri"] == [f"{sender}/callback"]
+
+
+@pytest.mark.parametrize("port", ["444", "80", "4430"])
+def test_other_port_is_another_site(site: Callable[..., Browsers], port: str) -> None:
+    """A form of another port of the same host is refused."""
+    browser = site(origin=f"{HTTPS}:{port}")()
+    assert browser.post("/sign-in", data=FORM, headers={"Origin": HTTPS}).status_code == 403
+    assert browser.post("/sign-in", data=FORM, headers={"Origin": f"{HTTPS}:{port}"}).status_code == 303
 
 
 def test_each_sign_in_has_a_new_cookie(browser: Any, emulator: Emulator) -> None:
@@ -431,7 +461,12 @@ def test_store_that_breaks_its_contract(
         {"origin": "app.example.com"},
         {"origin": 7},
         {"cookie_name": "a b"},
+        {"origin": "https://app.example.com:99999"},
+        {"origin": "https://app.example.com:0"},
         {"cookie_name": ""},
+        {"cookie_name": 7},
+        {"cookie_name": "__Host-shop"},
+        {"cookie_name": "__secure-shop"},
     ],
     ids=json.dumps,
 )

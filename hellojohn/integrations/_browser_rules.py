@@ -35,8 +35,8 @@ from hellojohn.integrations._browser_values import Answer, Cookie, CrossSiteRequ
 from hellojohn.integrations._redirects import safe_path
 from hellojohn.integrations._rules import POLICY_VIOLATION, unavailable
 
-_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?", re.I | re.A)
-_COOKIE_NAME = re.compile(r"(?!__(host|secure|http)-)[a-z0-9_-]+", re.I | re.A)
+_ORIGIN = re.compile(r"(?ai)https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+_COOKIE_NAME = re.compile(r"(?ai)(?!__(host|secure|http)-)[a-z0-9_-]+")
 _SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS", "TRACE"))
 _COOKIE_LENGTH = 43
 _LONGEST_COOKIE_LIFE = 400 * 86_400

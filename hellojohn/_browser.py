@@ -1,7 +1,8 @@
 """The listener that a browser comes back to when a desktop app or a command-line tool signs in (RFC 8252).
 
 It answers on one loopback port until the sign-in is over. Each connection has a thread and a bound in bytes
-and time, so an idle or hostile one delays nothing. It changes nothing but for the one right callback.
+and time, so an idle or hostile one delays nothing until all places are taken. It changes nothing but for the
+one right callback, and for an error of a server that sends no state with it.
 """
 
 import queue
@@ -10,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ class Listener:
         self._request: OAuthRequest | None = None
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._accepted = False
+        self._over = False
         self._failed_at: float | None = None
         self._failure = ""
         self._places = threading.BoundedSemaphore(BROWSER_CONNECTIONS)
@@ -67,21 +68,32 @@ class Listener:
         threading.Thread(target=self._serve, name="hellojohn-browser", daemon=True).start()
 
     def close(self) -> None:
-        """Free the port."""
+        """Free the port. Nothing that comes now changes anything."""
+        with self._lock:
+            self._over = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
+
+    def browse(self, open_browser: Callable[[str], object], url: str) -> None:
+        """Open a browser, beside the listener: its command may stay in the foreground."""
+
+        def work() -> None:
+            with suppress(Exception):  # without a browser on this machine, the person opens the address
+                open_browser(url)
+
+        threading.Thread(target=work, name="hellojohn-open", daemon=True).start()
 
     def paste(self, read: Callable[[], str]) -> None:
         """Read an address that a person pastes, beside the listener, until the right one comes."""
 
         def work() -> None:
-            while not self._accepted:
+            while not self._over:
                 try:
                     address = read()
                 except (EOFError, OSError, KeyboardInterrupt):
                     return
-                self._take(f"/callback?{address.strip().partition('?')[2]}")
+                self._take(f"/callback?{address.strip().partition('?')[2]}", is_page=True)
 
         threading.Thread(target=work, name="hellojohn-paste", daemon=True).start()
 
@@ -134,27 +146,31 @@ class Listener:
     def _reply(self, head: bytes) -> _Reply:
         lines = head.decode("latin-1").split("\r\n")
         words = lines[0].split(" ")
-        hosts = [line[5:].strip().lower() for line in lines[1:] if line[:5].lower() == "host:"]
+        hosts = _values(lines, "host")
         if len(words) != 3 or len(hosts) != 1 or hosts[0] not in self._hosts:  # noqa: PLR2004 - a request line
             return _Reply("400 Bad Request", "This is not the address of a sign-in.")
         if words[0] != "GET":
             return _Reply("405 Method Not Allowed", "This is not the address of a sign-in.")
-        return self._take(words[1])
+        return self._take(words[1], is_page=_values(lines, "sec-fetch-dest") in ([], ["document"]))
 
-    def _take(self, target: str) -> _Reply:
-        """Take a callback, and return the page for the browser."""
+    def _take(self, target: str, *, is_page: bool) -> _Reply:
+        """Take a callback, and return the page for the browser.
+
+        ``is_page`` says whether the browser opens a page. Another site's images and frames are none.
+        """
         request = self._request
         if request is None or target.partition("?")[0] != "/callback":
             return _Reply("404 Not Found", "There is nothing here.")
         fields = read_query(target)
         with self._lock:
-            if self._accepted:
+            if self._over:
                 return _Reply("410 Gone", "This sign-in is over. You can close this window.")
             if is_state(request, fields) and (fields.get("code") or fields.get("error")):
-                self._accepted = True
+                self._over = True
                 self._answers.put(target)
                 return _Reply("200 OK", _DONE if fields.get("code") else _FAILED)
-            if "error" in fields and "state" not in fields:  # the open-source server's carries no state
+            # The open-source server, which has a login of its own, sends errors without the state.
+            if request.provider is None and is_page and "error" in fields and "state" not in fields:
                 if self._failed_at is None:
                     self._failure, self._failed_at = fields["error"], time.monotonic()
                 return _Reply("200 OK", f"{_FAILED} The server says: {shown(fields['error'])}.")
@@ -162,7 +178,8 @@ class Listener:
 
 
 def _bound(ports: Sequence[int]) -> socket.socket:
-    listed = list(ports)
+    given: object = ports
+    listed = list(ports) if isinstance(given, Iterable) else []
     if not listed or not all(type(port) is int and 0 < port < 65_536 for port in listed):  # noqa: PLR2004
         raise ConfigurationError("ports takes the registered ports, such as (8765, 8766, 8767).")
     for port in listed:
@@ -196,6 +213,12 @@ def _read_head(connection: socket.socket) -> bytes:
             break
         head += part
     return bytes(head)
+
+
+def _values(lines: Sequence[str], name: str) -> list[str]:
+    """Return the values of a header, in lower case."""
+    headers = (line.partition(":") for line in lines[1:])
+    return [value.strip().lower() for found, _, value in headers if found.lower() == name]
 
 
 def _page(reply: _Reply) -> bytes:

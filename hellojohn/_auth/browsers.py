@@ -44,10 +44,12 @@ class Browsers:
             timeout: Seconds to wait for the person.
             scopes: The scopes to ask for, on ``v2``: openid, profile and email by default. Without email, the
                 server does not name the user's address.
-            open_browser: Opens an address; ``webbrowser.open`` by default.
+            open_browser: Opens an address; ``webbrowser.open`` by default. It is called on a thread, and may
+                go on for as long as the browser does.
             prompt: Shows a line; ``print`` by default.
             paste: Reads an address that the person pastes, such as ``input``, for a machine without a
-                browser.
+                browser. It is called on a thread, again and again until the sign-in is over. A call that has
+                begun cannot be ended: ``input`` takes one more line.
 
         Raises:
             NotSupported: The server has no such sign-in.
@@ -146,10 +148,12 @@ class AsyncBrowsers:
             timeout: Seconds to wait for the person.
             scopes: The scopes to ask for, on ``v2``: openid, profile and email by default. Without email, the
                 server does not name the user's address.
-            open_browser: Opens an address; ``webbrowser.open`` by default.
+            open_browser: Opens an address; ``webbrowser.open`` by default. It is called on a thread, and may
+                go on for as long as the browser does.
             prompt: Shows a line; ``print`` by default.
             paste: Reads an address that the person pastes, such as ``input``, for a machine without a
-                browser.
+                browser. It is called on a thread, again and again until the sign-in is over. A call that has
+                begun cannot be ended: ``input`` takes one more line.
 
         Raises:
             NotSupported: The server has no such sign-in.

@@ -197,8 +197,7 @@ class Flows:
             )
             listener.open(request)
             options.prompt(f"Sign in with your browser: {request.url}")
-            with suppress(Exception):  # without a browser on this machine, the person opens the address
-                options.open_browser(request.url)
+            listener.browse(options.open_browser, request.url)
             if options.paste is not None:
                 listener.paste(options.paste)
             self.account.context.service.prepare()  # while the person signs in: afterwards, they wait for it

@@ -150,36 +150,75 @@ async def test_async_browser(emulator: Emulator, port: int, provider: str | None
 
 async def test_cancelled_browser_frees_the_port(emulator: Emulator, port: int, provider: str | None) -> None:
     """A sign-in that is cancelled ends its listener, and the port is free again."""
+    begun, closed = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def stay_open(url: str) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        closed.wait()
+
     async with AsyncHelloJohn(**settings(emulator)) as hj:
-        begun = asyncio.Event()
-        loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(
-            hj.auth.sign_in_with_browser(
-                provider,
-                ports=(port,),
-                open_browser=lambda url: loop.call_soon_threadsafe(begun.set),
-                prompt=quiet,
-            )
+            hj.auth.sign_in_with_browser(provider, ports=(port,), open_browser=stay_open, prompt=quiet)
         )
         await begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        for _ in range(200):
-            with socket.socket() as other:
-                other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    other.bind(("127.0.0.1", port))
-                except OSError:
-                    await asyncio.sleep(0.02)
-                    continue
-                return
-    pytest.fail("the port is still in use")
+        try:
+            await asyncio.to_thread(until, lambda: is_free(port))
+        finally:
+            closed.set()
+
+
+def is_free(port: int) -> bool:
+    """Return whether another program can listen on a port now."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            other.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def test_browser_that_stays_in_the_foreground(
+    sign_in: Callable[..., Session], emulator: Emulator, port: int
+) -> None:
+    """A browser's command that ends with the browser holds up neither the sign-in nor its end."""
+    closed = threading.Event()
+
+    def stay_open(url: str) -> None:
+        if emulator.sessions(EMAIL) == []:
+            Browser(emulator)(url)
+        closed.wait()
+
+    try:
+        assert sign_in(open_browser=stay_open).user.email == EMAIL
+        with pytest.raises(ServiceUnavailable, match="No browser came back"):
+            sign_in(open_browser=stay_open, timeout=0.2)
+        assert is_free(port)
+    finally:
+        closed.set()
+
+
+def test_browser_that_cannot_be_opened(sign_in: Callable[..., Session], emulator: Emulator) -> None:
+    """The person opens the printed address by hand when the command of the browser fails."""
+    lines: list[str] = []
+
+    def fail(url: str) -> None:
+        raise OSError("no such command")
+
+    def by_hand() -> str:
+        return emulator.authorize(lines[0].rpartition(" ")[2], EMAIL)
+
+    assert sign_in(open_browser=fail, prompt=lines.append, paste=by_hand).user.email == EMAIL
 
 
 def test_strangers_change_nothing(sign_in: Callable[..., Session], emulator: Emulator, port: int) -> None:
-    """A favicon, a probe, a forged state, a wrong Host and idle connections leave the sign-in alone."""
+    """A favicon, a probe, a forged state, a wrong Host, images and idle connections change nothing."""
     statuses: list[int] = []
+    image = {"Sec-Fetch-Dest": "image"}
     idle: list[socket.socket] = []
 
     def disturb(redirect: str) -> None:
@@ -191,9 +230,11 @@ def test_strangers_change_nothing(sign_in: Callable[..., Session], emulator: Emu
             statuses.append(stranger.get("/callback?code=x").status_code)
             statuses.append(stranger.get("/callback", headers={"Host": "evil.example.com"}).status_code)
             statuses.append(stranger.post("/callback?code=x&state=y").status_code)
+            statuses.append(stranger.get("/callback?error=x&state=forged").status_code)
+            statuses.append(stranger.get("/callback?error=access_denied", headers=image).status_code)
 
     assert sign_in(open_browser=Browser(emulator, disturb)).user.email == EMAIL
-    assert statuses == [404, 400, 400, 400, 405]
+    assert statuses == [404, 400, 400, 400, 405, 400, 400]
     for connection in idle:
         connection.close()
 
@@ -273,6 +314,13 @@ def test_pasted_address(sign_in: Callable[..., Session], emulator: Emulator) -> 
     assert sign_in(open_browser=opened.append, paste=paste).user.email == EMAIL
 
 
+def test_nothing_is_pasted_after_the_end(sign_in: Callable[..., Session]) -> None:
+    """A sign-in that is over asks for no more lines: the next ones belong to the program."""
+    with pytest.raises(ServiceUnavailable):
+        sign_in(open_browser=quiet, paste=str, timeout=0.2)
+    until(lambda: "hellojohn-paste" not in {thread.name for thread in threading.enumerate()})
+
+
 def test_refused_in_the_browser(sign_in: Callable[..., Session], emulator: Emulator) -> None:
     """A person who declines in the browser gets ChallengeExpired at once."""
 
@@ -301,6 +349,19 @@ def test_error_without_a_state_ends_after_a_grace(
 
     with pytest.raises(ChallengeExpired, match=message):
         sign_in(open_browser=fail, timeout=20)
+
+
+@pytest.mark.parametrize("api", ["v1"])
+def test_error_without_a_state_is_a_strangers(sign_in: Callable[..., Session], emulator: Emulator) -> None:
+    """The cloud API repeats the state with an error, so that no other page can end the sign-in."""
+    statuses: list[int] = []
+
+    def disturb(redirect: str) -> None:
+        address = f"{redirect}?error=access_denied"
+        statuses.append(httpx.get(address, trust_env=False).status_code)
+
+    assert sign_in(open_browser=Browser(emulator, disturb)).user.email == EMAIL
+    assert statuses == [400]
 
 
 def test_no_browser_comes_back(sign_in: Callable[..., Session]) -> None:

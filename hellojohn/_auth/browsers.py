@@ -4,7 +4,8 @@ import threading
 import webbrowser
 from collections.abc import Callable, Sequence
 
-from hellojohn._auth.flows import BrowserOptions, Flows, Options
+from hellojohn._auth.browser_options import BrowserOptions
+from hellojohn._auth.flows import Flows, Options
 from hellojohn._details import Device
 from hellojohn._models import Session
 from hellojohn._oauth import SCOPES, OAuthRequest

@@ -1,12 +1,12 @@
 """What both faces of ``hj.auth`` do: check the arguments, and return the flow that runs or awaits."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from hellojohn import _oauth
+from hellojohn._auth.browser_options import BrowserOptions, checked_scopes
 from hellojohn._browser import Listener
 from hellojohn._config import Settings, check_flag
 from hellojohn._details import Device, PasswordPolicy
@@ -23,20 +23,6 @@ from hellojohn._wire import Conversation, Dialect, TokenResponse, signing_up, si
 
 Options = SessionOptions | Mapping[str, Any]
 Duration = str | timedelta
-
-
-class BrowserOptions(NamedTuple):
-    """How to sign in with a browser."""
-
-    provider: str | None
-    remember_me: bool | None
-    session_options: Options | None
-    ports: Sequence[int]
-    timeout: float
-    scopes: Sequence[str]
-    open_browser: Callable[[str], object]
-    prompt: Callable[[str], object]
-    paste: Callable[[], str] | None
 
 
 class Flows:
@@ -162,7 +148,7 @@ class Flows:
             self._dialect,
             provider=provider,
             redirect_uri=redirect_uri,
-            scopes=tuple(scopes),
+            scopes=checked_scopes(scopes),
             duration=self._duration(remember_me, session_options),
             remember_me=remember_me,
             now=self.account.clock(),
@@ -186,6 +172,7 @@ class Flows:
 
     def listen(self, options: BrowserOptions, cancelled: threading.Event) -> tuple[OAuthRequest, Secret]:
         """Have a browser sign in, and return the request and the address that it came back to. It blocks."""
+        options.check()
         listener = Listener(options.ports)
         try:
             request = self.start_oauth(

@@ -378,11 +378,31 @@ def test_all_ports_in_use(sign_in: Callable[..., Session]) -> None:
             sign_in(ports=(taken,), open_browser=lambda url: None)
 
 
-@pytest.mark.parametrize("ports", [(), (0,), (70_000,), ("8765",)])
+@pytest.mark.parametrize("ports", [(), (0,), (70_000,), ("8765",), None, 8765])
 def test_malformed_ports(sign_in: Callable[..., Session], ports: Any) -> None:
     """Ports are whole numbers that are registered with the client."""
     with pytest.raises(ConfigurationError, match="ports"):
         sign_in(ports=ports, open_browser=lambda url: None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"timeout": seconds} for seconds in (float("nan"), float("inf"), 0, -1, 1e6, "5", None, True)),
+        {"open_browser": None},
+        {"prompt": None},
+        {"paste": "https://example.com"},
+        {"scopes": "openid"},
+        {"scopes": None},
+    ],
+    ids=str,
+)
+def test_malformed_arguments(sign_in: Callable[..., Session], wrong: dict[str, Any]) -> None:
+    """A malformed argument is named before a browser opens."""
+    opened: list[str] = []
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        sign_in(**{"open_browser": opened.append, "timeout": 0.2, **wrong})
+    assert opened == []
 
 
 @pytest.mark.parametrize(("api", "other"), [("v1", None), ("v2", "google")])
@@ -415,6 +435,12 @@ async def test_back_end_chooses_the_scopes(hj: Any, emulator: Emulator, provider
     assert asked == ([] if provider else ["openid"])
     session = await done(hj.auth.complete_oauth(request, emulator.authorize(request.url, EMAIL)))
     assert session.user.email == (EMAIL if provider else None)
+
+
+async def test_scopes_are_a_list(hj: Any, provider: str | None) -> None:
+    """One scope as a text would be sent letter by letter."""
+    with pytest.raises(ConfigurationError, match="scopes"):
+        await done(hj.auth.sign_in_with_oauth(provider, BACK, scopes="openid"))
 
 
 async def test_request_is_kept_on_the_server(hj: Any, provider: str | None) -> None:

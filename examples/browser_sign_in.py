@@ -13,10 +13,25 @@ A real app has no emulator. Its addresses ``http://127.0.0.1:8765/callback``, an
 must be registered with the service, which compares them as text.
 """
 
+import select
 import sys
 
 from hellojohn import AsyncHelloJohn, ChallengeExpired, HelloJohn, ServiceUnavailable
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
+
+
+def typed() -> str:
+    """Return a line that the person has typed, or nothing so far.
+
+    ``input`` would go on waiting when the browser is back, and would take the next line of the terminal. On
+    Windows, ``select`` cannot wait for a terminal, and no address can be pasted.
+    """
+    if not select.select([sys.stdin], [], [], 0.2)[0]:
+        return ""
+    line = sys.stdin.readline()
+    if not line:  # the terminal is gone
+        raise EOFError
+    return line
 
 
 def sign_in(hj: HelloJohn) -> int:
@@ -26,7 +41,7 @@ def sign_in(hj: HelloJohn) -> int:
             "google",
             remember_me=True,
             prompt=lambda line: print(line, file=sys.stderr),
-            paste=input if sys.stdin.isatty() else None,
+            paste=typed if sys.stdin.isatty() else None,
         )
     except ChallengeExpired as error:
         print(f"You have not signed in: {error}", file=sys.stderr)

@@ -48,9 +48,9 @@ class Browsers:
             open_browser: Opens an address; ``webbrowser.open`` by default. It is called on a thread, and may
                 go on for as long as the browser does.
             prompt: Shows a line; ``print`` by default.
-            paste: Reads an address that the person pastes, such as ``input``, for a machine without a
-                browser. It is called on a thread, again and again until the sign-in is over. A call that has
-                begun cannot be ended: ``input`` takes one more line.
+            paste: Returns the address that a person has pasted, or nothing so far, for a machine without a
+                browser. It is called on a thread until the sign-in is over, so it should return often:
+                ``input`` would go on waiting, and take the next line of the program.
 
         Raises:
             NotSupported: The server has no such sign-in.
@@ -152,9 +152,9 @@ class AsyncBrowsers:
             open_browser: Opens an address; ``webbrowser.open`` by default. It is called on a thread, and may
                 go on for as long as the browser does.
             prompt: Shows a line; ``print`` by default.
-            paste: Reads an address that the person pastes, such as ``input``, for a machine without a
-                browser. It is called on a thread, again and again until the sign-in is over. A call that has
-                begun cannot be ended: ``input`` takes one more line.
+            paste: Returns the address that a person has pasted, or nothing so far, for a machine without a
+                browser. It is called on a thread until the sign-in is over, so it should return often:
+                ``input`` would go on waiting, and take the next line of the program.
 
         Raises:
             NotSupported: The server has no such sign-in.

@@ -108,7 +108,7 @@ def with_django(emulator: Emulator, get_application: Callable[[], Any] = get_wsg
     def sign_in(request: Any) -> Any:
         return browsers.sign_in(request, EMAIL, PASSWORD)
 
-    urls: Any = types.ModuleType("tests_integrations_pages")
+    urls: Any = types.ModuleType("tests_integrations_way_back")
     urls.urlpatterns = [re_path("^x/", page), re_path("^sign-in$", sign_in)]
     urls.middleware = browsers.middleware
     sys.modules[urls.__name__] = urls
@@ -165,7 +165,7 @@ def port(request: pytest.FixtureRequest, emulator: Emulator) -> Iterator[int]:
     build, serve = SITES[request.param]
     with ExitStack() as stack:
         stack.callback(close_all)
-        stack.enter_context(override_settings(ROOT_URLCONF="tests_integrations_pages"))
+        stack.enter_context(override_settings(ROOT_URLCONF="tests_integrations_way_back"))
         yield stack.enter_context(serve(build(emulator)))
 
 

@@ -174,11 +174,9 @@ class BrowserSteps:
             return
         auth: Any = self._bound(old).auth
         try:
-            yield self._call(partial(self._pending.delete, account_of(old)))
             yield auth.sign_out()
-        except (
-            HelloJohnError
-        ) as error:  # the new session is there already, and the user has to get its cookie
+            yield self._call(partial(self._pending.delete, account_of(old)))
+        except HelloJohnError as error:  # the user has to get the cookie of the new session
             _log.warning("The old session of a browser was not ended: %s", error)
 
     def _bound(self, cookie: str) -> AnyClient:

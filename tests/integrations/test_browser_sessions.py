@@ -448,6 +448,18 @@ def test_store_that_breaks_its_contract(
     assert "10.0.0.1" not in reply.text
 
 
+def test_old_session_ends_although_the_store_keeps_it(
+    site: Callable[..., Browsers], emulator: Emulator
+) -> None:
+    """A store that deletes nothing keeps no old session alive at the service."""
+    store = BrokenStore()
+    browser = site(client={"store": store})()
+    browser.post("/sign-in", data=FORM)
+    store.broken = "delete"
+    assert browser.post("/sign-in", data=FORM).status_code == 303
+    assert [one.status == "active" for one in emulator.sessions(EMAIL)] == [False, True]
+
+
 # ---------------------------------------------------------------- settings
 
 

@@ -74,6 +74,7 @@ class Parts(PartOfClient):
     @property
     def verifier(self) -> "Verifier":
         """The verifier of access tokens, which is loaded at its first use."""
+        self.check_open()
         with self._lock:
             if self._verifier is None:
                 from hellojohn.verify import Verifier  # noqa: PLC0415 - a program that signs in has no need of it
@@ -103,23 +104,26 @@ class Parts(PartOfClient):
             ConfigurationError: An argument is malformed, or the client was closed.
         """
         account = self._services.account(client_secret, scopes)
-        self._check_open()  # afterwards, because another thread may close the client meanwhile
+        self.check_open()  # afterwards, because another thread may close the client meanwhile
         return account
 
     def httpx_auth(self, account: Account, origins: AnyOrigins) -> SessionAuth:
         """Return the auth hook for httpx."""
+        self.check_open()
         return SessionAuth(account, Origins(origins))
 
     def httpx2_auth(self, account: Account, origins: AnyOrigins) -> "SessionAuth2":
         """Return the auth hook for httpx2."""
+        self.check_open()
         return session_auth2()(account, Origins(origins))
 
     def requests_auth(self, account: Account, origins: AnyOrigins) -> "RequestsAuth":
         """Return the auth hook for requests.
 
         Raises:
-            ConfigurationError: requests is not installed.
+            ConfigurationError: requests is not installed, or the client was closed.
         """
+        self.check_open()
         try:
             from hellojohn._transport.requests import SessionAuth as RequestsAuth  # noqa: PLC0415 - an extra
         except ImportError:
@@ -140,6 +144,7 @@ class Parts(PartOfClient):
             origins: Which origins get the token besides the client's base URL.
             caller: The class that the app called, for the message.
         """
+        self.check_open()
         library = library_of(client, kind, caller=caller)
         target: Any = client
         if target.auth is not None:
@@ -194,12 +199,17 @@ class Parts(PartOfClient):
     def _begin_service(self, source: MakeSource) -> Engine:
         return self._begin(replace(self.settings, idle_timeout=None), MemoryStore(), source)
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Refuse any use of a closed client.
+
+        Raises:
+            ConfigurationError: The client was closed.
+        """
         if self.engine.context.closing:
             raise ConfigurationError(CLOSED)
 
     def _send_unless_closed(self, request: ApiRequest, deadline: float) -> Answer:
-        self._check_open()
+        self.check_open()
         return self.engine.context.service.send(request, deadline)
 
     def _load(self) -> None:

@@ -164,7 +164,9 @@ class _Client:
 
         Raises:
             TypeError: ``callback`` is not a plain function.
+            ConfigurationError: The client was closed.
         """
+        self._parts.check_open()
         return self._parts.engine.events.on(callback)
 
     def __repr__(self) -> str:
@@ -216,8 +218,8 @@ class HelloJohn(HttpClients, ServerSide, _Client):
     def close(self) -> None:
         """Wait until running operations are stored, at most one refresh, and close the SDK's connections.
 
-        Every later use of the client, or of an HTTP client that it is attached to, raises
-        ``ConfigurationError``.
+        Every later use of the client raises ``ConfigurationError``, and so does a request that would carry
+        its token. A guard that was made before goes on to verify tokens.
         """
         if self._root:
             self._parts.close()

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 
 from hellojohn._clock import Clock, as_moment
 from hellojohn._config import Settings
-from hellojohn._errors import HelloJohnError
+from hellojohn._errors import HelloJohnError, StoreCorrupt
 from hellojohn._limits import DOCTOR_DEADLINE, REFRESH_DEADLINE
 from hellojohn._session.account import Account
 from hellojohn._session.record import EndedRecord, SessionRecord
@@ -65,7 +65,8 @@ def diagnose(account: Account, settings: Settings) -> Diagnosis:
     try:
         stored = context.storage.peek(account.key)
     except HelloJohnError as error:
-        trouble.append(str(error))
+        is_lost = isinstance(error, StoreCorrupt) and not error.readable_elsewhere
+        trouble.append(f"{error} Sign in again." if is_lost else str(error))
     else:
         record = stored if isinstance(stored, SessionRecord) else None
         if record is None:

@@ -102,7 +102,7 @@ class Mfa:
             code: The app's present code, or a recovery code.
 
         Raises:
-            InvalidCredentials: The password or the code is wrong.
+            InvalidCredentials: The password or the code is wrong. The cloud API (v1) checks neither.
             SignInRequired: No user is signed in, or the session has ended.
             ServiceUnavailable: The service gave no usable answer.
         """
@@ -118,7 +118,7 @@ class Mfa:
             code: The app's present code, or a recovery code.
 
         Raises:
-            InvalidCredentials: The password or the code is wrong.
+            InvalidCredentials: The password or the code is wrong. The cloud API (v1) checks neither.
             SignInRequired: No user is signed in, or the session has ended.
             ServiceUnavailable: The service gave no usable answer.
         """

@@ -37,12 +37,13 @@ class BrowserOptions(NamedTuple):
                 raise ConfigurationError(f"{name} must be a function, not {type(call).__name__}.")
 
 
-def checked_scopes(scopes: object) -> tuple[Any, ...]:
+def checked_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
     """Return the scopes. Not every server reads them, and one that does checks each name.
 
     Raises:
         ConfigurationError: They are no list.
     """
-    if isinstance(scopes, str) or not isinstance(scopes, Iterable):
+    given: object = scopes
+    if isinstance(given, str) or not isinstance(given, Iterable):
         raise ConfigurationError('scopes must be a list of names, such as ["openid", "email"].')
     return tuple(scopes)

@@ -123,7 +123,7 @@ class Mails:
         """Mail a link that verifies an address.
 
         Args:
-            email: The address; the signed-in user's if not given.
+            email: The address; on v1 the signed-in user's if not given.
             redirect_to: The page of the app that the link leads to. It takes the ``token`` of the query.
 
         Raises:
@@ -263,7 +263,7 @@ class AsyncMails:
         """Mail a link that verifies an address.
 
         Args:
-            email: The address; the signed-in user's if not given.
+            email: The address; on v1 the signed-in user's if not given.
             redirect_to: The page of the app that the link leads to. It takes the ``token`` of the query.
 
         Raises:

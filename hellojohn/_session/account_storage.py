@@ -62,19 +62,21 @@ class AccountStorage:
             StoreLocked: The lock was held for ``wait`` seconds, and could not be shared.
         """
         storage = self._storage
-        ends_at = storage.timing.monotonic() + min(wait, storage.lock_wait)
+        wait = min(wait, storage.lock_wait)
+        ends_at = storage.timing.monotonic() + wait
         with ExitStack() as stack:
             locked = None
             while locked is None:
                 left = ends_at - storage.timing.monotonic()
-                wait = max(min(left, _LOCK_TRY), 0.0)
-                taking = storage.locked(self._key, wait, is_outdated=self._written_since_now())
+                turn = max(min(left, _LOCK_TRY), 0.0)
+                taking = storage.locked(self._key, turn, is_outdated=self._written_since_now())
                 try:
                     locked = stack.enter_context(taking)
                 except StoreLocked:
                     locked = stack.enter_context(self._shared())
                     if locked is None and left <= _LOCK_TRY:
-                        raise
+                        what = "Another thread or process has held the session's lock"
+                        raise StoreLocked(f"{what} for {wait:g} s. Try again.") from None
             yield locked
 
     @contextmanager

@@ -1,10 +1,16 @@
 """A clock that can be moved. It never sleeps and knows no rule of the service."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
 from hellojohn._duration import parse_duration
+
+
+def system_time() -> float:
+    """Return this machine's time. Looked up at each call, so that tools such as freezegun can replace it."""
+    return time.time()
 
 
 class MovableClock:

@@ -1,6 +1,5 @@
 """The emulator as its users hold it: users, sessions, tokens and settings, for the API that it speaks."""
 
-import time
 from collections.abc import Callable, Collection
 from dataclasses import asdict
 from datetime import timedelta
@@ -10,6 +9,7 @@ from hellojohn._duration import parse_duration
 from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
 from hellojohn.emulator.app import RequestLine
+from hellojohn.emulator.clock import system_time
 from hellojohn.emulator.keys import Algorithm
 from hellojohn.emulator.open_source import OpenSourceAdmin
 from hellojohn.emulator.records import SessionInfo
@@ -67,7 +67,7 @@ class Emulator(OpenSourceAdmin):
         port: int = 0,
         host: str = "127.0.0.1",
         answers: Shape = "nested",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = system_time,
         reuse_grace: str | timedelta | None = None,
         log: Callable[[RequestLine], None] | None = None,
     ) -> None:

@@ -1,6 +1,5 @@
 """The part of the emulator that knows no API: it listens, keeps time, fails on demand and sends webhooks."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from types import TracebackType
@@ -12,7 +11,7 @@ from hellojohn._errors import ConfigurationError
 from hellojohn._secret import Secret
 from hellojohn.emulator import app
 from hellojohn.emulator.app import Call, Errors, RequestLine
-from hellojohn.emulator.clock import MovableClock
+from hellojohn.emulator.clock import MovableClock, system_time
 from hellojohn.emulator.faults import Drop, Fault, Faults, Hold, When
 from hellojohn.emulator.mail import Inbox
 from hellojohn.emulator.server import BackgroundServer
@@ -38,7 +37,7 @@ class Host:
         tenant_id: str,
         port: int,
         host: str,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = system_time,
         log: Callable[[RequestLine], None] | None = None,
     ) -> None:
         """Prepare. ``_serve`` sets the routes, and ``start`` begins to listen."""

@@ -57,6 +57,13 @@ async def test_every_use_after_close_fails(hj, service, when):
             client.auth.sign_out,
             client.doctor,
             lambda client=client: client.for_account("bob"),
+            lambda client=client: client.on(print),
+            lambda client=client: client.verify_token("x.y.z"),
+            lambda client=client: client.revocations.add(user_id="usr_1"),
+            lambda client=client: client.client(base_url=BASE),
+            lambda client=client: client.httpx_auth(origins=[BASE]),
+            lambda client=client: client.httpx2_auth(origins=[BASE]),
+            lambda client=client: client.requests_auth(origins=[BASE]),
         ):
             with pytest.raises(ConfigurationError, match=CLOSED):
                 await settle(call())

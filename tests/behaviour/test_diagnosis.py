@@ -255,13 +255,17 @@ async def test_unreadable_record_is_reported_and_left_alone(doctor, shelf, damag
     found = await doctor(store=shelf)
     assert found.session == {}
     assert any("session" in sentence for sentence in found.advice)
+    lost = damage == "not a session"
+    assert any(sentence.endswith("Sign in again.") for sentence in found.advice) is lost
     assert shelf.texts == {key: damage}
 
 
 async def test_record_of_another_tenant(doctor, shelf):
     """A session of another tenant is reported, and its tokens go nowhere."""
     shelf.change(tenant_id="tnt_other")
-    assert (await doctor(store=shelf)).advice == ("The stored session belongs to another service or tenant.",)
+    assert (await doctor(store=shelf)).advice == (
+        "The stored session belongs to another service or tenant. Sign in again.",
+    )
 
 
 async def test_store_that_refuses_is_reported_once(doctor, hj, store):

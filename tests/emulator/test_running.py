@@ -185,6 +185,13 @@ def test_no_key_is_shown(emulator):
     assert repr(emulator) == f"<Emulator at {emulator.url}>"
 
 
+def test_the_clock_follows_one_that_a_tool_has_replaced(monkeypatch):
+    """Tools such as freezegun replace ``time.time``, and the client and the emulator must stay in step."""
+    emulator = Emulator()
+    monkeypatch.setattr(time, "time", lambda: START)
+    assert emulator.clock() == START
+
+
 def test_the_clock_is_real_time_until_it_is_moved():
     """The clock starts at the present. Moves add up, and a negative ``timedelta`` moves it back."""
     emulator = Emulator()

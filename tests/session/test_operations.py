@@ -16,6 +16,7 @@ from hellojohn._errors import (
     ServiceUnavailable,
     SessionExpired,
     SignInSuperseded,
+    StoreLocked,
     StoreUnavailable,
 )
 from hellojohn._session import operations
@@ -254,6 +255,17 @@ def test_sign_out_behind_a_stuck_lock() -> None:
     assert bench.stored() is None
     assert bench.service.signed_out == ["rt_1"]
     assert bench.time.elapsed <= 6
+
+
+def test_sign_in_behind_a_stuck_lock() -> None:
+    """The error says how long the sign-in has waited, and not how long its last try did."""
+    bench = Bench(store=HeldLock())
+    with (
+        bench.store.held_elsewhere(bench.time),
+        pytest.raises(StoreLocked, match=r"held the session's lock for 25 s\. Try again"),
+    ):
+        bench.sign_in()
+    assert bench.time.elapsed >= 25
 
 
 def test_sign_out_is_not_undone_by_the_lock_holder() -> None:

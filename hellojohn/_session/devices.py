@@ -3,17 +3,17 @@
 A store that fails costs the user a second factor and nothing else, so its errors are only logged.
 """
 
-import logging
 from collections.abc import Callable
 
 from hellojohn._errors import StoreError
 from hellojohn._limits import KEPT_DEVICE
+from hellojohn._logs import logger_of
 from hellojohn._secret import Secret
 from hellojohn._session.failures import guarded
 from hellojohn.stores._capabilities import saver
 from hellojohn.stores._protocol import TokenStore
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 
 class RememberedDevices:

@@ -7,7 +7,6 @@ same host, so that twin belongs to an allowed cleartext origin. A proxy must not
 machine.
 """
 
-import logging
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, Self, cast
@@ -16,9 +15,10 @@ import httpx
 
 from hellojohn._config import is_loopback
 from hellojohn._errors import ConfigurationError
+from hellojohn._logs import logger_of
 from hellojohn._transport.clients import is_proxied, stays_in_process
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}

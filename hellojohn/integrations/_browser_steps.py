@@ -4,7 +4,6 @@ Each is a generator that yields the result of a call of the client. ``drive`` se
 ``drive_async`` awaits it first.
 """
 
-import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,6 +20,7 @@ from hellojohn import (
     Session,
     ValidationFailed,
 )
+from hellojohn._logs import logger_of
 from hellojohn._secret import Secret
 from hellojohn._waiting import run_async
 from hellojohn.integrations._browser_pending import Pending
@@ -32,7 +32,7 @@ T = TypeVar("T")
 Steps = Generator[Any, Any, T]
 AnyClient = HelloJohn | AsyncHelloJohn
 
-_log = logging.getLogger("hellojohn.integrations")
+_log = logger_of("hellojohn.integrations")
 
 
 class BrowserSteps:

@@ -12,7 +12,6 @@
 The statuses and challenges are those of RFC 6750. A description never holds the internals of an error.
 """
 
-import logging
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +28,7 @@ from hellojohn import (
     TokenInvalid,
     TokenRevoked,
 )
+from hellojohn._logs import logger_of
 from hellojohn._secret import Secret
 from hellojohn.verify import TokenClaims, Verifier
 
@@ -42,7 +42,7 @@ _ROLE, _SCOPE = (
     'require_scope takes texts, such as "orders:write".',
 )
 
-_log = logging.getLogger("hellojohn.integrations")
+_log = logger_of("hellojohn.integrations")
 
 
 @dataclass(frozen=True, slots=True)

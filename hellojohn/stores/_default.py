@@ -1,12 +1,11 @@
 """The store for an app that leaves the choice to the SDK."""
 
-import logging
-
 from hellojohn._errors import ConfigurationError, StoreError, StoreLocked
+from hellojohn._logs import logger_of
 from hellojohn.stores.file import FileStore
 from hellojohn.stores.keyring import KeyringStore
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 
 def default_store(app: str) -> KeyringStore | FileStore:

@@ -1,12 +1,12 @@
 """Sessions in Redis or Valkey, shared by every process and host that reaches the server."""
 
-import logging
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import NoReturn
 
 from hellojohn._errors import ConfigurationError, StoreUnavailable
+from hellojohn._logs import logger_of
 from hellojohn._secret import Secret
 from hellojohn.stores._checks import is_seconds, uncopyable
 from hellojohn.stores._lock_registry import HeldLocks
@@ -16,7 +16,7 @@ from hellojohn.stores._redis_lock import RedisLock
 from hellojohn.stores._redis_record import RedisRecord, Renaming
 from hellojohn.stores._redis_server import RedisClient, RedisServer
 
-_logger = logging.getLogger("hellojohn")
+_logger = logger_of("hellojohn")
 _PERSISTENCE = ("save", "appendfsync")
 
 

@@ -5,10 +5,10 @@ write.
 """
 
 import json
-import logging
 from typing import NamedTuple, cast
 
 from hellojohn._limits import CLOCK_SLACK
+from hellojohn._logs import logger_of
 from hellojohn._secret import Secret
 from hellojohn._wire.reading import fields, json_object
 from hellojohn.stores._capabilities import saver
@@ -16,7 +16,7 @@ from hellojohn.stores._protocol import TokenStore
 from hellojohn.verify._jwks import Jwk, KeyDocument, usable_keys
 
 _VERSION = 1
-_log = logging.getLogger("hellojohn.verify")
+_log = logger_of("hellojohn.verify")
 
 
 class KeptKeys(NamedTuple):

@@ -5,16 +5,16 @@ were issued before the revocation, so that a webhook that comes late, or twice, 
 has signed in again.
 """
 
-import logging
 import threading
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from hellojohn._clock import Clock
 from hellojohn._limits import MOST_REVOCATIONS
+from hellojohn._logs import logger_of
 from hellojohn.verify._forks import watch_forks
 
-_log = logging.getLogger("hellojohn.verify")
+_log = logger_of("hellojohn.verify")
 _DROPPED_AT_ONCE = 1_000
 
 

@@ -6,7 +6,6 @@ next one. If the store fails, verification goes on with the revocations that are
 logged.
 """
 
-import logging
 import threading
 from functools import partial
 
@@ -20,6 +19,7 @@ from hellojohn._limits import (
     REVOCATION_SPREAD,
     REVOCATION_SYNC,
 )
+from hellojohn._logs import logger_of
 from hellojohn._secret import Secret
 from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Flow, WaitFor, run_async
@@ -30,7 +30,7 @@ from hellojohn.verify._shared_revocations import SharedRevocations
 from hellojohn.verify._webhooks import Deliveries, Headers, WebhookEvent, read_webhook
 from hellojohn.verify._workers import FETCHERS
 
-_log = logging.getLogger("hellojohn.verify")
+_log = logger_of("hellojohn.verify")
 _NEVER = float("-inf")
 
 

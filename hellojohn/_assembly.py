@@ -10,6 +10,7 @@ from hellojohn._doctor import Diagnosis, diagnose
 from hellojohn._errors import ConfigurationError
 from hellojohn._http import Sender
 from hellojohn._http._keys import KeyFetcher
+from hellojohn._loading import loading
 from hellojohn._secret import Secret
 from hellojohn._service import MakeSource, ServiceAccounts
 from hellojohn._session.account import CLOSED, Account
@@ -58,7 +59,6 @@ class Parts(PartOfClient):
         self._store = MemoryStore() if store is None else store
         self._jwks_cache = jwks_cache
         self._verifier: Verifier | None = None
-        self._lock = threading.Lock()
         self._prepared = False
         self._dialect = make_dialect(
             settings.api,
@@ -75,7 +75,7 @@ class Parts(PartOfClient):
     def verifier(self) -> "Verifier":
         """The verifier of access tokens, which is loaded at its first use."""
         self.check_open()
-        with self._lock:
+        with loading:
             if self._verifier is None:
                 from hellojohn.verify import Verifier  # noqa: PLC0415 - a program that signs in has no need of it
 
@@ -214,7 +214,8 @@ class Parts(PartOfClient):
 
     def _load(self) -> None:
         if not self._prepared:
-            prepare()
+            with loading:
+                prepare()
             self._prepared = True
         self.sender.prepare()
 

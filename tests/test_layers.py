@@ -16,7 +16,7 @@ PACKAGE = Path(hellojohn.__file__).parent
 # The rooms, from the ground up. A room imports from rows above its own, and rooms of one row leave each
 # other alone.
 LAYERS = """
-_constructors _limits _names _secret _unpicklable _version _waiting
+_constructors _limits _loading _logs _names _secret _unpicklable _version _waiting
 _errors
 _clock _duration
 _config _details _models _policy
@@ -41,7 +41,7 @@ ROWS = {room: row for row, rooms in enumerate(LAYERS.split("\n")) for room in ro
 
 ONLY = {
     "emulator": {"_clock", "_duration", "_errors", "_secret", "emulator"},
-    "stores": {"_errors", "_limits", "_names", "_secret", "stores"},
+    "stores": {"_errors", "_limits", "_loading", "_logs", "_names", "_secret", "stores"},
 }
 HTTP_LIBRARIES = {"httpcore", "httpx", "httpx2", "requests", "urllib3"}
 HTTP_ROOMS = {"_http", "_transport", "_http_clients", "testing", "cli"}

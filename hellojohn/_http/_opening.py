@@ -23,6 +23,7 @@ from hellojohn._http._environment import (
 )
 from hellojohn._http._settings import Transport, Verify, is_own_machine
 from hellojohn._limits import CONNECTION_REST, CONNECTIONS, IDLE_CONNECTIONS
+from hellojohn._loading import loading
 
 Client = TypeVar("Client", httpx.Client, httpx.AsyncClient)
 
@@ -58,20 +59,21 @@ def open_transport(
         ConfigurationError: An argument or a variable of the environment is wrong.
         OSError: The process is out of file descriptors or memory.
     """
-    from hellojohn._http._sockets import limit_sockets  # noqa: PLC0415 - loads httpcore, as httpx does late
+    with loading:
+        from hellojohn._http._sockets import limit_sockets  # noqa: PLC0415 - loads httpcore, as httpx does late
 
-    if transport is not None:
-        made = transport if isinstance(transport, httpx.BaseTransport) else _made_by(transport)
-        limit_sockets(made)
-        return OpenTransport(made, pid, None, reports=False)
-    context = _tls_context(url, verify)
-    if proxy is not None:
-        made, source = _through(proxy, context)
-    elif is_own_machine(url):
-        made, source = httpx.HTTPTransport(verify=context, limits=_LIMITS), None
-    else:
-        made, source = _by_environment(url, context)
-    return OpenTransport(made, pid, source, reports=limit_sockets(made))
+        if transport is None:  # in here, because OpenSSL has locks of its own, which a fork can leave locked
+            context = _tls_context(url, verify)
+            if proxy is not None:
+                opened, source = _through(proxy, context)
+            elif is_own_machine(url):
+                opened, source = httpx.HTTPTransport(verify=context, limits=_LIMITS), None
+            else:
+                opened, source = _by_environment(url, context)
+            return OpenTransport(opened, pid, source, reports=limit_sockets(opened))
+    made = transport if isinstance(transport, httpx.BaseTransport) else _made_by(transport)
+    limit_sockets(made)
+    return OpenTransport(made, pid, None, reports=False)
 
 
 def create_client(create: Callable[[], Client]) -> Client:

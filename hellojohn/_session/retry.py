@@ -17,6 +17,7 @@ from typing import Any
 
 from hellojohn._clock import Timing
 from hellojohn._limits import FIRST_BACKOFF, REFRESH_ATTEMPTS, REPEAT_PAUSE
+from hellojohn._loading import loading
 from hellojohn._wire import Outcome, OutcomeKind
 
 
@@ -85,7 +86,8 @@ class Retrier:
     def prepare(self) -> None:
         """Load tenacity, so that nothing has to be imported once a refresh was sent."""
         if self._retrying is None:
-            from tenacity import Retrying  # noqa: PLC0415 - only a client that refreshes needs it
+            with loading:
+                from tenacity import Retrying  # noqa: PLC0415 - only a client that refreshes needs it
 
             self._retrying = Retrying(
                 retry=lambda state: _attempts(state).repeats(_outcome(state)),

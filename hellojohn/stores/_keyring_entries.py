@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 
 from hellojohn._errors import StoreLocked, StoreUnavailable
+from hellojohn._loading import loading
 from hellojohn._secret import Secret
 
 if TYPE_CHECKING:
@@ -148,10 +149,11 @@ def secure_backend(*, allow_insecure: bool) -> Backend:
 
 
 def _candidates() -> "list[KeyringBackend]":
-    import keyring  # noqa: PLC0415 - an extra
-    from keyring.backends import chainer, fail, null  # noqa: PLC0415
+    with loading:
+        import keyring  # noqa: PLC0415 - an extra
+        from keyring.backends import chainer, fail, null  # noqa: PLC0415
 
-    chosen = keyring.get_keyring()
+        chosen = keyring.get_keyring()
     found: list[KeyringBackend] = [chosen]
     if isinstance(chosen, chainer.ChainerBackend):
         found = list(chosen.backends)

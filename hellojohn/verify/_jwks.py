@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 
 from hellojohn._errors import ConfigurationError
 from hellojohn._limits import LARGEST_KEY_DOCUMENT, MOST_KEYS
+from hellojohn._loading import loading
 from hellojohn._wire.reading import fields, json_object
 
 _LONGEST_KID = 512
@@ -91,7 +92,11 @@ def require_cryptography() -> None:
 
 
 def _algorithms() -> Mapping[str, Any]:
-    from jwt.algorithms import get_default_algorithms, has_crypto  # noqa: PLC0415 - loaded with the first keys
+    with loading:
+        from jwt.algorithms import (  # noqa: PLC0415 - loaded with the first keys
+            get_default_algorithms,
+            has_crypto,
+        )
 
     if not has_crypto:
         raise ConfigurationError(_NO_CRYPTOGRAPHY)

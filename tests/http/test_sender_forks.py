@@ -3,11 +3,14 @@
 import gc
 import os
 import threading
+import time
 
 import httpx
 import pytest
 
+from hellojohn import _loading
 from hellojohn._http import Sender
+from hellojohn._loading import loading
 from hellojohn._wire import ApiResponse
 from tests.http.senders import LATE, POST, sending
 from tests.loopback import Peer, answer, http, read_request
@@ -149,6 +152,53 @@ def test_fork_while_a_thread_opens_does_not_hang_the_child():
         assert in_forked_child(child) == "200"
         forked.set()
         thread.join()
+
+
+def test_fork_waits_for_a_thread_that_loads_modules():
+    """The child would keep half of a module for good."""
+    begun, order = threading.Event(), []
+
+    def load():
+        with loading:
+            begun.set()
+            time.sleep(0.05)  # any time will do: the fork waits
+            order.append("loaded")
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    assert begun.wait(10)
+
+    def child() -> str:
+        with loading:
+            return "".join(order)
+
+    assert in_forked_child(child) == "loaded"
+    thread.join()
+    with loading:
+        assert order == ["loaded"]
+
+
+def test_fork_does_not_wait_for_ever(monkeypatch):
+    """A module that is loaded may itself wait for the thread that forks; the child gets a lock of its own."""
+    monkeypatch.setattr(_loading, "_LONGEST", 0.05)
+    begun, forked = threading.Event(), threading.Event()
+
+    def load():
+        with loading:
+            begun.set()
+            forked.wait(20)
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    assert begun.wait(10)
+
+    def child() -> str:
+        with loading:
+            return "free"
+
+    assert in_forked_child(child) == "free"
+    forked.set()
+    thread.join()
 
 
 def test_fork_during_a_request_leaves_the_answer_to_the_parent():

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -18,6 +19,22 @@ class Timing(NamedTuple):
     clock: Clock = time.time
     monotonic: Clock = time.monotonic
     sleep: Callable[[float], None] = time.sleep
+
+
+def unfailing(clock: Clock) -> Clock:
+    """Return a clock that gives the machine's time where ``clock`` raises or gives no number.
+
+    A refresh reads the clock between the answer and the save, where nothing may fail.
+    """
+
+    def read() -> float:
+        with suppress(Exception):
+            now: object = clock()
+            if isinstance(now, int | float):
+                return now
+        return time.time()
+
+    return read
 
 
 def within_time(seconds: float) -> float:

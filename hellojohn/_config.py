@@ -146,7 +146,7 @@ def check_account(name: object) -> str:
         raise ConfigurationError(
             f"account must be a text of 1 to {LONGEST_ACCOUNT} characters without control characters."
         )
-    return name
+    return str.__str__(name)  # of an enum, its text and not its name
 
 
 def check_flag(value: object, name: str) -> bool:

@@ -21,7 +21,7 @@ class Completion:
     __slots__ = ("_callbacks", "_lock", "done")
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._callbacks: list[Callable[[], None]] = []
         self.done: bool = False
 
@@ -29,9 +29,11 @@ class Completion:
         """Give the signal."""
         with self._lock:
             self.done = True
-            callbacks, self._callbacks = self._callbacks, []
-        for callback in callbacks:
-            callback()
+        # Ctrl-C may come at any point, and the signal is then given again. So each stays until it was called.
+        while (callback := next(iter(self._callbacks), None)) is not None:
+            with suppress(RuntimeError):  # a lock that was released before
+                callback()
+            self.forget(callback)
 
     def when_done(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` when the signal is given, or now if it was. It must not block or raise."""

@@ -80,7 +80,7 @@ class Account(PartOfClient):
 
     def reset(self) -> None:
         """Forget running operations, in a forked child: they run in the parent."""
-        self.lock: threading.Lock = threading.Lock()
+        self.lock = threading.RLock()  # a signal handler may use the client too
         self.flight: Flight[None] | None = None
         self.storage: AccountStorage = AccountStorage(self.context.storage, self.key)
         if self.state.phase is Phase.SIGNING_OUT:
@@ -202,7 +202,7 @@ class Account(PartOfClient):
 
     def join(self, kind: Kind, operation: Callable[[], None], *, forced: bool = False) -> Flight[None]:
         """Return the flight that is under way, or a new one. Call it with ``lock`` held."""
-        if self.flight is None:
+        if self.flight is None or self.flight.done:  # Ctrl-C may leave one that has landed
             self.flight = self._new_flight(operation, kind, forced=forced)
         return self.flight
 

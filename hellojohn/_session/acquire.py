@@ -3,11 +3,11 @@
 The table of ``freshness`` decides. The work that callers wait for is in ``tasks``.
 """
 
-import logging
 import math
 
 from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SignInRequired, StoreError
 from hellojohn._limits import FALLBACK_WAIT
+from hellojohn._logs import logger_of
 from hellojohn._session.account import CLOSED, Account
 from hellojohn._session.endings import try_later
 from hellojohn._session.flight import Flight, OperationInterrupted
@@ -18,7 +18,7 @@ from hellojohn._session.state import Phase
 from hellojohn._session.tasks import announce_end, read_again, read_store, refresh_now, save_unsaved
 from hellojohn._waiting import Flow, WaitFor
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 _ROUNDS = 4
 

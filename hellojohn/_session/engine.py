@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from hellojohn._clock import Timing
+from hellojohn._clock import Timing, unfailing
 from hellojohn._config import Settings, check_account
 from hellojohn._errors import ConfigurationError, HelloJohnError
 from hellojohn._session.account import CLOSED, Account
@@ -55,12 +55,12 @@ class Engine:
             timing: The clocks; by default the client's wall clock and the real monotonic one.
             workers: The threads.
         """
-        timing = timing or Timing(clock=settings.clock)
+        timing = timing or Timing(clock=unfailing(settings.clock))
         storage = SessionStorage(store, api_url=settings.api_url, tenant_id=settings.tenant_id, timing=timing)
         service = Service(dialect, send, load, Retrier(timing), self._time_left)
         idle = None if settings.idle_timeout is None else settings.idle_timeout.total_seconds()
         self._place = settings.place
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may use the client too
         self._accounts: weakref.WeakValueDictionary[str, Account] = weakref.WeakValueDictionary()
         self.events = Events(workers)
         self.context = EngineContext(
@@ -88,10 +88,10 @@ class Engine:
         Raises:
             ConfigurationError: The name is not usable, or the client was closed.
         """
-        check_account(name)
-        if self.context.closing:
-            raise ConfigurationError(CLOSED)
+        name = check_account(name)
         with self._lock:
+            if self.context.closing:
+                raise ConfigurationError(CLOSED)
             account = self._accounts.get(name)
             if account is None:
                 account = Account(name, f"{name}{self._place}", self.context)
@@ -116,10 +116,12 @@ class Engine:
         while (flight := self._unfinished()) is not None and time.monotonic() < ends_at:
             flight.start(blocking=False)  # its caller may have been interrupted
             flight.wait(max(ends_at - time.monotonic(), 0.0))
-        for account in tuple(self._accounts.values()):
+        with self._lock:
+            accounts = tuple(self._accounts.values())
+        for account in accounts:
             if account in context.unsaved and (left := ends_at - time.monotonic()) > 0:
                 self._save(account, left)
-        for account in tuple(self._accounts.values()):
+        for account in accounts:
             account.close()
 
     def _save(self, account: Account, left: float) -> None:
@@ -144,7 +146,7 @@ class Engine:
 
     def reset_after_fork(self) -> None:
         """Forget, in a forked child, what only the parent's threads can finish."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.context.workers.reset()
         self.events.reset()
         self.context.flights.clear()

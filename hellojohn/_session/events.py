@@ -1,18 +1,18 @@
 """Events for the app's callbacks: in order, once each, on one thread at a time, with no lock held."""
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import NamedTuple
 
+from hellojohn._logs import logger_of
 from hellojohn._models import AuthEvent
 from hellojohn._session.workers import Job, Lane, NoThreadError, WorkerPool
 from hellojohn._waiting import Completion
 
 Callback = Callable[[AuthEvent], None]
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 
 class Subscription:
@@ -57,7 +57,7 @@ class Events:
 
     def reset(self) -> None:
         """Drop the queued events, in a forked child: the parent delivers them."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._queue: deque[_Delivery] = deque()
         self._thread: int | None = None
         self._delivering = False

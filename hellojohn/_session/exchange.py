@@ -1,6 +1,5 @@
 """The requests of one refresh, from the note that it begins to its final outcome."""
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import NamedTuple
 from hellojohn._clock import within_time
 from hellojohn._errors import ExpiryReason, StoreError
 from hellojohn._limits import REFRESH_START_SHARE, SECOND_LOOK_DEADLINE
+from hellojohn._logs import logger_of
 from hellojohn._session.endings import NOT_ENOUGH_TIME
 from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, ended
@@ -16,7 +16,7 @@ from hellojohn._session.retry import Attempts, Retrier
 from hellojohn._session.storage import LockedSession, SessionStorage
 from hellojohn._wire import Answer, ApiRequest, Dialect, Outcome, OutcomeKind
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 
 class Service(NamedTuple):

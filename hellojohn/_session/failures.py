@@ -18,7 +18,7 @@ def guarded(method: str, call: Callable[[], T]) -> T:
         return call()
     except StoreError as error:
         failure = _without_token(error)
-    except Exception as error:  # noqa: BLE001 - a store is a plug-in
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a store is a plug-in
         what = f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)})."
         failure = StoreUnavailable(f"{what} It must raise a StoreError.")
     failure.__cause__ = failure.__context__ = failure.__traceback__ = None
@@ -34,7 +34,7 @@ def fresh_copy(error: E) -> E:
     return (copy.copy(error) if own else error).with_traceback(None)
 
 
-def _place_of(error: Exception) -> str:
+def _place_of(error: BaseException) -> str:
     """Return the file and line that raised. They hold no values."""
     frame, line = list(traceback.walk_tb(error.__traceback__))[-1]
     return f"{PurePath(frame.f_code.co_filename).name}:{line}"

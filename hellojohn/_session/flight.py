@@ -22,6 +22,9 @@ _LANES: dict[Kind, Lane] = {
     "revoke": Lane.NETWORK,
 }
 _NO_THREAD = "No thread can be started, or the program is exiting. The session is kept. Try again later."
+_NESTED = (
+    "A signal handler has interrupted the call that it waits for. Let it set a flag. The session is kept."
+)
 
 
 class OperationInterrupted(ServiceUnavailable):
@@ -69,6 +72,7 @@ class Flight(Completion, Generic[T]):
         "_claim",
         "_lane",
         "_operation",
+        "_runner",
         "_running",
         "_submitted",
         "_workers",
@@ -104,8 +108,9 @@ class Flight(Completion, Generic[T]):
         self._operation = operation
         self._workers = workers
         self._running = running
-        self._claim = threading.Lock()
+        self._claim: dict[str, object] = {}
         self._submitted = False
+        self._runner: int | None = None
         self._lane = _LANES[kind] if lane is None else lane
         self.kind: Kind = kind
         self.must_finish: bool = self._lane is Lane.SIGN_IN or (kind in _MUST_FINISH and saves)
@@ -123,6 +128,8 @@ class Flight(Completion, Generic[T]):
                 for which no thread can be started.
         """
         if self._submitted:
+            if self._runner == threading.get_ident() and not self.done:
+                raise ServiceUnavailable(_NESTED)
             return
         self._running[self] = None
         if blocking and self.kind == "load":
@@ -134,21 +141,32 @@ class Flight(Completion, Generic[T]):
         except NoThreadError:
             if blocking and not sys.is_finalizing():
                 self._run()
-            elif self._claim.acquire(blocking=False):
+            elif self._is_claimed_by(object()):
                 self.land(Result(error=ServiceUnavailable(_NO_THREAD)))
 
     def land(self, result: Result[T]) -> None:
         """Set the result and let the callers go on."""
-        self.result = result
+        self.result = self.result or result
         self._running.pop(self, None)
         self.complete()
 
     def _run(self) -> None:
-        if self._claim.acquire(blocking=False):
-            self._submitted = True
-            self._operation(self)
-        elif self.done:  # an interrupted caller's second submission, after the flight has landed
-            self._running.pop(self, None)
+        claim = object()
+        try:
+            if self._is_claimed_by(claim):
+                self._runner, self._submitted = threading.get_ident(), True
+                self._operation(self)
+            elif self.done:  # an interrupted caller's second submission, after the flight has landed
+                self._running.pop(self, None)
+        except BaseException:
+            # Ctrl-C on the thread of a caller, maybe before the operation has begun: the others read again.
+            if self._is_claimed_by(claim):
+                self.land(Result(error=INTERRUPTED))
+            raise
+
+    def _is_claimed_by(self, claim: object) -> bool:
+        """Return whether the flight is a claim's. It belongs to the first one, in one step."""
+        return self._claim.setdefault("by", claim) is claim
 
 
 def in_thread(work: Callable[[], T], name: str) -> Flow[T]:

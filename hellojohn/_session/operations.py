@@ -3,7 +3,6 @@
 Each runs on a worker thread, so that a caller who gives up loses no session and brings none back.
 """
 
-import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import cache
@@ -20,6 +19,7 @@ from hellojohn._errors import (
     StoreLocked,
 )
 from hellojohn._limits import SIGN_OUT_DEADLINE, SIGN_OUT_LOCK_WAIT
+from hellojohn._logs import logger_of
 from hellojohn._models import AuthEventType, Session
 from hellojohn._secret import Secret
 from hellojohn._session.account import Account, locked
@@ -34,7 +34,7 @@ from hellojohn._session.workers import Lane
 from hellojohn._waiting import Flow
 from hellojohn._wire import Conversation, TokenResponse
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 
 class SignInRequest(NamedTuple):

@@ -15,7 +15,6 @@ Between the answer and the save stand only loaded code and the save. Everything 
 module, a file descriptor or a thread is done before the refresh is sent.
 """
 
-import logging
 import math
 import random
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from hellojohn._limits import (
     SAVE_ATTEMPTS,
     SAVE_PAUSE,
 )
+from hellojohn._logs import logger_of
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.endings import NOT_ENOUGH_TIME, ended_elsewhere, expired, no_answer, try_later
 from hellojohn._session.exchange import Exchange, Service, leave_reason
@@ -39,7 +39,7 @@ from hellojohn._session.record import SessionRecord, Stored, next_generation
 from hellojohn._session.storage import LockedSession, SessionStorage
 from hellojohn._wire import Outcome, OutcomeKind
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 
 class Refreshed(NamedTuple):

@@ -3,7 +3,6 @@
 It encodes and checks records, and quarantines damaged ones.
 """
 
-import logging
 import math
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ from hellojohn._limits import (
     LOCK_SPARE,
     REFRESH_DEADLINE,
 )
+from hellojohn._logs import logger_of
 from hellojohn._secret import Secret
 from hellojohn._session.conflicts import RULES, Bringing, compare
 from hellojohn._session.failures import guarded
@@ -27,7 +27,7 @@ from hellojohn._session.record_format import dump, parse
 from hellojohn.stores._capabilities import describe, enter_lock, lease_of, quarantine, saver, without_lock
 from hellojohn.stores._protocol import LockedValue, TokenStore
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 
 def _never() -> bool:

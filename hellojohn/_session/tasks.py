@@ -3,7 +3,6 @@
 These functions block. They run on worker threads, and on the thread of a caller that may block.
 """
 
-import logging
 import math
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from hellojohn._errors import (
     StoreError,
 )
 from hellojohn._limits import COOLDOWN
+from hellojohn._logs import logger_of
 from hellojohn._models import AuthEventType
 from hellojohn._session.account import Account, locked
 from hellojohn._session.conflicts import Bringing
@@ -29,7 +29,7 @@ from hellojohn._session.refresh import Refreshed
 from hellojohn._session.state import AccountState, Change, Phase
 from hellojohn._session.storage import LockedSession
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 
 def save_unsaved(account: Account, wait: float = math.inf) -> None:

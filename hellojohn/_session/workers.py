@@ -15,7 +15,6 @@ waits for work that must be saved, but at most EXIT_WAIT seconds.
 """
 
 import atexit
-import logging
 import math
 import sys
 import threading
@@ -34,8 +33,9 @@ from hellojohn._limits import (
     STORE_THREADS,
     THREAD_REST,
 )
+from hellojohn._logs import logger_of
 
-logger = logging.getLogger("hellojohn")
+logger = logger_of("hellojohn")
 
 
 class Lane(Enum):
@@ -77,7 +77,8 @@ class WorkerPool:
     """The lanes and their threads.
 
     Attributes:
-        exits_at: When the program stops waiting for work, by the monotonic clock. Infinite before its end.
+        exits_at: When the program stops waiting for work, by the monotonic clock. Infinite before its end,
+            and minus infinity after it.
     """
 
     def __init__(self) -> None:
@@ -87,7 +88,7 @@ class WorkerPool:
 
     def reset(self) -> None:
         """Start again in a forked child, which has none of the parent's threads."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler or a __del__ may close a client while it is held
         self._finished = threading.Condition(self._lock)
         self._lanes = {lane: _Lane(limit, self._lock) for lane, limit in _THREADS.items()}
         self._finishing = 0
@@ -125,6 +126,7 @@ class WorkerPool:
         with self._lock:
             wait = max(self.exits_at - time.monotonic(), 0.0)
             self._finished.wait_for(lambda: not self._has_work_to_finish(), wait)
+            self.exits_at = -math.inf  # from now on nothing waits for a refresh, so none may begin
         self.retire()
 
     def retire(self) -> None:
@@ -189,7 +191,8 @@ class WorkerPool:
             except BaseException as error:  # noqa: BLE001 - a thread must go on for the others
                 # Without the traceback: the text of the exception may be a token.
                 logger.error("An operation of hellojohn raised %s.", type(error).__name__)  # noqa: TRY400
-            self._done(job)
+            finally:
+                self._done(job)
             del job  # a resting thread must not keep an account in memory
 
     def _next(self, lane: "_Lane", thread: threading.Thread) -> Job | None:
@@ -214,7 +217,7 @@ class WorkerPool:
 class _Lane:
     """The jobs of one lane and its threads. A thread counts itself, so that an interrupt upsets no count."""
 
-    def __init__(self, limit: int, lock: threading.Lock) -> None:
+    def __init__(self, limit: int, lock: "threading.RLock") -> None:
         self.limit = limit
         self.jobs: deque[Job] = deque()
         self.wanted = threading.Condition(lock)

@@ -13,7 +13,6 @@ from hellojohn import (
     ExpiryReason,
     MemoryStore,
     NotSignedIn,
-    ServiceUnavailable,
     SessionExpired,
     StoreCorrupt,
     StoreError,
@@ -289,11 +288,11 @@ async def test_other_error_of_a_store_is_a_store_error(hj, service, store, error
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_store_that_exits_leaves_no_caller_waiting(owner, service, store):
-    """SystemExit on a worker thread ends no program, and each caller gets an error."""
+    """A store that raises SystemExit has failed: no program and no thread ends, and each caller is told."""
     hj = service.client(owner, store=store)
     store.fail("lock", error=SystemExit())
     for _ in range(70):
-        with pytest.raises(ServiceUnavailable):
+        with pytest.raises(StoreUnavailable, match="raised SystemExit"):
             await settle(hj.auth.sign_in(EMAIL, PASSWORD))
     store.heal()
     assert (await settle(hj.auth.sign_in(EMAIL, PASSWORD))).id == "ses_1"

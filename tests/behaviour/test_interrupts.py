@@ -104,6 +104,21 @@ def test_interrupt_at_any_line_of_a_forced_refresh():
     assert 20 < line < MOST
 
 
+def test_interrupt_at_any_line_of_a_read():
+    """The caller who reads the store does so for all, and the next one reads it again."""
+    service, store = StrictService(), DictStore()
+    service.client(store=store).auth.sign_in(EMAIL, PASSWORD)
+    for line in range(1, MOST):
+        hj = service.client(store=store)
+        if not interrupted(hj.auth.session, line):
+            hj.close()
+            break
+        assert in_thread(hj.auth.session)().id == "ses_1", f"line {line}"
+        assert in_thread(hj.auth.access_token)() == "at_1", f"line {line}"
+        hj.close()
+    assert 20 < line < MOST
+
+
 def test_interrupt_at_any_line_of_a_sign_out():
     """An interrupted sign_out() signs the user out or changes nothing, and the next one completes it."""
     for line in range(1, MOST):

@@ -88,6 +88,16 @@ def test_ending_program_stores_a_background_refresh(emulator, hj, tmp_path):
     assert (emulator.rotations, emulator.reuses) == (2, 0)
 
 
+def test_no_refresh_begins_at_the_very_end(emulator, hj, tmp_path):
+    """An exit handler that runs after the SDK's own gets the token, or an error, and begins no refresh."""
+    emulator.advance(STALE)
+    program = start(emulator, tmp_path, "at exit")
+    assert program.communicate(timeout=20) == ("", "")
+    assert (program.returncode, emulator.calls("token/refresh")) == (0, 0)
+    emulator.advance(EXPIRED)
+    survives(emulator, hj, rotations=1)
+
+
 def test_ending_program_does_not_try_again(emulator, hj, tmp_path):
     """An ending program waits for one attempt of a refresh, and begins no other."""
     emulator.advance(STALE)

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from hellojohn._errors import ServiceUnavailable
-from hellojohn._session.flight import Flight, Result
+from hellojohn._session.flight import Flight, OperationInterrupted, Result
 from hellojohn._session.workers import Lane, NoThreadError, WorkerPool
 from hellojohn._waiting import Completion, Flow, WaitFor, run, run_async
 
@@ -205,6 +205,52 @@ def test_reads_are_not_waited_for_at_exit() -> None:
     for lane, waited in ((Lane.SIGN_IN, True), (Lane.NETWORK, False)):
         flight: Flight[None] = Flight(lambda this: None, "operation", WorkerPool(), {}, lane=lane)
         assert flight.must_finish is waited
+
+
+def interrupted() -> None:
+    """Be interrupted by Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def test_interrupted_read_lets_the_others_go_on() -> None:
+    """Ctrl-C may come between the claim of a read and the operation, which then lands nothing itself."""
+    flight: Flight[str] = Flight(lambda this: interrupted(), "load", WorkerPool(), {})
+    with pytest.raises(KeyboardInterrupt):
+        flight.start(blocking=True)
+    assert flight.done
+    assert flight.result is not None
+    with pytest.raises(OperationInterrupted):
+        flight.result.get()
+
+
+def test_interrupted_signal_is_given_again() -> None:
+    """Nobody is forgotten if Ctrl-C comes while the waiting callers are let go."""
+    completion, let_go = Completion(), list[int]()
+    calls = iter([interrupted, lambda: let_go.append(1)])
+
+    def first() -> None:
+        next(calls)()
+
+    completion.when_done(first)
+    completion.when_done(lambda: let_go.append(2))
+    with pytest.raises(KeyboardInterrupt):
+        completion.complete()
+    completion.complete()
+    assert let_go == [1, 2]
+
+
+def test_signal_handler_inside_a_read_does_not_wait_for_it() -> None:
+    """It would wait for the very thread that it has interrupted."""
+
+    def read(flight: Flight[str]) -> None:
+        with pytest.raises(ServiceUnavailable, match="signal handler"):
+            flight.start(blocking=True)
+        flight.land(Result("value"))
+
+    flight: Flight[str] = Flight(read, "load", WorkerPool(), {})
+    flight.start(blocking=True)
+    assert flight.result is not None
+    assert flight.result.get() == "value"
 
 
 def test_interrupted_start_leaves_nobody_waiting() -> None:

@@ -1,5 +1,7 @@
 """The threads of the engine: lanes, limits, the end of the program, forks and sub-interpreters."""
 
+import logging
+import math
 import subprocess
 import sys
 import textwrap
@@ -162,6 +164,46 @@ def test_job_of_an_interrupted_caller_runs_at_the_end(jobs: Jobs) -> None:
     jobs.workers._lanes[Lane.NETWORK].jobs.append(Job(jobs._run, Lane.NETWORK, must_finish=True))
     jobs.workers.finish()
     jobs.wait_for(1)
+
+
+def test_pool_is_retired_inside_its_own_lock(jobs: Jobs) -> None:
+    """A signal handler or a finalizer that closes a client may run while this thread has the lock."""
+    jobs.end.set()
+    jobs.submit(Lane.STORE)
+    jobs.wait_for(1)
+
+    def close() -> None:
+        with jobs.workers._lock:
+            jobs.workers.retire()
+
+    closing = threading.Thread(target=close, daemon=True)
+    closing.start()
+    closing.join(20)
+    assert not closing.is_alive()
+
+
+def test_nothing_is_refreshed_after_the_end_of_the_wait(jobs: Jobs) -> None:
+    """A refresh that began now would die with the program, and its token would be used."""
+    jobs.workers.finish()
+    assert jobs.workers.exits_at == -math.inf
+
+
+def test_job_that_raises_is_not_waited_for(jobs: Jobs) -> None:
+    """Even if the app's log handler raises as well."""
+
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ValueError(record)
+
+    handler = Broken()
+    logging.getLogger("hellojohn").addHandler(handler)
+    try:
+        jobs.workers.submit(Job(lambda: 1 / 0, Lane.NETWORK, must_finish=True))
+        begun = time.monotonic()
+        jobs.workers.finish()
+        assert time.monotonic() - begun < 10
+    finally:
+        logging.getLogger("hellojohn").removeHandler(handler)
 
 
 def test_job_that_raises_costs_no_thread(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:

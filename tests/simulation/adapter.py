@@ -19,7 +19,7 @@ import tenacity
 
 from hellojohn import ExpiryReason, HelloJohn, _assembly, _http, _waiting
 from hellojohn._clock import Timing
-from hellojohn._session import context, engine, events
+from hellojohn._session import context, engine, events, flight
 from hellojohn._session.account import Account
 from hellojohn._session.exchange import Exchange
 from hellojohn._session.workers import Job, WorkerPool
@@ -325,7 +325,8 @@ def install() -> None:
     for module in (context, engine):
         _replace(module, "time", SimpleNamespace(monotonic=lambda: _home().monotonic()))
     own_ident = {"get_ident": lambda: id(_running[0].current)}
-    _replace(events, "threading", SimpleNamespace(**vars(events.threading) | own_ident))
+    for module in (events, flight):
+        _replace(module, "threading", SimpleNamespace(**vars(module.threading) | own_ident))
     _replace(tenacity, "threading", SimpleNamespace(local=_TaskLocal))
     _replace(_assembly, "Engine", _Engine)
     _replace(engine, "check_account", cache(engine.check_account))

@@ -130,7 +130,8 @@ class Sender:
         with self._lock():
             opened, self._opened = self._opened, None
         if opened is not None and opened.pid == os.getpid():
-            opened.transport.close()
+            with Exchange(None):  # a log handler of the app must not keep a socket open
+                opened.transport.close()
 
     def _lock(self) -> threading.Lock:
         return self._locks.setdefault(os.getpid(), threading.Lock())

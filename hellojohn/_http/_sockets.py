@@ -19,8 +19,10 @@ import httpx
 from hellojohn._http._addresses import addresses_of, connect_to_first
 from hellojohn._http._exchange import Exchange, running
 from hellojohn._http._frames import Forgetting
+from hellojohn._http._log_shield import shield_logs
 from hellojohn._limits import GLANCE, LONGEST_TIMEOUT, SUSPENSION
 
+shield_logs()
 _FORGETTING = Forgetting()
 _NEGOTIATION = (b"CONNECT ", b"\x05", b"\x01")
 """How a request to an HTTP proxy begins, and the two kinds of message to a SOCKS proxy."""

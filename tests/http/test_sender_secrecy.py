@@ -131,6 +131,56 @@ def test_interrupt_inside_a_send_shows_no_secret():
     assert MARK not in f"{[(frame.line, frame.locals) for frame in frames]}"
 
 
+class Raising(logging.Handler):
+    """A handler of an app that raises."""
+
+    def __init__(self):
+        """Have raised nothing."""
+        super().__init__()
+        self.raised = 0
+
+    def emit(self, record):
+        """Raise."""
+        self.raised += 1
+        raise ValueError(record.name)
+
+
+@pytest.mark.parametrize("by_a_filter", [False, True])
+def test_log_handler_that_raises_loses_no_answer(caplog, by_a_filter):
+    """The lines below DEBUG come in the middle of an answer, and a refresh would be sent again without it."""
+    caplog.set_level(logging.DEBUG)
+    raising, logger = Raising(), logging.getLogger("httpcore.http11")
+    if by_a_filter:
+        logger.addFilter(raising.emit)
+    else:
+        logging.getLogger().addHandler(raising)
+    try:
+        with Peer(answer(http(b"{}"))) as peer, sending(peer) as sender:
+            assert isinstance(sender.send(POST), ApiResponse)
+    finally:
+        logger.removeFilter(raising.emit)
+        logging.getLogger().removeHandler(raising)
+    assert raising.raised
+
+
+def test_filter_of_an_app_counts_for_the_lines_below(caplog):
+    """It sees each line, and decides."""
+    caplog.set_level(logging.DEBUG)
+    logger = logging.getLogger("httpcore.http11")
+
+    def hide(record):
+        return "send_request_body" not in record.getMessage()
+
+    logger.addFilter(hide)
+    try:
+        with Peer(answer(http(b"{}"))) as peer, sending(peer) as sender:
+            sender.send(POST)
+    finally:
+        logger.removeFilter(hide)
+    assert "receive_response_headers" in caplog.text
+    assert "send_request_body" not in caplog.text
+
+
 def test_debug_logs_show_no_secret(caplog):
     """The libraries below log each step at DEBUG."""
     caplog.set_level(logging.DEBUG)

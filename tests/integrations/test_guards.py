@@ -1,5 +1,6 @@
 """The guards' table of answers: four frameworks, views of both styles, clients of both faces."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +30,17 @@ def test_good_token(app: App, emulator: Emulator) -> None:
     token = emulator.token(scopes=[*SCOPES, "more"], roles=["admin"])
     users = {app.call(route, f"Bearer {token}").document["user"] for route in ROUTES}
     assert users == {emulator.sessions()[-1].user_id}
+
+
+def test_guard_of_a_closed_client(app: App, emulator: Emulator, hj: Any) -> None:
+    """A server that is ending answers its last requests: local verification goes on."""
+    token = emulator.token()
+    assert app.call("/required", f"Bearer {token}").status == 200
+    if isinstance(hj, HelloJohn):
+        hj.close()
+    else:
+        asyncio.run(hj.aclose())
+    assert app.call("/required", f"Bearer {token}").status == 200
 
 
 def test_scheme_in_any_case(app: App, emulator: Emulator) -> None:

@@ -75,6 +75,8 @@ class Parts(PartOfClient):
     def verifier(self) -> "Verifier":
         """The verifier of access tokens, which is loaded at its first use."""
         self.check_open()
+        if self._verifier is not None:
+            return self._verifier
         with loading:
             if self._verifier is None:
                 from hellojohn.verify import Verifier  # noqa: PLC0415 - a program that signs in has no need of it

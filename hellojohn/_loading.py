@@ -34,8 +34,11 @@ class _Loading:
             self._lock.release()
 
     def after_in_child(self) -> None:
-        """Forget the threads of the parent."""
-        self._lock = threading.RLock()
+        """Let threads load again; forget the parent's, if it went on without this lock."""
+        if self._forking:
+            self._lock.release()
+        else:
+            self._lock = threading.RLock()
 
 
 loading = _Loading()

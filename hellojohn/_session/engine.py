@@ -136,7 +136,10 @@ class Engine:
         flight.wait(left)
 
     def _unfinished(self) -> Flight[Any] | None:
-        return next((it for it in tuple(self.context.flights) if it.must_finish and not it.done), None)
+        return next(
+            (it for it in tuple(self.context.flights) if it.must_finish and not (it.done or it.runs_here)),
+            None,
+        )
 
     def _time_left(self) -> float:
         return self.context.time_left()

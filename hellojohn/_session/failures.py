@@ -1,6 +1,7 @@
 """Errors on their way to the callers: what a store raises, and one error that reaches many."""
 
 import copy
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import PurePath
@@ -18,7 +19,9 @@ def guarded(method: str, call: Callable[[], T]) -> T:
         return call()
     except StoreError as error:
         failure = _without_token(error)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - a store is a plug-in
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and threading.current_thread() is threading.main_thread():
+            raise  # a signal handler ends the program
         what = f"The token store's {method}() raised {type(error).__name__} ({_place_of(error)})."
         failure = StoreUnavailable(f"{what} It must raise a StoreError.")
     failure.__cause__ = failure.__context__ = failure.__traceback__ = None

@@ -22,8 +22,9 @@ _LANES: dict[Kind, Lane] = {
     "revoke": Lane.NETWORK,
 }
 _NO_THREAD = "No thread can be started, or the program is exiting. The session is kept. Try again later."
-_NESTED = (
-    "A signal handler has interrupted the call that it waits for. Let it set a flag. The session is kept."
+NESTED = ServiceUnavailable(
+    "This call would wait for itself: it was made inside another one, such as by a signal handler or a store."
+    " The session is kept. Let the handler set a flag."
 )
 
 
@@ -128,8 +129,8 @@ class Flight(Completion, Generic[T]):
                 for which no thread can be started.
         """
         if self._submitted:
-            if self._runner == threading.get_ident() and not self.done:
-                raise ServiceUnavailable(_NESTED)
+            if self.runs_here:
+                raise fresh_copy(NESTED)
             return
         self._running[self] = None
         if blocking and self.kind == "load":
@@ -143,6 +144,11 @@ class Flight(Completion, Generic[T]):
                 self._run()
             elif self._is_claimed_by(object()):
                 self.land(Result(error=ServiceUnavailable(_NO_THREAD)))
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether this very thread is running it."""
+        return self._runner == threading.get_ident() and not self.done
 
     def land(self, result: Result[T]) -> None:
         """Set the result and let the callers go on."""

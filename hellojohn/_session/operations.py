@@ -22,7 +22,7 @@ from hellojohn._limits import SIGN_OUT_DEADLINE, SIGN_OUT_LOCK_WAIT
 from hellojohn._logs import logger_of
 from hellojohn._models import AuthEventType, Session
 from hellojohn._secret import Secret
-from hellojohn._session.account import Account, locked
+from hellojohn._session.account import Account, refuse_nested
 from hellojohn._session.calls import have_conversation
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.exchange import leave_reason
@@ -30,6 +30,7 @@ from hellojohn._session.order import Overtaken, Turn
 from hellojohn._session.record import SessionRecord, Stored, signed_in
 from hellojohn._session.state import Change
 from hellojohn._session.storage import LockedSession
+from hellojohn._session.tasks import locked
 from hellojohn._session.workers import Lane
 from hellojohn._waiting import Flow
 from hellojohn._wire import Conversation, TokenResponse
@@ -77,6 +78,7 @@ def sign_out(account: Account, *, everywhere: bool) -> Flow[bool]:
         turn, shown, announced = ask()
         return _sign_out(account, turn, shown, announced=announced, everywhere=everywhere)
 
+    refuse_nested(account)
     try:
         return (yield from account.perform(operation, Lane.SIGN_IN, ask=ask))
     except ServiceUnavailable:
@@ -206,6 +208,7 @@ def _remove(account: Account, turn: Turn) -> tuple[Stored | None, StoreError | N
     except StoreError as error:
         if has_lock and not isinstance(error, StoreLocked):
             return stored, error.with_traceback(None), True
+        logger.warning("A sign-out works without the lock of the store: %s", str(error))
     return *_remove_without_lock(account, turn), False
 
 

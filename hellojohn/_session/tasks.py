@@ -4,8 +4,8 @@ These functions block. They run on worker threads, and on the thread of a caller
 """
 
 import math
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 
 from hellojohn._clock import within_time
 from hellojohn._errors import (
@@ -19,7 +19,7 @@ from hellojohn._errors import (
 from hellojohn._limits import COOLDOWN
 from hellojohn._logs import logger_of
 from hellojohn._models import AuthEventType
-from hellojohn._session.account import Account, locked
+from hellojohn._session.account import Account
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.endings import ended_elsewhere, expired
 from hellojohn._session.failures import fresh_copy
@@ -30,6 +30,35 @@ from hellojohn._session.state import AccountState, Change, Phase
 from hellojohn._session.storage import LockedSession
 
 logger = logger_of("hellojohn")
+
+
+@contextmanager
+def locked(account: Account, wait: float = math.inf, *, shared: bool = False) -> Generator[LockedSession]:
+    """Hold the store's lock, or share it with a refresh of this process if that is allowed.
+
+    Raises:
+        StoreLocked: Another process held the lock for ``wait`` seconds.
+        StoreError: The store failed.
+    """
+    take = account.storage.locked_or_shared if shared else account.storage.locked
+    with take(wait) as place:
+        before = account.state
+        place.damaged = before.damaged
+        try:
+            yield place
+        finally:
+            if place.damaged or (before.damaged and account.state is before):
+                _note_damage(account, before.order, damaged=place.damaged)
+
+
+def _note_damage(account: Account, order: int, *, damaged: bool) -> None:
+    """Note whether memory has the only copy of the session, unless a sign-in has saved another meanwhile.
+
+    While it has, an operation that finds an empty store saves the copy. Else that means a sign-out elsewhere.
+    """
+    turn, snapshot = account.turn(), account.state.snapshot
+    if turn.order == order and snapshot is not None:
+        account.apply(Change.NOT_SAVED, turn, snapshot.record, damaged=damaged)
 
 
 def save_unsaved(account: Account, wait: float = math.inf) -> None:

@@ -8,6 +8,7 @@ machine.
 """
 
 import re
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Literal, Self, cast
 
@@ -24,13 +25,12 @@ _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LONGEST_LOGGED = 100  # origins, so that a crawler does not fill the memory
 _HOST = re.compile(rb"[A-Za-z0-9._:-]+")
-_OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Origins:
     """A set of allowed origins, or with ``"*"`` every origin that is safe to send a token to."""
 
-    __slots__ = ("_all", "_cleartext", "_logged", "_pairs", "_shown")
+    __slots__ = ("_all", "_logged", "_pairs", "_proxied", "_shown")
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Origins:
                     f"A proxy on another machine would carry the token to {_name(url)} in cleartext."
                     f" Set NO_PROXY={_name(url)}, or give the client no proxy."
                 )
-        self._cleartext = not any(proxied(httpx.URL(f"http://{name}")) for name in _OWN_NAMES)
+        self._proxied = proxied
         self._pairs = {pair for url in listed for pair in _pairs_of(url)}
         self._pairs |= {pair for url in own for pair in _pairs_of(url, in_process=in_process)}
         if not self._pairs and not self._all:
@@ -75,18 +75,24 @@ class Origins:
     @classmethod
     def of_client(cls, origins: "Iterable[str] | Literal['*']", client: Any) -> Self:  # noqa: ANN401
         """Allow ``origins`` and the base URL of a client of httpx or httpx2."""
+        held = weakref.ref(client)  # the client has its auth, which has these
+
+        def proxied(url: httpx.URL) -> bool:
+            client = held()
+            return client is not None and is_proxied(client, url)
+
         return cls(
             origins,
             base_url=client.base_url,
             in_process=stays_in_process(client),
-            proxied=lambda url: is_proxied(client, url),
+            proxied=proxied,
         )
 
     def allow(self, url: httpx.URL) -> bool:
         """Return whether a request to ``url`` carries the token."""
         if (url.scheme, url.netloc) in self._pairs:
             return True
-        if self._all and _is_safe(url) and (self._cleartext or _SCHEMES[url.scheme] == "https"):
+        if self._all and _is_safe(url) and (_SCHEMES[url.scheme] == "https" or not self._proxied(url)):
             return True
         self._log(url)
         return False

@@ -51,9 +51,14 @@ class SessionAuth(PartOfClient, AuthBase):
             if connection is None:
                 break
             _drain(response)
-            newer = run(acquire(self._account, snapshot))
+            try:
+                newer = run(acquire(self._account, snapshot))
+            except BaseException:
+                response.close()
+                raise
             if not may_repeat(snapshot, newer) or not _rewind(request):
                 break
+            response.close()
             # requests builds the request that follows a redirect from this one, which needs the new token.
             response.request = request.copy()
             request.headers["Authorization"] = newer.header
@@ -96,20 +101,26 @@ class _NoRepeat:
 
 
 def _drain(response: Any) -> None:  # noqa: ANN401 - its content is set here, as requests does
-    """Read a refusal, so that its connection is free. The app may get it after all."""
+    """Read a short refusal, so that its connection is free. The app may get it after all, and then whole."""
+    length = response.headers.get("Content-Length", "")
+    if response._content_consumed or not (length.isdecimal() and int(length) <= LONGEST_REFUSAL):  # noqa: SLF001
+        return
     ends_at = time.monotonic() + REFUSAL_READ_TIME
-    content = bytearray()
+    content, is_whole = bytearray(), False
     with suppress(Exception):  # it broke off, took too long, or is not of urllib3
         socket = getattr(getattr(response.raw, "_connection", None), "sock", None)
         if socket is not None:  # the next request on it sets the time limit of its own
             socket.settimeout(REFUSAL_READ_TIME)
         for part in response.iter_content(1):  # a larger part could be waited for, byte by byte
             content += part
-            if len(content) >= LONGEST_REFUSAL or time.monotonic() >= ends_at:
+            if time.monotonic() >= ends_at:
                 break
+        else:
+            is_whole = True
     with suppress(Exception):
         response.close()  # also the connection, if the body was not read to its end
-    response._content, response._content_consumed = bytes(content), True  # noqa: SLF001 - the same
+    # Without its body, the content of the refusal is an error, and not empty.
+    response._content, response._content_consumed = bytes(content) if is_whole else False, True  # noqa: SLF001
 
 
 def _rewind(request: PreparedRequest) -> bool:

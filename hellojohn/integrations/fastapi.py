@@ -27,6 +27,8 @@ from hellojohn.verify import TokenClaims
 
 __all__ = ["BrowserSessions", "Guard"]
 
+_NONE_WANTED = SecurityScopes()
+
 
 class RequiredToken(HTTPBearer):
     """A dependency that gives the claims of a valid access token."""
@@ -38,7 +40,7 @@ class RequiredToken(HTTPBearer):
         self._demand = demand
 
     async def __call__(  # type: ignore[override]
-        self, connection: HTTPConnection, wanted: SecurityScopes
+        self, connection: HTTPConnection, wanted: SecurityScopes = _NONE_WANTED
     ) -> TokenClaims:
         """Return the claims.
 
@@ -68,7 +70,7 @@ class OptionalToken(RequiredToken):
     """A dependency that gives the claims, or ``None`` without a token."""
 
     async def __call__(  # type: ignore[override]
-        self, connection: HTTPConnection, wanted: SecurityScopes
+        self, connection: HTTPConnection, wanted: SecurityScopes = _NONE_WANTED
     ) -> TokenClaims | None:
         """Return the claims.
 

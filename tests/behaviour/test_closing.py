@@ -70,6 +70,20 @@ async def test_every_use_after_close_fails(hj, service, when):
     assert len(service.asked) == asked
 
 
+def test_store_that_closes_its_client(service):
+    """close() inside an operation does not wait for that operation, and closes the rest."""
+
+    class Closing(MemoryStore):
+        def save(self, key, text, **options):
+            super().save(key, text, **options)
+            hj.close()
+
+    hj = service.client(store=Closing())
+    hj.auth.sign_in(EMAIL, PASSWORD)
+    with pytest.raises(ConfigurationError, match=CLOSED):
+        hj.auth.session()
+
+
 async def test_wrapped_client_fails_after_close(hj, service):
     """An HTTP client that a closed client is attached to fails at once, with the same message."""
     await settle(hj.auth.sign_in(EMAIL, PASSWORD))

@@ -298,6 +298,13 @@ async def test_store_that_exits_leaves_no_caller_waiting(owner, service, store):
     assert (await settle(hj.auth.sign_in(EMAIL, PASSWORD))).id == "ses_1"
 
 
+def test_signal_handler_ends_a_program_that_reads_the_store(service, store):
+    """SystemExit on the main thread, which reads the store itself, is the program's own."""
+    store.fail("load", error=SystemExit(3))
+    with pytest.raises(SystemExit):
+        service.client(store=store).auth.session()
+
+
 # ---------------------------------------------------------------- an app's own store
 
 

@@ -1,5 +1,6 @@
 """What only one framework has, and the mistakes that a guard refuses when it is made."""
 
+import asyncio
 import types
 from typing import Annotated, Any
 
@@ -68,6 +69,12 @@ def test_scopes_of_fastapis_security(hj: Any, emulator: Emulator, kind: str) -> 
             headers = {"Authorization": f"Bearer {emulator.token(scopes=scopes)}"}
             statuses[" ".join(scopes)] = web.get("/orders", headers=headers).status_code
     assert statuses == {"": 403, "orders:read": 403, " ".join(needed): 200}
+
+
+def test_dependency_is_called_by_hand(hj: Any) -> None:
+    """A dependency of an app may call it, and has no scopes to pass."""
+    request = Request({"type": "http", "headers": [], "query_string": b""})
+    assert asyncio.run(for_fastapi.Guard(hj).optional(request)) is None
 
 
 def test_scopes_of_a_router(hj: Any, emulator: Emulator) -> None:

@@ -7,8 +7,8 @@ from threading import Event, Thread
 import pytest
 
 from hellojohn import StoreLocked
-from hellojohn._session.account import locked
 from hellojohn._session.conflicts import Bringing
+from hellojohn._session.tasks import locked
 from hellojohn.stores import MemoryStore
 from tests.session.bench import KEY, Bench, a_record, another_session
 from tests.session.stores import LeasedStore

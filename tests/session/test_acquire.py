@@ -17,6 +17,7 @@ from hellojohn._errors import (
 )
 from hellojohn._limits import SAVE_ATTEMPTS
 from hellojohn._secret import Secret
+from hellojohn._session import operations
 from hellojohn._session.account import Account
 from hellojohn._session.acquire import acquire, load, load_unless_over
 from hellojohn._session.calls import access_token
@@ -69,6 +70,22 @@ def test_fresh_token_needs_nothing() -> None:
     bench.store.fail("lock")
     assert bench.token() == "at_1"
     assert bench.service.requests == []
+
+
+def test_signal_handler_inside_the_lock_of_the_account() -> None:
+    """A call that would wait for a flight is refused: the flight needs the lock that its thread has."""
+    bench = Bench()
+    bench.put(a_record())
+    bench.session()
+    with bench.account.lock:
+        for flow in (
+            acquire(bench.account),
+            load(bench.account),
+            operations.sign_out(bench.account, everywhere=False),
+        ):
+            with pytest.raises(ServiceUnavailable, match="would wait for itself"):
+                run(flow)
+    assert run(acquire(bench.account)).record.generation == 1
 
 
 def test_no_session_is_not_signed_in() -> None:

@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from hellojohn._errors import ExpiryReason, SessionExpired, StoreCorrupt, StoreLocked, StoreUnavailable
-from hellojohn._session.account import locked
 from hellojohn._session.state import Phase
-from hellojohn._session.tasks import announce_end, read_store, save_unsaved
+from hellojohn._session.tasks import announce_end, locked, read_store, save_unsaved
 from tests.session.bench import EXPIRED, KEY, START, TTL, Bench, Gate, a_record, in_thread, problem, tokens
 from tests.session.stores import FailingStore, HeldLock
 

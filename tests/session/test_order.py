@@ -2,9 +2,9 @@
 
 import pytest
 
-from hellojohn._session.account import locked
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.order import Overtaken, Turn
+from hellojohn._session.tasks import locked
 from hellojohn._wire import ApiRequest
 from tests.session.bench import Bench, another_session, expired_token
 

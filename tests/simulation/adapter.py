@@ -175,6 +175,10 @@ class _TurnLock:
         self._pause = home.scheduler.pause if home.fine else lambda: None
         self._taken = False
 
+    def _is_owned(self) -> bool:
+        """Return that no task interrupts itself."""
+        return False
+
     def __enter__(self) -> None:
         """Take it."""
         self._pause()

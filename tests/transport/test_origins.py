@@ -294,6 +294,15 @@ def test_star_means_no_cleartext_through_a_proxy(proxied, allowed):
     assert origins.allow(httpx.URL("https://api.example.com"))
 
 
+@pytest.mark.parametrize("place", ["http://localhost:8080", "http://*.localhost", "http://127.0.0.2"])
+def test_star_asks_for_each_address(place):
+    """A client may have a proxy for some addresses of this machine only."""
+    mounts = {place: httpx.HTTPTransport(proxy="http://proxy.example.com:3128")}
+    with signed_in().client(origins="*", mounts=mounts) as api:
+        assert not allows(api.auth, place.replace("*", "app"))
+        assert allows(api.auth, "http://127.0.0.1:9")
+
+
 def test_address_of_ipv6_in_upper_case():
     """It is an origin like any other."""
     url = "https://[2001:DB8::1]"

@@ -250,6 +250,27 @@ def test_a_refusal_that_breaks_off_is_repeated(hj, encoding):
         assert response.text == "fine"
 
 
+@pytest.mark.parametrize("size", [10, 200_000])
+def test_a_refusal_that_the_app_gets_is_whole(session, backend, size):
+    """A token of a moment ago is not replaced, and the app may show the reason."""
+    backend.script = lambda seen: Say(401, b"x" * size, {"WWW-Authenticate": "Bearer"})
+    for _ in range(2):
+        response = session.get(f"{backend.url}/x")
+        assert (response.status_code, len(response.content)) == (401, size)
+
+
+def test_a_refusal_that_broke_off_is_not_empty(hj):
+    """Its content is an error for the app that gets it."""
+
+    def handler(connection):
+        while read_request(connection):
+            connection.sendall(cut_off(b"half"))
+            return
+
+    with Peer(handler) as peer, pytest.raises(RuntimeError, match="content"):
+        requests.get(url(peer), auth=hj.requests_auth(origins=[url(peer)]), timeout=5)
+
+
 def test_a_refusal_without_end_is_repeated(hj, monkeypatch):
     """Reading it ends after a limit, even if the app's request has none."""
     monkeypatch.setattr("hellojohn._transport.requests.REFUSAL_READ_TIME", 0.1)

@@ -78,7 +78,7 @@ class Account(PartOfClient):
 
     def reset(self) -> None:
         """Forget running operations, in a forked child: they run in the parent."""
-        self.lock = threading.RLock()  # a signal handler may use the client too
+        self.lock: threading.RLock = threading.RLock()  # a signal handler may use the client too
         self.flight: Flight[None] | None = None
         self.storage: AccountStorage = AccountStorage(self.context.storage, self.key)
         if self.state.phase is Phase.SIGNING_OUT:

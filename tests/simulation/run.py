@@ -75,14 +75,15 @@ def _report_directed(names: Iterable[str]) -> int:
 def _report_bugs(schedules: int) -> int:
     """Plant each bug in a separate process, and say how it is caught."""
     kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    missed = 0
+    missed, lines = 0, list[str]()  # written at the end: a child that is forked would write the buffer too
     with multiprocessing.get_context(kind).Pool(os.cpu_count(), maxtasksperchild=1) as pool:
         asked = [(name, schedules) for name in BUGS]
         for name, number, violations in pool.imap(_catch, asked, chunksize=1):
             seen = [line for line in violations if re.match(BUGS[name].violation, line)]
             missed += not seen
             after = f"in schedule {number}" if seen else f"not caught in {number} schedules"
-            sys.stdout.write(f"{name} {after}: {(seen or violations or ['no violation'])[0]}\n")
+            lines.append(f"{name} {after}: {(seen or violations or ['no violation'])[0]}\n")
+    sys.stdout.writelines(lines)
     sys.stdout.write(f"{len(BUGS) - missed} of {len(BUGS)} planted bugs are caught\n")
     return min(missed, 1)
 

@@ -21,7 +21,7 @@ class Completion:
     __slots__ = ("_callbacks", "_lock", "done")
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # a signal handler may close a client while it is held
         self._callbacks: list[Callable[[], None]] = []
         self.done: bool = False
 

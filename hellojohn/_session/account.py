@@ -78,7 +78,7 @@ class Account(PartOfClient):
 
     def reset(self) -> None:
         """Forget running operations, in a forked child: they run in the parent."""
-        self.lock: threading.RLock = threading.RLock()  # a signal handler may use the client too
+        self.lock: threading.RLock = threading.RLock()  # for refuse_nested()
         self.flight: Flight[None] | None = None
         self.storage: AccountStorage = AccountStorage(self.context.storage, self.key)
         if self.state.phase is Phase.SIGNING_OUT:
@@ -200,7 +200,7 @@ class Account(PartOfClient):
 
     def join(self, kind: Kind, operation: Callable[[], None], *, forced: bool = False) -> Flight[None]:
         """Return the flight that is under way, or a new one. Call it with ``lock`` held."""
-        if self.flight is None or not is_busy(self):
+        if self.flight is None or self.flight.done:  # Ctrl-C may leave one that has landed
             self.flight = self._new_flight(operation, kind, forced=forced)
         return self.flight
 
@@ -266,7 +266,7 @@ class Account(PartOfClient):
 
 
 def is_busy(account: Account) -> bool:
-    """Return whether a flight is under way. Ctrl-C may leave one that has landed."""
+    """Return whether a flight is under way, and has not landed."""
     return account.flight is not None and not account.flight.done
 
 

@@ -60,7 +60,7 @@ class Engine:
         service = Service(dialect, send, load, Retrier(timing), self._time_left)
         idle = None if settings.idle_timeout is None else settings.idle_timeout.total_seconds()
         self._place = settings.place
-        self._lock = threading.RLock()  # a signal handler may use the client too
+        self._lock = threading.RLock()  # a signal handler or a __del__ may close the client while it is held
         self._accounts: weakref.WeakValueDictionary[str, Account] = weakref.WeakValueDictionary()
         self.events = Events(workers)
         self.context = EngineContext(

@@ -57,7 +57,7 @@ class Events:
 
     def reset(self) -> None:
         """Drop the queued events, in a forked child: the parent delivers them."""
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # as that of the workers
         self._queue: deque[_Delivery] = deque()
         self._thread: int | None = None
         self._delivering = False

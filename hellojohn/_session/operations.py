@@ -78,7 +78,7 @@ def sign_out(account: Account, *, everywhere: bool) -> Flow[bool]:
         turn, shown, announced = ask()
         return _sign_out(account, turn, shown, announced=announced, everywhere=everywhere)
 
-    refuse_nested(account)
+    refuse_nested(account)  # here, because this error below would mean that no thread can be started
     try:
         return (yield from account.perform(operation, Lane.SIGN_IN, ask=ask))
     except ServiceUnavailable:

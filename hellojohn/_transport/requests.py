@@ -103,7 +103,8 @@ class _NoRepeat:
 def _drain(response: Any) -> None:  # noqa: ANN401 - its content is set here, as requests does
     """Read a short refusal, so that its connection is free. The app may get it after all, and then whole."""
     length = response.headers.get("Content-Length", "")
-    if response._content_consumed or not (length.isdecimal() and int(length) <= LONGEST_REFUSAL):  # noqa: SLF001
+    is_short = length.isdecimal() and int(length) <= LONGEST_REFUSAL
+    if not is_short or response._content_consumed:  # noqa: SLF001 - requests has no public name for it
         return
     ends_at = time.monotonic() + REFUSAL_READ_TIME
     content, is_whole = bytearray(), False
@@ -120,7 +121,8 @@ def _drain(response: Any) -> None:  # noqa: ANN401 - its content is set here, as
     with suppress(Exception):
         response.close()  # also the connection, if the body was not read to its end
     # Without its body, the content of the refusal is an error, and not empty.
-    response._content, response._content_consumed = bytes(content) if is_whole else False, True  # noqa: SLF001
+    response._content = bytes(content) if is_whole else False  # noqa: SLF001 - as requests sets them
+    response._content_consumed = True  # noqa: SLF001 - the same
 
 
 def _rewind(request: PreparedRequest) -> bool:

@@ -183,6 +183,8 @@ class BrowserSessions:
     async def verify_mfa(self, request: Request, code: str) -> Response:
         """Answer the second factor that ``sign_in`` was asked for.
 
+        A second click on the form, within a minute, leads to the session of the first.
+
         Returns:
             The redirect: to the page in ``next`` or to ``home``; to sign-in if the challenge has ended.
 

@@ -158,6 +158,8 @@ class BlockingBrowserSessions(ABC, Generic[RequestT, ResponseT]):
     def verify_mfa(self, request: RequestT, code: str) -> ResponseT:
         """Answer the second factor that ``sign_in`` was asked for.
 
+        A second click on the form, within a minute, leads to the session of the first.
+
         Returns:
             The redirect: to the page in ``next`` or to ``home``; to sign-in if the challenge has ended.
 

@@ -19,6 +19,7 @@ from hellojohn.stores import TokenStore
 from hellojohn.stores._capabilities import loaded, saver
 
 _LIFE = 600.0
+_ANSWERED_LIFE = 60.0
 _SWEPT = 2
 """How many expired entries a save deletes: more than it adds, so that they become fewer."""
 
@@ -47,6 +48,17 @@ class Pending:
         members["factors"] = tuple(members["factors"])
         return MfaChallenge(**_with_times(members))
 
+    def save_answered(self, account: str, seed: str) -> None:
+        """Note for a moment that the second factor was answered, and from what the new cookie was derived."""
+        until = self._now() + _ANSWERED_LIFE
+        self._write(account, {"answered": seed, "until": until}, life=_ANSWERED_LIFE)
+
+    def load_answered(self, account: str) -> str | None:
+        """Return from what the new cookie was derived, if the second factor was answered just now."""
+        entry = self._read(account)
+        seed: str | None = entry.get("answered")
+        return seed if seed is not None and self._now() < entry["until"] else None
+
     def save_oauth(self, account: str, request: OAuthRequest, following: str) -> None:
         """Keep a sign-in with a provider, and the page to go to afterwards."""
         self._write(account, {"oauth": asdict(request), "next": following})
@@ -63,11 +75,11 @@ class Pending:
         """Delete the entry of an account."""
         guarded("delete", partial(self._store.delete, self._key(account)))
 
-    def _write(self, account: str, entry: dict[str, Any]) -> None:
+    def _write(self, account: str, entry: dict[str, Any], *, life: float = _LIFE) -> None:
         key, text = self._key(account), Secret(json.dumps(entry, default=_plain))
         self._sweep()
-        guarded("save", partial(self._save, key, text, _LIFE))
-        self._expiring.append((self._now() + _LIFE, key))
+        guarded("save", partial(self._save, key, text, life))
+        self._expiring.append((self._now() + life, key))
 
     def _sweep(self) -> None:
         """Delete what this process has saved and has expired since. Not every store does so by itself."""

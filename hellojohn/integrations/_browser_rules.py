@@ -2,7 +2,8 @@
 
 The browser holds a random cookie and nothing else. The name of its account in the store is a hash of the
 cookie, because the names of accounts are logged. Each sign-in sets a new cookie, so that a cookie that was
-planted in a browser is worth nothing.
+planted in a browser is worth nothing. After a second factor, the new cookie is derived from the old one, the
+code and a random seed in the store: a second click on the form leads to the same session.
 
     a page needs a session that is over or missing   answer
     -----------------------------------------------  --------------------------------------------
@@ -13,6 +14,8 @@ planted in a browser is worth nothing.
     another site has sent the request                403
 """
 
+import base64
+import hmac
 import ipaddress
 import json
 import math
@@ -202,6 +205,12 @@ def _answer(
 def new_cookie() -> str:
     """Return the value of a new cookie."""
     return secrets.token_urlsafe(32)
+
+
+def derived_cookie(cookie: str, seed: str, code: str) -> str:
+    """Return the cookie that follows another one after a second factor. It takes all three to compute it."""
+    mac = hmac.digest(cookie.encode(), f"{seed} {code}".encode(errors="surrogatepass"), "sha256")
+    return base64.urlsafe_b64encode(mac).decode().rstrip("=")
 
 
 def account_of(cookie: str) -> str:

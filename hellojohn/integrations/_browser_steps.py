@@ -18,13 +18,14 @@ from hellojohn import (
     MfaRequired,
     OAuthRequest,
     Session,
+    StoreError,
     ValidationFailed,
 )
 from hellojohn._logs import logger_of
 from hellojohn._secret import Secret
 from hellojohn._waiting import run_async
 from hellojohn.integrations._browser_pending import Pending
-from hellojohn.integrations._browser_rules import Rules, account_of, new_cookie
+from hellojohn.integrations._browser_rules import Rules, account_of, derived_cookie, new_cookie
 from hellojohn.integrations._browser_values import Landing, Visit
 from hellojohn.verify._flight import on_worker
 
@@ -144,15 +145,34 @@ class BrowserSteps:
         challenge = None
         if old is not None:
             challenge = yield self._call(partial(self._pending.load_challenge, account_of(old)))
-        if challenge is None:
-            return Landing(self._rules.sign_in_again(visit, "expired"))
-        cookie = new_cookie()
+        if old is None or challenge is None:
+            return (yield from self._land_once_more(visit, old, code))
+        seed = new_cookie()
+        cookie = derived_cookie(old, seed, code.reveal())
         auth: Any = self._bound(cookie).auth
         try:
             session: Session = yield auth.verify_mfa(challenge, code.reveal(), device=visit.device)
         except ChallengeExpired:
+            return (yield from self._land_once_more(visit, old, code))
+        try:
+            yield self._call(partial(self._pending.save_answered, account_of(old), seed))
+        except StoreError as error:  # the user has to get the cookie of the new session
+            _log.warning("A second click on the form of a second factor will not be recognised: %s", error)
+        return Landing(self._rules.page_after(visit), self._rules.cookie_for(visit, cookie, session))
+
+    def _land_once_more(self, visit: Visit, old: str | None, code: Secret) -> Steps[Landing]:
+        """Answer a form whose challenge is over: a second click on it leads to the session of the first."""
+        seed = None
+        if old is not None:
+            seed = yield self._call(partial(self._pending.load_answered, account_of(old)))
+        if old is None or seed is None:
             return Landing(self._rules.sign_in_again(visit, "expired"))
-        return (yield from self._land(visit, cookie, session))
+        cookie = derived_cookie(old, seed, code.reveal())
+        client: Any = self._bound(cookie)
+        session: Session | None = yield client.auth.session()
+        if session is None:
+            return Landing(self._rules.sign_in_again(visit, "expired"))
+        return Landing(self._rules.page_after(visit), self._rules.cookie_for(visit, cookie, session))
 
     def sign_out(self, visit: Visit, *, everywhere: bool) -> Steps[Landing]:
         """End the browser's session, or all sessions of its user, here and at the service.

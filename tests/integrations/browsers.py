@@ -34,8 +34,8 @@ __all__ = ["SITES", "Browsers"]
 HTTPS = "https://app.example.com"
 EMAIL, PASSWORD = "ada@example.com", "Correct-Horse-Battery-9"
 CAREFUL = "bob@example.com"
-SCOPES = ("openid", "email")  # not the default ones, so that a test sees them arrive
 """A user with a second factor."""
+SCOPES = ("openid", "email")  # not the default ones, so that a test sees them arrive
 
 Browsers = Callable[..., Any]
 """Returns a new browser. Takes its ``base_url`` and more headers."""

@@ -21,7 +21,7 @@ from hellojohn.stores._capabilities import loaded, saver
 _LIFE = 600.0
 _ANSWERED_LIFE = 60.0
 _SWEPT = 2
-"""How many expired entries a save deletes: more than it adds, so that they become fewer."""
+"""How many expired entries of each life a save deletes: more than it adds, so that they become fewer."""
 
 
 class Pending:
@@ -33,8 +33,8 @@ class Pending:
         self._save = saver(store)
         self._place = place
         self._now = now
-        # Threads share it without a lock, which a fork could leave locked: each method used is atomic.
-        self._expiring: deque[tuple[float, str]] = deque()
+        # Threads share them without a lock, which a fork could leave locked: each method used is atomic.
+        self._expiring = {life: deque[tuple[float, str]]() for life in (_LIFE, _ANSWERED_LIFE)}
 
     def save_challenge(self, account: str, challenge: MfaChallenge) -> None:
         """Keep a second factor that was asked for."""
@@ -79,20 +79,21 @@ class Pending:
         key, text = self._key(account), Secret(json.dumps(entry, default=_plain))
         self._sweep()
         guarded("save", partial(self._save, key, text, life))
-        self._expiring.append((self._now() + life, key))
+        self._expiring[life].append((self._now() + life, key))
 
     def _sweep(self) -> None:
         """Delete what this process has saved and has expired since. Not every store does so by itself."""
-        for _ in range(_SWEPT):
-            try:
-                ends_at, key = self._expiring.popleft()
-            except IndexError:
-                return
-            if ends_at > self._now():
-                self._expiring.appendleft((ends_at, key))
-                return
-            with suppress(StoreError):  # it must not keep a user from signing in
-                guarded("delete", partial(self._store.delete, key))
+        for expiring in self._expiring.values():
+            for _ in range(_SWEPT):
+                try:
+                    ends_at, key = expiring.popleft()
+                except IndexError:
+                    break
+                if ends_at > self._now():
+                    expiring.appendleft((ends_at, key))
+                    break
+                with suppress(StoreError):  # it must not keep a user from signing in
+                    guarded("delete", partial(self._store.delete, key))
 
     def _read(self, account: str) -> dict[str, Any]:
         text = guarded("load", partial(loaded, self._store, self._key(account)))

@@ -21,9 +21,10 @@ from hellojohn import (
     StoreError,
     ValidationFailed,
 )
+from hellojohn._clock import as_moment
 from hellojohn._logs import logger_of
 from hellojohn._secret import Secret
-from hellojohn._waiting import run_async
+from hellojohn._waiting import Completion, Flow, WaitFor, run, run_async
 from hellojohn.integrations._browser_pending import Pending
 from hellojohn.integrations._browser_rules import Rules, account_of, derived_cookie, new_cookie
 from hellojohn.integrations._browser_values import Landing, Visit
@@ -32,6 +33,10 @@ from hellojohn.verify._flight import on_worker
 T = TypeVar("T")
 Steps = Generator[Any, Any, T]
 AnyClient = HelloJohn | AsyncHelloJohn
+
+_LOOKS = 10
+_PAUSE = 0.2
+"""How often a second click looks for the answer to the first, and the seconds in between."""
 
 _log = logger_of("hellojohn.integrations")
 
@@ -146,31 +151,54 @@ class BrowserSteps:
         if old is not None:
             challenge = yield self._call(partial(self._pending.load_challenge, account_of(old)))
         if old is None or challenge is None:
-            return (yield from self._land_once_more(visit, old, code))
+            return (yield from self._land_without_challenge(visit, old, code))
         seed = new_cookie()
         cookie = derived_cookie(old, seed, code.reveal())
         auth: Any = self._bound(cookie).auth
         try:
             session: Session = yield auth.verify_mfa(challenge, code.reveal(), device=visit.device)
         except ChallengeExpired:
-            return (yield from self._land_once_more(visit, old, code))
+            return (yield from self._land_with_the_first_click(visit, old, code, challenge))
         try:
             yield self._call(partial(self._pending.save_answered, account_of(old), seed))
         except StoreError as error:  # the user has to get the cookie of the new session
             _log.warning("A second click on the form of a second factor will not be recognised: %s", error)
         return Landing(self._rules.page_after(visit), self._rules.cookie_for(visit, cookie, session))
 
-    def _land_once_more(self, visit: Visit, old: str | None, code: Secret) -> Steps[Landing]:
-        """Answer a form whose challenge is over: a second click on it leads to the session of the first."""
-        seed = None
-        if old is not None:
+    def _land_without_challenge(self, visit: Visit, old: str | None, code: Secret) -> Steps[Landing]:
+        """Answer a form that no challenge waits for: after a first click, it finds the user signed in."""
+        if old is None:
+            return Landing(self._rules.sign_in_again(visit, "expired"))
+        own: Any = self._bound(old)  # the browser may have got the answer to the first click, too
+        session: Session | None = yield own.auth.session()
+        if session is not None:
+            return Landing(self._rules.page_after(visit))
+        seed = yield self._call(partial(self._pending.load_answered, account_of(old)))
+        return (yield from self._land_with(visit, old, code, seed))
+
+    def _land_with_the_first_click(
+        self, visit: Visit, old: str, code: Secret, challenge: MfaChallenge
+    ) -> Steps[Landing]:
+        """Wait for the answer to a first click, which has used up the challenge and is under way."""
+        in_time = challenge.expires_at is None or as_moment(self.now()) < challenge.expires_at
+        for look in range(_LOOKS if in_time else 1):
+            if look:
+                yield self._wait(_PAUSE)
             seed = yield self._call(partial(self._pending.load_answered, account_of(old)))
-        if old is None or seed is None:
+            if seed is not None:
+                return (yield from self._land_with(visit, old, code, seed))
+        yield self._call(partial(self._pending.delete, account_of(old)))  # nobody needs to wait for it again
+        return Landing(self._rules.sign_in_again(visit, "expired"))
+
+    def _land_with(self, visit: Visit, old: str, code: Secret, seed: str | None) -> Steps[Landing]:
+        """Lead a second click to the session of the first. Another code ends that: it may be a guess."""
+        if seed is None:
             return Landing(self._rules.sign_in_again(visit, "expired"))
         cookie = derived_cookie(old, seed, code.reveal())
         client: Any = self._bound(cookie)
         session: Session | None = yield client.auth.session()
         if session is None:
+            yield self._call(partial(self._pending.delete, account_of(old)))
             return Landing(self._rules.sign_in_again(visit, "expired"))
         return Landing(self._rules.page_after(visit), self._rules.cookie_for(visit, cookie, session))
 
@@ -204,6 +232,13 @@ class BrowserSteps:
 
     def _call(self, call: Callable[[], object]) -> object:
         return call() if self._blocks else run_async(on_worker(call))
+
+    def _wait(self, seconds: float) -> object:
+        return run(_pause(seconds)) if self._blocks else run_async(_pause(seconds))
+
+
+def _pause(seconds: float) -> Flow[None]:
+    yield WaitFor(Completion(), seconds)
 
 
 def drive(steps: Steps[T]) -> T:

@@ -15,7 +15,7 @@ import httpx
 from hellojohn._errors import ConfigurationError
 from hellojohn._http._exchange import Exchange
 from hellojohn._http._opening import open_transport
-from hellojohn._http._settings import Proxy, Transport, Verify, checked_proxy
+from hellojohn._http._settings import Proxy, Transport, Verify, checked_proxy, first_process_of
 from hellojohn._limits import LARGEST_KEY_DOCUMENT
 from hellojohn._version import __version__
 
@@ -36,7 +36,7 @@ class KeyFetcher:
         verify: In httpx's meaning.
         proxy: In httpx's meaning; without one, the environment's proxies are used.
         transport: A function that returns an ``httpx.BaseTransport``, or a transport, which then serves only
-            the process that made it.
+            the process that was the first to pass it.
     """
 
     verify: Verify = True
@@ -45,9 +45,9 @@ class KeyFetcher:
     _process: int = 0
 
     def __post_init__(self) -> None:
-        """Remember the process that made a transport."""
+        """Remember the process that a transport belongs to."""
         if isinstance(self.transport, httpx.BaseTransport):
-            object.__setattr__(self, "_process", os.getpid())
+            object.__setattr__(self, "_process", first_process_of(self.transport))
 
     def __call__(self, url: str, timeout: float) -> tuple[int, Mapping[str, str], bytes]:
         """Get ``url`` within ``timeout`` seconds, without following redirects.
@@ -74,8 +74,8 @@ class KeyFetcher:
         pid = os.getpid()
         if isinstance(self.transport, httpx.BaseTransport) and self._process != pid:
             raise ConfigurationError(
-                "A transport instance serves only the process that made it. Pass a function that returns a"
-                " transport: transport=lambda: httpx.HTTPTransport(...)."
+                "A transport instance serves only the process that passed it first. Pass a function that"
+                " returns a transport: transport=lambda: httpx.HTTPTransport(...)."
             )
         opened = open_transport(
             httpx.URL(url),

@@ -36,6 +36,7 @@ from hellojohn._http._settings import (
     checked_transport,
     checked_url,
     checked_verify,
+    first_process_of,
 )
 from hellojohn._version import __version__
 from hellojohn._wire import Answer, ApiRequest, ApiResponse, TransportFailure
@@ -59,7 +60,7 @@ class Sender:
         verify: httpx's meaning.
         proxy: httpx's meaning; without one, the proxies of the environment serve.
         transport: An ``httpx.BaseTransport`` to send with, or a function that returns one. A function is
-            called once in each process; an instance serves only the process that made the sender.
+            called once in each process; an instance serves only the process that was the first to pass it.
 
     Raises:
         ConfigurationError: An argument is not one that httpx accepts.
@@ -80,7 +81,7 @@ class Sender:
         self._verify = checked_verify(verify)
         self._proxy = checked_proxy(proxy, self._url)
         self._transport = checked_transport(transport, proxy)
-        self._made_in = os.getpid()
+        self._made_in = first_process_of(transport)
         self._opened: OpenTransport | None = None
         # One for each process: at a fork, another thread of the parent may hold the parent's lock.
         self._locks: dict[int, threading.Lock] = {}
@@ -154,8 +155,8 @@ class Sender:
         if isinstance(self._transport, httpx.BaseTransport) and pid != self._made_in:
             name = type(self._transport).__name__
             raise ConfigurationError(
-                "transport is an instance, which serves only the process that made the client; this one was"
-                f" forked from it. Pass a factory, such as transport=lambda: {name}(...)."
+                "transport is an instance, which serves only the process that passed it first; this one was"
+                f" forked from that one. Pass a factory, such as transport=lambda: {name}(...)."
             )
 
     def _attempt(self, request: ApiRequest, exchange: Exchange) -> Answer:

@@ -1,10 +1,12 @@
 """Checks the settings of the SDK's own HTTP client when they are made, before they can fail in use."""
 
 import inspect
+import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias, cast
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -16,6 +18,8 @@ Timeout: TypeAlias = float | tuple[float | None, ...] | httpx.Timeout | None
 Verify: TypeAlias = ssl.SSLContext | str | bool
 Proxy: TypeAlias = str | httpx.URL | httpx.Proxy | None
 Transport: TypeAlias = httpx.BaseTransport | Callable[[], httpx.BaseTransport] | None
+
+_FIRST_PROCESS: WeakKeyDictionary[object, int] = WeakKeyDictionary()
 
 
 def connection_checks(
@@ -116,6 +120,15 @@ def checked_transport(transport: Transport, proxy: Proxy) -> Transport:
         "transport must be an httpx.BaseTransport or a function that returns one, for the asynchronous client"
         f" too: the SDK sends its requests from threads. It is {name}."
     )
+
+
+def first_process_of(transport: Transport) -> int:
+    """Return the process that was the first to give a transport to the SDK: one forked later shares it."""
+    process = os.getpid()
+    try:
+        return _FIRST_PROCESS.setdefault(transport, process)
+    except TypeError:  # its class takes no weak references, or has no hash
+        return process
 
 
 def is_own_machine(url: httpx.URL) -> bool:

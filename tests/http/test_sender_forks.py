@@ -105,8 +105,22 @@ def test_instance_in_a_child_is_refused(used, call):
         assert peer.connections == 1
 
 
+def test_instance_in_a_new_sender_of_a_child_is_refused():
+    """A preloaded app may keep the instance, and make a client with it in each worker."""
+    transport = httpx.HTTPTransport()
+    with Peer(answer()) as peer, sending(peer, transport=transport) as sender:
+        sender.send(POST)
+
+        def child() -> str:
+            with sending(peer, transport=transport) as another:
+                return str(another.send(POST))
+
+        assert in_forked_child(child).startswith("ConfigurationError: transport is an instance")
+        assert peer.connections == 1
+
+
 def test_instance_made_in_the_child_serves_the_child():
-    """The process that makes the sender is the one that counts."""
+    """The process that passes the instance first is the one that counts."""
     with Peer(answer()) as peer:
 
         def child() -> str:

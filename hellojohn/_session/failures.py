@@ -1,13 +1,13 @@
 """Errors on their way to the callers: what a store raises, and one error that reaches many."""
 
-import copy
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import PurePath
 from typing import TypeVar
 
-from hellojohn._errors import HelloJohnError, StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
+from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
 
 E = TypeVar("E", bound=Exception)
 T = TypeVar("T")
@@ -31,10 +31,17 @@ def guarded(method: str, call: Callable[[], T]) -> T:
 def fresh_copy(error: E) -> E:
     """Return a copy without traceback, cause or context: one error reaches many callers.
 
-    Only the SDK's own errors are copied. The class of an app's own store may not allow it.
+    The class of an app's own store error may not allow its copy. Then all callers get the same one.
     """
-    own = isinstance(error, HelloJohnError) and type(error).__module__.partition(".")[0] == "hellojohn"
-    return (copy.copy(error) if own else error).with_traceback(None)
+    kind = type(error)
+    try:
+        # Without its __init__: what that takes is not known.
+        fresh = kind.__new__(kind, *error.args)
+        fresh.args = error.args
+        vars(fresh).update(vars(error))
+    except Exception:  # noqa: BLE001 - a class of an app may do anything
+        fresh = error
+    return fresh.with_traceback(None)
 
 
 def _place_of(error: BaseException) -> str:
@@ -44,9 +51,10 @@ def _place_of(error: BaseException) -> str:
 
 
 def _without_token(error: StoreError) -> StoreError:
-    """Return the error, or only its kind if the store put a record into it."""
-    if "_token" not in repr((error.args, vars(error))):
-        return error
+    """Return the error, or only its kind if the store put a record into it or it cannot be read."""
+    with suppress(Exception):  # an app's class may have any __repr__
+        if "_token" not in f"{(error.args, vars(error))!r} {error}":
+            return error
     kinds = (StoreLocked, StoreCorrupt, StoreUnavailable, StoreError)
     kind = next(kind for kind in kinds if isinstance(error, kind))
     return kind(f"The token store raised {type(error).__name__} with a session in it. It must repeat none.")

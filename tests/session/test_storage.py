@@ -2,7 +2,7 @@
 
 import math
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -32,12 +32,60 @@ def storage(store: Any, time: VirtualTime | None = None) -> SessionStorage:
     return SessionStorage(store, api_url=API, tenant_id=TENANT, timing=timing)
 
 
+class SingleError(StoreError):
+    """An app's own error of which there can only be one."""
+
+    made = False
+
+    def __new__(cls) -> Self:
+        """Make the one."""
+        assert not cls.made
+        cls.made = True
+        return super().__new__(cls)
+
+
+class UnreadableError(StoreLocked):
+    """An app's own error that cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+    __str__ = __repr__
+
+
+class Unreadable:
+    """A value that cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+def raised(error: StoreError) -> Any:
+    """Return the error that comes out when a store raises one."""
+    with pytest.raises(StoreError) as caught:
+        guarded("load", lambda: (_ for _ in ()).throw(error))
+    return caught.value
+
+
 def test_a_stores_own_error_arrives_as_it_was_raised() -> None:
-    """A StoreError of an app's own class reaches every caller, also if it cannot be copied."""
-    with pytest.raises(OwnError) as caught:
-        guarded("load", lambda: (_ for _ in ()).throw(OwnError(7)))
-    assert caught.value.shelf == 7
-    assert fresh_copy(caught.value) is caught.value
+    """Each caller gets a copy of an app's own StoreError, without the frames of the other callers."""
+    error = raised(OwnError(7))
+    copies = [fresh_copy(error) for _ in range(2)]
+    assert len({id(one) for one in (error, *copies)}) == 3
+    assert {(type(one), one.shelf, str(one)) for one in copies} == {(OwnError, 7, "Shelf 7 is locked.")}
+
+
+def test_error_that_cannot_be_copied_arrives_nevertheless() -> None:
+    """The class of an app's own error may not allow a copy."""
+    error = raised(SingleError())
+    assert fresh_copy(error) is error
+
+
+@pytest.mark.parametrize("error", [UnreadableError(), StoreLocked(Unreadable())], ids=["itself", "argument"])  # type: ignore[arg-type]
+def test_error_that_cannot_be_shown_is_replaced(error: StoreError) -> None:
+    """Nobody can tell whether it holds a token. One of its kind takes its place."""
+    assert type(raised(error)) is StoreLocked
+    assert "Error" in str(raised(error)) or "StoreLocked" in str(raised(error))
 
 
 def test_other_exceptions_become_store_errors() -> None:

@@ -50,6 +50,8 @@ async def test_every_use_after_close_fails(hj, service, when):
         for call in (
             lambda client=client: client.auth.sign_in(EMAIL, PASSWORD),
             lambda client=client: client.auth.sign_up(EMAIL, PASSWORD),
+            lambda client=client: client.auth.sign_in_with_oauth("google", f"{BASE}/callback"),
+            lambda client=client: client.auth.sign_in_with_browser("google", open_browser=pytest.fail),
             client.auth.session,
             client.auth.access_token,
             client.auth.refresh,

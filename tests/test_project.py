@@ -84,7 +84,6 @@ def test_scripts_stay_short(script):
 # ---------------------------------------------------------------- the tests
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-LATER = {"simulation", "processes"}  # rooms whose names are not shortened yet
 
 
 def functions_of(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -105,7 +104,7 @@ def test_tests_have_short_names_and_a_sentence(path):
     """A test has a name of at most 60 characters, and a docstring that says which behaviour it checks."""
     tests = functions_of(path)
     assert [test.name for test in tests if not (ast.get_docstring(test) or "").endswith((".", "``."))] == []
-    assert LATER & set(path.parts) or [test.name for test in tests if len(test.name) > 60] == []
+    assert [test.name for test in tests if len(test.name) > 60] == []
 
 
 def test_map_of_the_tests_is_complete():

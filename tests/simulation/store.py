@@ -116,7 +116,6 @@ class VirtualStore:
         self.on_save: Callable[[str, str], None] = lambda _key, _text: None
         self.on_remove: Callable[[str, bool], None] = lambda _key, _late: None
         self.quarantine = self._quarantine if plan.quarantines else None
-        self.set_aside = self.quarantine  # the former name
 
     # ------------------------------------------------------------------ for the engine
 

@@ -16,6 +16,7 @@ from hellojohn import (
     ServiceUnavailable,
     SessionExpired,
 )
+from hellojohn._limits import NETWORK_THREADS, SIGN_IN_THREADS
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from tests.behaviour.scripted import EMAIL, PASSWORD, START
 from tests.both_faces import close_now, emulated, in_thread, settle
@@ -321,13 +322,19 @@ def test_fresh_users_do_not_wait_for_a_stalled_service(new_client, emulator):
     for number in range(70):
         hj.for_account(f"user-{number}").auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
     emulator.advance("2h")
-    hj.for_account("fresh").auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
+    fresh = hj.for_account("fresh").auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD)
     other = new_client(store=store)
+
+    async def read() -> str:
+        async with AsyncHelloJohn(**emulated(emulator, store=store)) as one:
+            return (await one.for_account("fresh").auth.session()).id
+
     with emulator.hold(route(emulator, "refresh")) as hold:
         waiting = [in_thread(other.for_account(f"user-{number}").auth.access_token) for number in range(70)]
-        hold.wait_arrived(40)
+        hold.wait_arrived(NETWORK_THREADS - SIGN_IN_THREADS)
         assert in_thread(other.for_account("fresh").auth.access_token)().count(".") == 2
-        assert in_thread(other.for_account("fresh").auth.session)().id
+        assert in_thread(other.for_account("fresh").auth.session)().id == fresh.id
+        assert in_thread(lambda: asyncio.run(asyncio.wait_for(read(), 5)))() == fresh.id
         assert in_thread(lambda: other.for_account("new").auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))().id
         assert in_thread(other.for_account("new").auth.sign_out)() is True
     assert {type(join()) for join in waiting} == {str}

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hellojohn._limits import NETWORK_THREADS, SIGN_IN_THREADS, STORE_THREADS
+from hellojohn._limits import NETWORK_THREADS, RETIRE_WAIT, SIGN_IN_THREADS, STORE_THREADS
+from hellojohn._session import workers
 from hellojohn._session.workers import Job, Lane, NoThreadError, WorkerPool
 
 
@@ -26,7 +27,7 @@ class Jobs:
 
     def submit(self, lane: Lane, *, must_finish: bool = False) -> None:
         """Submit one."""
-        self.workers.submit(Job(self._run, lane, must_finish))
+        self.workers.submit(Job(self._run, lane, lambda: must_finish))
 
     def wait_for(self, count: int) -> None:
         """Wait until so many run."""
@@ -93,7 +94,7 @@ def test_job_that_raises_takes_no_place_in_its_lane(jobs: Jobs) -> None:
         raise SystemExit
 
     for _ in range(STORE_THREADS + 5):
-        jobs.workers.submit(Job(fail, Lane.STORE, must_finish=False))
+        jobs.workers.submit(Job(fail, Lane.STORE, must_finish=lambda: False))
     for _ in range(STORE_THREADS):
         jobs.submit(Lane.STORE)
     jobs.wait_for(STORE_THREADS)
@@ -128,7 +129,7 @@ def test_end_of_the_program_waits_for_what_must_finish(jobs: Jobs) -> None:
     jobs.submit(Lane.STORE)
     jobs.wait_for(1)
     jobs.workers.finish()
-    jobs.submit(Lane.NETWORK, must_finish=True)
+    jobs.submit(Lane.NETWORK, must_finish=lambda: True)
     jobs.wait_for(1)
     finished = threading.Event()
 
@@ -161,7 +162,7 @@ def test_no_thread_is_a_typed_error(jobs: Jobs, monkeypatch: pytest.MonkeyPatch)
 def test_job_of_an_interrupted_caller_runs_at_the_end(jobs: Jobs) -> None:
     """A job whose caller was interrupted before its thread started runs at the end of the program."""
     jobs.end.set()
-    jobs.workers._lanes[Lane.NETWORK].jobs.append(Job(jobs._run, Lane.NETWORK, must_finish=True))
+    jobs.workers._lanes[Lane.NETWORK].jobs.append(Job(jobs._run, Lane.NETWORK, must_finish=lambda: True))
     jobs.workers.finish()
     jobs.wait_for(1)
 
@@ -198,12 +199,23 @@ def test_job_that_raises_is_not_waited_for(jobs: Jobs) -> None:
     handler = Broken()
     logging.getLogger("hellojohn").addHandler(handler)
     try:
-        jobs.workers.submit(Job(lambda: 1 / 0, Lane.NETWORK, must_finish=True))
+        jobs.workers.submit(Job(lambda: 1 / 0, Lane.NETWORK, must_finish=lambda: True))
         begun = time.monotonic()
         jobs.workers.finish()
         assert time.monotonic() - begun < 10
     finally:
         logging.getLogger("hellojohn").removeHandler(handler)
+
+
+def test_exit_waits_for_one_refresh_at_most(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that never ends keeps the program as long as the limit says, and no longer."""
+    monkeypatch.setattr(workers, "EXIT_WAIT", 0.1)
+    jobs.submit(Lane.NETWORK, must_finish=True)
+    jobs.wait_for(1)
+    begun = time.monotonic()
+    jobs.workers.finish()
+    assert time.monotonic() - begun < 0.1 + RETIRE_WAIT + 1
+    jobs.end.set()
 
 
 def test_job_that_raises_costs_no_thread(jobs: Jobs, caplog: pytest.LogCaptureFixture) -> None:
@@ -213,7 +225,7 @@ def test_job_that_raises_costs_no_thread(jobs: Jobs, caplog: pytest.LogCaptureFi
         raise SystemExit("rt_secret")
 
     for _ in range(SIGN_IN_THREADS + 1):
-        jobs.workers.submit(Job(fail, Lane.SIGN_IN, must_finish=True))
+        jobs.workers.submit(Job(fail, Lane.SIGN_IN, must_finish=lambda: True))
     jobs.end.set()
     jobs.submit(Lane.SIGN_IN)
     jobs.wait_for(1)
@@ -235,7 +247,7 @@ def test_resting_thread_keeps_nothing_in_memory(jobs: Jobs) -> None:
     def work(account: Account) -> Callable[[], None]:
         return lambda: (ran.set(), str(account))[0]
 
-    jobs.workers.submit(Job(work(account), Lane.STORE, must_finish=False))
+    jobs.workers.submit(Job(work(account), Lane.STORE, must_finish=lambda: False))
     del account
     assert ran.wait(20)
     ends_at = time.monotonic() + 10

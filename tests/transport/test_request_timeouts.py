@@ -6,9 +6,25 @@ import time
 
 import pytest
 
-from hellojohn import ServiceUnavailable
-from tests.both_faces import EventLog, settle
+from hellojohn import MemoryStore, ServiceUnavailable
+from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD
+from tests.both_faces import EventLog, emulated, settle
 from tests.transport.backend import UNAUTHORIZED, Say
+from tests.transport.kinds import TLS
+
+
+class HangingStore(MemoryStore):
+    """A store whose reads hang while ``answers`` is not set."""
+
+    def __init__(self):
+        super().__init__()
+        self.answers = threading.Event()
+        self.answers.set()
+
+    def load(self, key):
+        """Wait, and load."""
+        assert self.answers.wait(20)
+        return super().load(key)
 
 
 @pytest.fixture
@@ -46,6 +62,21 @@ async def test_stalled_service_after_a_401(kind, api, emulator, backend):
     with emulator.hold("token/refresh"):
         await waits(kind, api, 0.2, connect=0.1, read=0.1)
     assert len(backend.seen) == 1
+
+
+async def test_store_that_hangs(kind, emulator, backend):
+    """The first request of a client reads the store, and a store that hangs keeps it no longer."""
+    store = HangingStore()
+    settings = emulated(emulator, store=store, verify=TLS)
+    await settle((signing_in := kind.owner(**settings)).auth.sign_in(DEMO_EMAIL, DEMO_PASSWORD))
+    hj = kind.owner(**settings)
+    api = kind.wrapped(hj, base_url=backend.url, timeout=20.0)
+    store.answers.clear()
+    await waits(kind, api, 0.2, connect=0.1, read=0.1)
+    store.answers.set()
+    assert (await settle(api.get("/x"))).status_code == 200
+    for client in (api, hj, signing_in):
+        await kind.close(client)
 
 
 async def test_each_request_has_its_own_bound(kind, api, emulator):

@@ -9,6 +9,7 @@ import pytest
 from hellojohn import ConfigurationError, HelloJohn, PermissionDenied
 from hellojohn.emulator import Emulator
 from hellojohn.testing._settings import settings_for
+from tests.both_faces import settle
 from tests.dialects import on_both_emulators
 from tests.integrations.apps import SCOPES, Reply
 from tests.integrations.conftest import App
@@ -132,7 +133,7 @@ def test_revoked_session(app: App, hj: Any, emulator: Emulator) -> None:
     emulator.revoke(session_id)
     assert challenge_of(app.call("/remote", f"Bearer {token}")) == "invalid_token"
     assert app.call("/required", f"Bearer {token}").status == 200
-    hj._parts.verifier.revocations.add(session_id=session_id)
+    asyncio.run(settle(hj.revocations.add(session_id=session_id)))
     assert challenge_of(app.call("/required", f"Bearer {token}")) == "invalid_token"
 
 

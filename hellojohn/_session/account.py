@@ -151,7 +151,7 @@ class Account(PartOfClient):
                 return False
             snapshot, ends = None, change is Change.ENDED
             if record is not None and not ends:
-                snapshot = self.context.snapshot(record, watched=change is Change.NOT_SAVED)
+                snapshot = self.context.snapshot(record, unsaved=change is Change.NOT_SAVED)
             after = before.after(change, order=turn.order, snapshot=snapshot, ended=expired, damaged=damaged)
             if after is before:
                 return True
@@ -172,7 +172,7 @@ class Account(PartOfClient):
         record = snapshot.record
         if self.used_at <= max(record.refreshed_at, record.last_used_at or 0.0):
             return snapshot
-        noted = self.context.snapshot(record.used(self.used_at), watched=self.state.phase is Phase.UNSAVED)
+        noted = self.context.snapshot(record.used(self.used_at), unsaved=self.state.phase is Phase.UNSAVED)
         self.state = self.state._replace(snapshot=noted)
         return noted
 

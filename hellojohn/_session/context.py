@@ -69,14 +69,14 @@ class EngineContext:
         """Return the seconds until the client or the program ends; infinity if neither is ending."""
         return min(self.closes_at, self.workers.exits_at) - time.monotonic()
 
-    def snapshot(self, record: SessionRecord, *, watched: bool = False) -> TokenSnapshot:
+    def snapshot(self, record: SessionRecord, *, unsaved: bool = False) -> TokenSnapshot:
         """Compute when the state of a record changes."""
         return TokenSnapshot(
             record,
             idle_timeout=self.idle_timeout,
             background=self.background_refresh,
             ends_idle=self.ends_idle,
-            watched=watched,
+            unsaved=unsaved,
         )
 
     def note_unsaved(self, account: object, *, unsaved: bool) -> None:

@@ -82,7 +82,7 @@ class TokenSnapshot:
         idle_timeout: float | None,
         background: bool,
         ends_idle: bool = False,
-        watched: bool = False,
+        unsaved: bool = False,
     ) -> None:
         """Compute the moments.
 
@@ -91,7 +91,7 @@ class TokenSnapshot:
             idle_timeout: The tenant's idle timeout in seconds, if it is known.
             background: Whether stale tokens are refreshed in the background.
             ends_idle: Whether the client ends idle sessions, because the server does not.
-            watched: Whether the engine must look at every use, because the session is not saved yet.
+            unsaved: Whether the store does not have the session yet: the engine then looks at every use.
         """
         self.record: SessionRecord = record
         self.header: str = f"Bearer {record.access_token.reveal()}"
@@ -119,7 +119,7 @@ class TokenSnapshot:
         due_at = stale_at if background else expiring_at
         self.fresh_from: float = record.refreshed_at - CLOCK_SLACK if background else -math.inf
         self.fresh_until: float = (
-            -math.inf if watched else min(due_at, self.over_at, self.idle_at, self.notice_at)
+            -math.inf if unsaved else min(due_at, self.over_at, self.idle_at, self.notice_at)
         )
 
     def freshness(self, now: float) -> Freshness:

@@ -132,9 +132,9 @@ def test_account_of_a_service_begins_without_a_token(now: float) -> None:
     assert not it.fresh_from <= now < it.fresh_until
 
 
-def test_watched_snapshot_is_never_used_unseen() -> None:
+def test_unsaved_snapshot_is_never_used_unseen() -> None:
     """A session that is not saved yet takes every request through the engine."""
-    it = TokenSnapshot(a_record(), idle_timeout=None, background=True, watched=True)
+    it = TokenSnapshot(a_record(), idle_timeout=None, background=True, unsaved=True)
     assert not it.fresh_from <= START < it.fresh_until
 
 

@@ -16,7 +16,7 @@ from hellojohn._models import Session, SessionOptions, User
 from hellojohn._oauth import OAuthRequest
 from hellojohn._secret import Secret
 from hellojohn._session import calls, operations
-from hellojohn._session.account import Account, refuse_closed
+from hellojohn._session.account import CLOSED, Account
 from hellojohn._session.operations import SignInRequest
 from hellojohn._waiting import Flow
 from hellojohn._wire import Conversation, Dialect, TokenResponse, signing_up, single
@@ -144,7 +144,8 @@ class Flows:
         scopes: Sequence[str],
     ) -> OAuthRequest:
         """Begin a sign-in that a browser completes."""
-        refuse_closed(self.account)
+        if self.account.context.closing:
+            raise ConfigurationError(CLOSED)
         return _oauth.start(
             self._dialect,
             provider=provider,

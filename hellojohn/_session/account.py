@@ -239,8 +239,9 @@ class Account(PartOfClient):
     def _new_flight(
         self, operation: Callable[[], T], kind: Kind, *, lane: Lane | None = None, forced: bool = False
     ) -> Flight[T]:
-        refuse_closed(self)
         context = self.context
+        if context.closing:
+            raise ConfigurationError(CLOSED)
         return Flight[T](
             lambda flight: self._run(flight, operation),
             kind,
@@ -267,16 +268,6 @@ class Account(PartOfClient):
 def is_busy(account: Account) -> bool:
     """Return whether a flight is under way, and has not landed."""
     return account.flight is not None and not account.flight.done
-
-
-def refuse_closed(account: Account) -> None:
-    """Refuse a call after ``close``.
-
-    Raises:
-        ConfigurationError: The client was closed.
-    """
-    if account.context.closing:
-        raise ConfigurationError(CLOSED)
 
 
 def refuse_nested(account: Account) -> None:

@@ -31,7 +31,7 @@ from hellojohn.integrations import django, fastapi, flask, starlette
 from hellojohn.integrations.starlette import Guard
 from tests.behaviour.scripted import EMAIL, PASSWORD, ScriptedService
 from tests.both_faces import EventLog, settle
-from tests.session.stores import FailingStore
+from tests.fake_stores import FailingStore
 
 PAIRS = [
     (HelloJohn, AsyncHelloJohn),

@@ -21,7 +21,7 @@ from hellojohn import (
 )
 from tests.behaviour.scripted import EMAIL, PASSWORD, DictStore, problem
 from tests.both_faces import EventLog, close, settle, until
-from tests.session.stores import FailingStore
+from tests.fake_stores import FailingStore
 
 
 @pytest.fixture

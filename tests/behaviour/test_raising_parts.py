@@ -11,7 +11,7 @@ from hellojohn import ConfigurationError, HelloJohn, MemoryStore
 from tests.behaviour.pace import StrictService
 from tests.behaviour.scripted import EMAIL, PASSWORD
 from tests.both_faces import EventLog, close, in_thread, settle
-from tests.session.stores import FailingStore
+from tests.fake_stores import FailingStore
 
 MOST = 30
 """More calls of the clock than a refresh makes."""

@@ -8,7 +8,7 @@ from tests.behaviour.scripted import EMAIL, PASSWORD, START, DictStore
 from tests.behaviour.sessions import DAY, HOUR, moment, over
 from tests.both_faces import EventLog, close, emulated, settle, until
 from tests.dialects import active, both_dialects, name_of
-from tests.session.stores import FailingStore
+from tests.fake_stores import FailingStore
 
 # ---------------------------------------------------------------- SESSION_EXPIRING
 

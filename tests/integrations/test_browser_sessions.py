@@ -12,6 +12,7 @@ from hellojohn.emulator import Emulator
 from hellojohn.integrations import django as for_django
 from hellojohn.integrations import fastapi as for_fastapi
 from tests.dialects import on_both_emulators, route
+from tests.fake_stores import FailingStore
 from tests.integrations.browsers import EMAIL, HTTPS, PASSWORD, Browsers
 
 FORM = {"email": EMAIL, "password": PASSWORD}
@@ -381,46 +382,15 @@ def test_outage_at_sign_in(browser: Any, emulator: Emulator) -> None:
     assert (reply.status_code, "set-cookie" in reply.headers) == (503, False)
 
 
-class LostStore(MemoryStore):
-    """A store whose server is away."""
-
-    def load(self, key: str) -> str | None:
-        """Fail."""
-        raise StoreUnavailable("redis://secret-host is away.")
-
-
 def test_store_away(site: Callable[..., Browsers]) -> None:
     """A lost store is an outage as well, and its address is not shown."""
-    browser = site(client={"store": LostStore()})()
+    store = FailingStore()
+    store.fail("load", error=StoreUnavailable("redis://secret-host is away."))
+    browser = site(client={"store": store})()
     browser.cookies.set(COOKIE, "x" * 43, domain="app.example.com", path="/")
     reply = browser.get("/orders")
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "5")
     assert "secret-host" not in reply.text
-
-
-class BrokenStore(MemoryStore):
-    """A store that breaks the contract: its calls may raise an error of their own."""
-
-    broken = ""
-
-    def load(self, key: str) -> str | None:
-        """Fail if loads do."""
-        self._fail("load")
-        return super().load(key)
-
-    def save(self, key: str, text: str, *, expires_in: float | None = None) -> None:
-        """Fail if saves do."""
-        self._fail("save")
-        super().save(key, text, expires_in=expires_in)
-
-    def delete(self, key: str) -> None:
-        """Fail if deletions do."""
-        self._fail("delete")
-        super().delete(key)
-
-    def _fail(self, call: str) -> None:
-        if call == self.broken:
-            raise ConnectionError("10.0.0.1 is away")
 
 
 @pytest.mark.parametrize(
@@ -438,10 +408,10 @@ def test_store_that_breaks_its_contract(
     site: Callable[..., Browsers], broken: str, method: str, path: str
 ) -> None:
     """An error of the store's own is an outage on every path, and is not shown."""
-    store = BrokenStore()
+    store = FailingStore()
     browser = site(client={"store": store})()
     browser.cookies.set(COOKIE, "x" * 43, domain="app.example.com", path="/")
-    store.broken = broken
+    store.fail(broken, error=ConnectionError("10.0.0.1 is away"))
     form = {"email": "bob@example.com", "password": PASSWORD, "code": "123456"}
     reply = browser.request(method, path, data=form if method == "POST" else None)
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "5")
@@ -452,10 +422,10 @@ def test_old_session_ends_although_the_store_keeps_it(
     site: Callable[..., Browsers], emulator: Emulator
 ) -> None:
     """A store that deletes nothing keeps no old session alive at the service."""
-    store = BrokenStore()
+    store = FailingStore()
     browser = site(client={"store": store})()
     browser.post("/sign-in", data=FORM)
-    store.broken = "delete"
+    store.fail("delete", error=ConnectionError("10.0.0.1 is away"))
     assert browser.post("/sign-in", data=FORM).status_code == 303
     assert [one.status == "active" for one in emulator.sessions(EMAIL)] == [False, True]
 

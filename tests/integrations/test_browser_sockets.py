@@ -13,22 +13,11 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from hellojohn import AsyncHelloJohn, MemoryStore, Session, StoreUnavailable
+from hellojohn import AsyncHelloJohn, Session
 from hellojohn.emulator import DEMO_EMAIL, DEMO_PASSWORD, Emulator
 from hellojohn.integrations.fastapi import BrowserSessions
+from tests.fake_stores import FailingStore
 from tests.integrations.browsers import HTTPS, close_all, opened
-
-
-class Store(MemoryStore):
-    """A store that can be away."""
-
-    away = False
-
-    def load(self, key: str) -> str | None:
-        """Load, or fail."""
-        if self.away:
-            raise StoreUnavailable("The store is away.")
-        return super().load(key)
 
 
 class Clock:
@@ -53,9 +42,9 @@ class Clock:
 
 
 @pytest.fixture
-def store() -> Store:
+def store() -> FailingStore:
     """The store of the site."""
-    return Store()
+    return FailingStore()
 
 
 @pytest.fixture
@@ -65,7 +54,7 @@ def clock(emulator: Emulator) -> Clock:
 
 
 @pytest.fixture
-def browser(emulator: Emulator, store: Store, clock: Clock) -> Iterator[Any]:
+def browser(emulator: Emulator, store: FailingStore, clock: Clock) -> Iterator[Any]:
     """A browser on a site with sockets."""
     browsers = BrowserSessions(opened(AsyncHelloJohn, emulator, {"client": {"store": store, "clock": clock}}))
     app = FastAPI()
@@ -183,11 +172,13 @@ def test_socket_ends_after_sign_out(browser: Any, emulator: Emulator) -> None:
         assert end_of(socket) == 1008
 
 
-def test_socket_stays_open_in_an_outage(browser: Any, emulator: Emulator, store: Store, clock: Clock) -> None:
+def test_socket_stays_open_in_an_outage(
+    browser: Any, emulator: Emulator, store: FailingStore, clock: Clock
+) -> None:
     """If the store is away, the socket stays open until its access token ends."""
     browser.post("/sign-in")
     with open_chat(browser) as socket:
-        store.away = True
+        store.fail("load")
         emulator.advance("30m")
         clock.wait_for_a_look()
         assert echo(socket) == "hello"

@@ -10,8 +10,8 @@ from hellojohn import StoreLocked
 from hellojohn._session.conflicts import Bringing
 from hellojohn._session.tasks import locked
 from hellojohn.stores import MemoryStore
+from tests.fake_stores import LeasedStore
 from tests.session.bench import KEY, Bench, a_record, another_session
-from tests.session.stores import LeasedStore
 
 
 class Value:

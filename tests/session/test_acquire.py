@@ -27,6 +27,7 @@ from hellojohn._waiting import run
 from hellojohn._wire import Answer
 from hellojohn.stores import MemoryStore
 from tests.both_faces import until
+from tests.fake_stores import FailingStore
 from tests.session.bench import (
     EXPIRED,
     EXPIRING,
@@ -47,7 +48,6 @@ from tests.session.bench import (
     response,
     tokens,
 )
-from tests.session.stores import FailingStore
 
 
 def at_once(count: int, work: Callable[[], Any]) -> list[Any]:

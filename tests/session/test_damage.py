@@ -7,8 +7,8 @@ import pytest
 from hellojohn._errors import ExpiryReason, SessionExpired, StoreCorrupt, StoreLocked, StoreUnavailable
 from hellojohn._session.state import Phase
 from hellojohn._session.tasks import announce_end, locked, read_store, save_unsaved
+from tests.fake_stores import FailingStore, HeldLock
 from tests.session.bench import EXPIRED, KEY, START, TTL, Bench, Gate, a_record, in_thread, problem, tokens
-from tests.session.stores import FailingStore, HeldLock
 
 
 def signed_in_over_damage() -> Bench:

@@ -17,6 +17,7 @@ from hellojohn._secret import Secret
 from hellojohn._session.endings import NOT_ENOUGH_TIME
 from hellojohn._session.record_format import dump
 from hellojohn._session.state import Phase
+from tests.fake_stores import FailingStore, LeasedStore
 from tests.session.bench import (
     NOT_SENT,
     TTL,
@@ -28,7 +29,6 @@ from tests.session.bench import (
     response,
     tokens,
 )
-from tests.session.stores import FailingStore, LeasedStore
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="only on systems with fork")
 

@@ -26,6 +26,7 @@ from hellojohn._waiting import run_async
 from hellojohn._wire import ApiResponse
 from hellojohn.stores import MemoryStore
 from tests.both_faces import until
+from tests.fake_stores import FailingStore, HeldLock, LeasedStore
 from tests.session.bench import (
     EXPIRED,
     KEY,
@@ -40,7 +41,6 @@ from tests.session.bench import (
     response,
     tokens,
 )
-from tests.session.stores import FailingStore, HeldLock, LeasedStore
 
 
 def test_sign_in_keeps_the_session() -> None:

@@ -18,6 +18,7 @@ from hellojohn._secret import Secret
 from hellojohn._session.account import Account
 from hellojohn._session.record import EndedRecord, ended
 from hellojohn._wire import Answer, Delivery, TransportFailure
+from tests.fake_stores import FailingStore, LeasedStore
 from tests.session.bench import (
     EXPIRED,
     HTML,
@@ -38,7 +39,6 @@ from tests.session.bench import (
     response,
     tokens,
 )
-from tests.session.stores import FailingStore, LeasedStore
 
 
 def test_success_saves_the_next_generation() -> None:

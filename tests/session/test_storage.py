@@ -13,8 +13,8 @@ from hellojohn._session.failures import fresh_copy, guarded
 from hellojohn._session.record_format import dump
 from hellojohn._session.storage import SessionStorage
 from hellojohn.stores import MemoryStore
+from tests.fake_stores import LeasedStore
 from tests.session.bench import API, KEY, START, TENANT, VirtualTime, a_record
-from tests.session.stores import LeasedStore
 
 
 class OwnError(StoreError):

@@ -10,6 +10,7 @@ from hellojohn._clock import Timing
 from hellojohn._errors import ConfigurationError, KeysUnavailable, ServiceUnavailable, UnknownKey
 from hellojohn._limits import QUIET_KEY_WAIT
 from hellojohn.stores import MemoryStore
+from tests.fake_stores import FailingStore
 from tests.verify.conftest import NOW
 from tests.verify.keyserver import JWKS, Signer
 
@@ -426,21 +427,12 @@ def test_kept_keys_that_cannot_be_trusted_are_ignored(make, server, clocks, toke
         restarted(make, store, clocks).verify_token(token)
 
 
-class BrokenStore(MemoryStore):
-    """Fails at every use."""
-
-    def load(self, key):
-        """Fail."""
-        raise RuntimeError(key)
-
-    def save(self, key, text, *, expires_in=None):
-        """Fail."""
-        raise RuntimeError(key)
-
-
 def test_a_cache_that_fails_changes_nothing(make, server, token, caplog):
     """Verification goes on, and a warning names the failure."""
-    verifier = make(jwks_cache=BrokenStore())
+    store = FailingStore()
+    for method in ("load", "save"):
+        store.fail(method, error=RuntimeError())
+    verifier = make(jwks_cache=store)
     assert verifier.verify_token(token).user_id == "usr_1"
     until(lambda: "cannot be kept" in caplog.text)
     assert "cannot be loaded" in caplog.text

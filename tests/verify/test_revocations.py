@@ -10,9 +10,10 @@ import trio
 
 from hellojohn._errors import ConfigurationError, StoreUnavailable, TokenRefusal, TokenRevoked
 from hellojohn._limits import MOST_REVOCATIONS
-from hellojohn.stores import FileStore, MemoryStore, RedisStore
+from hellojohn.stores import FileStore, RedisStore
 from hellojohn.verify._revocation_list import Revocation, RevocationList
 from hellojohn.verify._shared_revocations import SharedRevocations
+from tests.fake_stores import FailingStore
 from tests.verify.conftest import NOW
 from tests.verify.test_key_set import until
 
@@ -173,26 +174,11 @@ def test_verifications_read_the_store_every_five_seconds(make, clocks, tmp_path,
     assert 4 <= len(loads) <= 5
 
 
-class Broken(MemoryStore):
-    """A store that others share and that fails."""
-
-    lease = 1.0
-
-    def __init__(self):
-        super().__init__()
-        self.fails = True
-
-    def load(self, key):
-        """Fail, if it is to fail."""
-        if self.fails:
-            raise StoreUnavailable("The store is away.")
-        return super().load(key)
-
-
 @pytest.fixture
 def broken(make, monkeypatch):
     """Return a store that fails, and a verifier that shares its revocations through it."""
-    store = Broken()
+    store = FailingStore()
+    store.fail("load")
     monkeypatch.setattr("hellojohn.verify._verifier.MemoryStore", FileStore)
     return store, make(store=store)
 

@@ -19,8 +19,9 @@ from hellojohn._errors import (
 )
 from hellojohn._secret import Secret
 from hellojohn.stores import FileStore
+from tests.fake_stores import FailingStore
 from tests.verify.conftest import NOW
-from tests.verify.test_revocations import Broken, is_revoked
+from tests.verify.test_revocations import is_revoked
 
 SECRET = "whsec_ c2VjcmV0=="
 
@@ -252,12 +253,13 @@ def test_webhooks_reach_the_other_workers(make, tmp_path, token):
 def test_a_webhook_that_could_not_be_stored_may_come_again(make, monkeypatch, token):
     """It is not counted as handled, so that the service's next try does the rest."""
     monkeypatch.setattr("hellojohn.verify._verifier.MemoryStore", FileStore)
-    store = Broken()
+    store = FailingStore()
+    store.fail("load")
     verifier = make(webhook_secret=Secret(SECRET), store=store)
     body = event("session.revoked", session_id="ses_1")
     with pytest.raises(StoreUnavailable):
         deliver(verifier, body)
-    store.fails = False
+    store.heal()
     assert deliver(verifier, body).repeated is False
     assert deliver(verifier, body).repeated is True
 

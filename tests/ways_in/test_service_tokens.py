@@ -25,7 +25,7 @@ from hellojohn._limits import MOST_SERVICE_ACCOUNTS, RETIRE_WAIT
 from hellojohn.emulator import Emulator
 from tests.both_faces import PATIENCE, EventLog, close, settle, until
 from tests.counts import count
-from tests.session.stores import FailingStore
+from tests.fake_stores import FailingStore
 from tests.stores.forking import in_forked_child
 from tests.transport.backend import Backend
 from tests.transport.kinds import KINDS, Kind

@@ -59,7 +59,7 @@ class Completion:
         finally:
             self.forget(given.release)
 
-    def start(self, *, blocking: bool, timeout: float | None = None) -> None:
+    def start(self, *, blocking: bool) -> None:
         """Begin what gives the signal. A plain signal has nothing to begin."""
 
 
@@ -125,7 +125,7 @@ def in_trio() -> bool:
 
 
 def _block(wait: WaitFor) -> None:
-    wait.completion.start(blocking=True, timeout=wait.timeout)
+    wait.completion.start(blocking=True)
     if not wait.completion.done:
         wait.completion.wait(wait.timeout)
 

@@ -288,7 +288,7 @@ def _another_was_interrupted(flight: Flight[None]) -> bool:
 def _why_no_token(flight: Flight[None]) -> Exception | None:
     """Return the error of a flight, or the one for a caller that cannot wait any longer."""
     if flight.result is None:
-        work = "read of the token store" if flight.kind == "load" else "refresh"
+        work = "read of the store" if flight.kind == "load" else "refresh"
         return ServiceUnavailable(
             f"No token came within the time that the request allows. The {work} goes on for the next request."
             " Try again."

@@ -116,8 +116,6 @@ class Engine:
         while (flight := self._unfinished()) is not None and time.monotonic() < ends_at:
             flight.start(blocking=False)  # its caller may have been interrupted
             flight.wait(max(ends_at - time.monotonic(), 0.0))
-        for unfinished in tuple(context.flights):
-            unfinished.must_finish = False  # the end of the program does not wait for it once more
         with self._lock:
             accounts = tuple(self._accounts.values())
         for account in accounts:

@@ -97,7 +97,7 @@ class Events:
             self._delivering = True
         submitted = False
         try:
-            self._workers.submit(Job(self._run, Lane.EVENTS, must_finish=lambda: False))
+            self._workers.submit(Job(self._run, Lane.EVENTS, must_finish=False))
             submitted = True
         except NoThreadError:
             logger.warning("No thread can be started to deliver events.")

@@ -118,27 +118,26 @@ class Flight(Completion, Generic[T]):
         self.forced: bool = forced
         self.result: Result[T] | None = None
 
-    def start(self, *, blocking: bool, timeout: float | None = None) -> None:
+    def start(self, *, blocking: bool) -> None:
         """Have the operation run, if it does not run yet.
 
         Every waiting caller calls this and only one thread can claim the flight, so a caller that is
         interrupted in between leaves no other caller waiting for ever.
 
         Args:
-            blocking: Whether the caller may block. It then runs any operation for which no thread can be
-                started, and reads the store itself if it waits without limit.
-            timeout: Seconds that the caller waits at most.
+            blocking: Whether the caller may block. It then reads the store itself, and runs any operation
+                for which no thread can be started.
         """
         if self._submitted:
             if self.runs_here:
                 raise fresh_copy(NESTED)
             return
         self._running[self] = None
-        if blocking and timeout is None and self.kind == "load":
+        if blocking and self.kind == "load":
             self._run()
             return
         try:
-            self._workers.submit(Job(self._run, self._lane, lambda: self.must_finish))
+            self._workers.submit(Job(self._run, self._lane, self.must_finish))
             self._submitted = True
         except NoThreadError:
             if blocking and not sys.is_finalizing():

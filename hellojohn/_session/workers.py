@@ -65,12 +65,12 @@ class Job(NamedTuple):
     Attributes:
         run: The work. It must not raise.
         lane: Where it runs.
-        must_finish: Returns whether the end of the program waits for it.
+        must_finish: Whether the end of the program waits for it.
     """
 
     run: Callable[[], None]
     lane: Lane
-    must_finish: Callable[[], bool]
+    must_finish: bool
 
 
 class WorkerPool:
@@ -91,7 +91,7 @@ class WorkerPool:
         self._lock = threading.RLock()  # a signal handler or a __del__ may close a client while it is held
         self._finished = threading.Condition(self._lock)
         self._lanes = {lane: _Lane(limit, self._lock) for lane, limit in _THREADS.items()}
-        self._running: list[Job] = []
+        self._finishing = 0
         self._retiring = 0
         self._waits_in_child = False
 
@@ -147,8 +147,8 @@ class WorkerPool:
             self._retiring -= 1
 
     def _has_work_to_finish(self) -> bool:
-        waiting = (job for lane in self._lanes.values() for job in lane.jobs)
-        return any(job.must_finish() for job in (*self._running, *waiting))
+        waiting = (job.must_finish for lane in self._lanes.values() for job in lane.jobs)
+        return self._finishing > 0 or any(waiting)
 
     def _start(self, lane: Lane) -> bool:
         # On Python 3.11, a thread that is started while the interpreter is finalized waits for ever.
@@ -205,12 +205,12 @@ class WorkerPool:
                 lane.threads.discard(thread)
                 return None
             job = lane.jobs.popleft()
-            self._running.append(job)
+            self._finishing += job.must_finish
             return job
 
     def _done(self, job: Job) -> None:
         with self._lock:
-            self._running.remove(job)
+            self._finishing -= job.must_finish
             self._finished.notify_all()
 
 

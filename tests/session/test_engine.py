@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from hellojohn._errors import ConfigurationError, ServiceUnavailable, StoreUnavailable
-from hellojohn._limits import EXIT_WAIT, REFRESH_DEADLINE
+from hellojohn._limits import REFRESH_DEADLINE
 from hellojohn._secret import Secret
 from hellojohn._session.endings import NOT_ENOUGH_TIME
 from hellojohn._session.record_format import dump
@@ -129,24 +129,6 @@ def test_close_is_bounded_though_the_lock_is_not() -> None:
     opened.set()
     bench.settle()
     assert bench.session_record().refresh_token.reveal() == "rt_2"
-
-
-def test_program_does_not_wait_once_more_after_close() -> None:
-    """What close() has waited for in vain does not keep the end of the program waiting for as long again."""
-    store = FailingStore()
-    bench = expired_token(tokens(2), store=store)
-    assert bench.session() is not None
-    entered, release = threading.Event(), threading.Event()
-    store.load = lambda key: (entered.set(), release.wait(20))[0]  # type: ignore[method-assign]
-    caller = in_thread(bench.token)
-    assert entered.wait(20)
-    bench.engine.context.closes_at = time.monotonic() + 0.1
-    bench.engine.finish()
-    begun = time.monotonic()
-    bench.workers.finish()
-    assert time.monotonic() - begun < EXIT_WAIT / 2
-    release.set()
-    caller()
 
 
 def test_close_waits_for_one_refresh_at_most() -> None:

@@ -27,7 +27,7 @@ class Jobs:
 
     def submit(self, lane: Lane, *, must_finish: bool = False) -> None:
         """Submit one."""
-        self.workers.submit(Job(self._run, lane, lambda: must_finish))
+        self.workers.submit(Job(self._run, lane, must_finish))
 
     def wait_for(self, count: int) -> None:
         """Wait until so many run."""
@@ -94,7 +94,7 @@ def test_job_that_raises_takes_no_place_in_its_lane(jobs: Jobs) -> None:
         raise SystemExit
 
     for _ in range(STORE_THREADS + 5):
-        jobs.workers.submit(Job(fail, Lane.STORE, must_finish=lambda: False))
+        jobs.workers.submit(Job(fail, Lane.STORE, must_finish=False))
     for _ in range(STORE_THREADS):
         jobs.submit(Lane.STORE)
     jobs.wait_for(STORE_THREADS)
@@ -129,7 +129,7 @@ def test_end_of_the_program_waits_for_what_must_finish(jobs: Jobs) -> None:
     jobs.submit(Lane.STORE)
     jobs.wait_for(1)
     jobs.workers.finish()
-    jobs.submit(Lane.NETWORK, must_finish=lambda: True)
+    jobs.submit(Lane.NETWORK, must_finish=True)
     jobs.wait_for(1)
     finished = threading.Event()
 
@@ -162,7 +162,7 @@ def test_no_thread_is_a_typed_error(jobs: Jobs, monkeypatch: pytest.MonkeyPatch)
 def test_job_of_an_interrupted_caller_runs_at_the_end(jobs: Jobs) -> None:
     """A job whose caller was interrupted before its thread started runs at the end of the program."""
     jobs.end.set()
-    jobs.workers._lanes[Lane.NETWORK].jobs.append(Job(jobs._run, Lane.NETWORK, must_finish=lambda: True))
+    jobs.workers._lanes[Lane.NETWORK].jobs.append(Job(jobs._run, Lane.NETWORK, must_finish=True))
     jobs.workers.finish()
     jobs.wait_for(1)
 
@@ -199,7 +199,7 @@ def test_job_that_raises_is_not_waited_for(jobs: Jobs) -> None:
     handler = Broken()
     logging.getLogger("hellojohn").addHandler(handler)
     try:
-        jobs.workers.submit(Job(lambda: 1 / 0, Lane.NETWORK, must_finish=lambda: True))
+        jobs.workers.submit(Job(lambda: 1 / 0, Lane.NETWORK, must_finish=True))
         begun = time.monotonic()
         jobs.workers.finish()
         assert time.monotonic() - begun < 10
@@ -225,7 +225,7 @@ def test_job_that_raises_costs_no_thread(jobs: Jobs, caplog: pytest.LogCaptureFi
         raise SystemExit("rt_secret")
 
     for _ in range(SIGN_IN_THREADS + 1):
-        jobs.workers.submit(Job(fail, Lane.SIGN_IN, must_finish=lambda: True))
+        jobs.workers.submit(Job(fail, Lane.SIGN_IN, must_finish=True))
     jobs.end.set()
     jobs.submit(Lane.SIGN_IN)
     jobs.wait_for(1)
@@ -247,7 +247,7 @@ def test_resting_thread_keeps_nothing_in_memory(jobs: Jobs) -> None:
     def work(account: Account) -> Callable[[], None]:
         return lambda: (ran.set(), str(account))[0]
 
-    jobs.workers.submit(Job(work(account), Lane.STORE, must_finish=lambda: False))
+    jobs.workers.submit(Job(work(account), Lane.STORE, must_finish=False))
     del account
     assert ran.wait(20)
     ends_at = time.monotonic() + 10

@@ -287,7 +287,7 @@ def _block(wait: WaitFor) -> None:
     scheduler = _running[0]
     blocking = _home().chance.happens(0.5)
     scheduler.pause(stoppable=blocking)
-    wait.completion.start(blocking=blocking, timeout=wait.timeout)
+    wait.completion.start(blocking=blocking)
     wait.completion.wait(wait.timeout)
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import PurePath
 from typing import TypeVar
 
-from hellojohn._errors import StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
+from hellojohn._errors import HelloJohnError, StoreCorrupt, StoreError, StoreLocked, StoreUnavailable
 
 E = TypeVar("E", bound=Exception)
 T = TypeVar("T")
@@ -31,16 +31,20 @@ def guarded(method: str, call: Callable[[], T]) -> T:
 def fresh_copy(error: E) -> E:
     """Return a copy without traceback, cause or context: one error reaches many callers.
 
-    The class of an app's own store error may not allow its copy. Then all callers get the same one.
+    Where an error cannot be copied, all callers get the same one: it is not of the SDK's tree, it has state
+    outside of its dictionary, as one with slots has, or the class of an app does not allow it.
     """
-    kind = type(error)
-    try:
-        # Without its __init__: what that takes is not known.
-        fresh = kind.__new__(kind, *error.args)
-        fresh.args = error.args
-        vars(fresh).update(vars(error))
-    except Exception:  # noqa: BLE001 - a class of an app may do anything
-        fresh = error
+    kind, fresh = type(error), error
+    base = StoreError if isinstance(error, StoreError) else HelloJohnError
+    system_error = isinstance(error, OSError) and error.errno is not None
+    if isinstance(error, base) and kind.__basicsize__ == base.__basicsize__ and not system_error:
+        with suppress(Exception):
+            copy = kind.__new__(kind, *error.args)  # without its __init__: what that takes is not known
+            copy.args = error.args
+            vars(copy).update(vars(error))
+            if "__notes__" in vars(copy):
+                copy.__notes__ = [*copy.__notes__]
+            fresh = copy
     return fresh.with_traceback(None)
 
 
@@ -51,10 +55,14 @@ def _place_of(error: BaseException) -> str:
 
 
 def _without_token(error: StoreError) -> StoreError:
-    """Return the error, or only its kind if the store put a record into it or it cannot be read."""
+    """Return the error, or only its kind if the store put a record into it or it cannot be shown."""
+    what = "that cannot be shown. Its __str__ must not raise."
     with suppress(Exception):  # an app's class may have any __repr__
         if "_token" not in f"{(error.args, vars(error))!r} {error}":
             return error
-    kinds = (StoreLocked, StoreCorrupt, StoreUnavailable, StoreError)
-    kind = next(kind for kind in kinds if isinstance(error, kind))
-    return kind(f"The token store raised {type(error).__name__} with a session in it. It must repeat none.")
+        what = "with a session in it. It must repeat none."
+    what = f"The token store raised {type(error).__name__} {what}"
+    if isinstance(error, StoreCorrupt):
+        return StoreCorrupt(what, readable_elsewhere=error.readable_elsewhere)
+    kinds = (StoreLocked, StoreUnavailable, StoreError)
+    return next(kind for kind in kinds if isinstance(error, kind))(what)

@@ -3,10 +3,12 @@
 import inspect
 import os
 import ssl
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias, cast
-from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -19,7 +21,9 @@ Verify: TypeAlias = ssl.SSLContext | str | bool
 Proxy: TypeAlias = str | httpx.URL | httpx.Proxy | None
 Transport: TypeAlias = httpx.BaseTransport | Callable[[], httpx.BaseTransport] | None
 
-_FIRST_PROCESS: WeakKeyDictionary[object, int] = WeakKeyDictionary()
+_FIRST_PROCESS: dict[int, tuple[Callable[[], object], int]] = {}
+"""By the id of a transport: equal ones are not the same one, and not every one has a hash."""
+_WITHOUT_CONNECTIONS = (httpx.MockTransport, httpx.WSGITransport)
 
 
 def connection_checks(
@@ -124,11 +128,15 @@ def checked_transport(transport: Transport, proxy: Proxy) -> Transport:
 
 def first_process_of(transport: Transport) -> int:
     """Return the process that was the first to give a transport to the SDK: one forked later shares it."""
-    process = os.getpid()
-    try:
-        return _FIRST_PROCESS.setdefault(transport, process)
-    except TypeError:  # its class takes no weak references, or has no hash
-        return process
+    place, process = id(transport), os.getpid()
+    known, first = _FIRST_PROCESS.get(place, (lambda: None, process))
+    if known() is transport:
+        return first
+    if isinstance(transport, httpx.BaseTransport) and not isinstance(transport, _WITHOUT_CONNECTIONS):
+        with suppress(TypeError):  # its class takes no weak references
+            forget = partial(_FIRST_PROCESS.pop, place)
+            _FIRST_PROCESS[place] = weakref.ref(transport, lambda _: forget(None)), process
+    return process
 
 
 def is_own_machine(url: httpx.URL) -> bool:

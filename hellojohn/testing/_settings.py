@@ -1,5 +1,6 @@
 """The settings that bind a client to an emulator. Not for services elsewhere: nothing here is encrypted."""
 
+from collections.abc import Callable
 from typing import Literal, TypedDict
 
 from httpx import BaseTransport, HTTPTransport
@@ -18,7 +19,7 @@ class ClientSettings(TypedDict):
     webhook_secret: str
     client_id: str | None
     api_url: str
-    transport: BaseTransport
+    transport: Callable[[], BaseTransport]
     clock: Clock
 
 
@@ -33,7 +34,7 @@ def settings_for(emulator: Emulator) -> ClientSettings:
         "client_id": emulator.client_id,
         "api_url": emulator.url,
         # Loading certificates takes longer than a test, and plain HTTP needs none.
-        "transport": HTTPTransport(verify=False),
+        "transport": lambda: HTTPTransport(verify=False),
         "clock": emulator.clock,
     }
 

@@ -144,8 +144,7 @@ class Flows:
         scopes: Sequence[str],
     ) -> OAuthRequest:
         """Begin a sign-in that a browser completes."""
-        if self.account.context.closing:
-            raise ConfigurationError(CLOSED)
+        self._refuse_closed()
         return _oauth.start(
             self._dialect,
             provider=provider,
@@ -175,6 +174,7 @@ class Flows:
     def listen(self, options: BrowserOptions, cancelled: threading.Event) -> tuple[OAuthRequest, Secret]:
         """Have a browser sign in, and return the request and the address that it came back to. It blocks."""
         options.check()
+        self._refuse_closed()
         listener = Listener(options.ports)
         try:
             request = self.start_oauth(
@@ -265,6 +265,10 @@ class Flows:
     ) -> Flow[Session]:
         wanted = SignInRequest(conversation, _as_delta(duration), remember_me)
         return operations.sign_in(self.account, wanted)
+
+    def _refuse_closed(self) -> None:
+        if self.account.context.closing:
+            raise ConfigurationError(CLOSED)
 
     def _duration(self, remember_me: object, session_options: Options | None) -> Duration | None:
         if remember_me is not None and session_options is not None:

@@ -59,6 +59,13 @@ class Pending:
         seed: str | None = entry.get("answered")
         return seed if seed is not None and self._now() < entry["until"] else None
 
+    def give_up_challenge(self, account: str) -> str | None:
+        """Delete a second factor that the service has ended, or return what ``load_answered`` does."""
+        seed = self.load_answered(account)
+        if seed is None:
+            self.delete(account)
+        return seed
+
     def save_oauth(self, account: str, request: OAuthRequest, following: str) -> None:
         """Keep a sign-in with a provider, and the page to go to afterwards."""
         self._write(account, {"oauth": asdict(request), "next": following})

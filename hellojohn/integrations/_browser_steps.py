@@ -34,8 +34,8 @@ T = TypeVar("T")
 Steps = Generator[Any, Any, T]
 AnyClient = HelloJohn | AsyncHelloJohn
 
-_LOOKS = 10
-_PAUSE = 0.2
+_LOOKS = 20
+_PAUSE = 0.25
 """How often a second click looks for the answer to the first, and the seconds in between."""
 
 _log = logger_of("hellojohn.integrations")
@@ -181,14 +181,13 @@ class BrowserSteps:
     ) -> Steps[Landing]:
         """Wait for the answer to a first click, which has used up the challenge and is under way."""
         in_time = challenge.expires_at is None or as_moment(self.now()) < challenge.expires_at
-        for look in range(_LOOKS if in_time else 1):
-            if look:
-                yield self._wait(_PAUSE)
+        for _ in range(_LOOKS if in_time else 0):
             seed = yield self._call(partial(self._pending.load_answered, account_of(old)))
             if seed is not None:
                 return (yield from self._land_with(visit, old, code, seed))
-        yield self._call(partial(self._pending.delete, account_of(old)))  # nobody needs to wait for it again
-        return Landing(self._rules.sign_in_again(visit, "expired"))
+            yield self._wait(_PAUSE)
+        seed = yield self._call(partial(self._pending.give_up_challenge, account_of(old)))
+        return (yield from self._land_with(visit, old, code, seed))
 
     def _land_with(self, visit: Visit, old: str, code: Secret, seed: str | None) -> Steps[Landing]:
         """Lead a second click to the session of the first. Another code ends that: it may be a guess."""

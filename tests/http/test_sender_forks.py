@@ -105,9 +105,19 @@ def test_instance_in_a_child_is_refused(used, call):
         assert peer.connections == 1
 
 
-def test_instance_in_a_new_sender_of_a_child_is_refused():
+class EqualTransport(httpx.HTTPTransport):
+    """A transport that equals all others of its class, and has no hash."""
+
+    __hash__ = None
+
+    def __eq__(self, other):
+        return type(other) is type(self)
+
+
+@pytest.mark.parametrize("make", [httpx.HTTPTransport, EqualTransport])
+def test_instance_in_a_new_sender_of_a_child_is_refused(make):
     """A preloaded app may keep the instance, and make a client with it in each worker."""
-    transport = httpx.HTTPTransport()
+    transport = make()
     with Peer(answer()) as peer, sending(peer, transport=transport) as sender:
         sender.send(POST)
 
@@ -119,15 +129,30 @@ def test_instance_in_a_new_sender_of_a_child_is_refused():
         assert peer.connections == 1
 
 
-def test_instance_made_in_the_child_serves_the_child():
-    """The process that passes the instance first is the one that counts."""
-    with Peer(answer()) as peer:
+@pytest.mark.parametrize("make", [httpx.HTTPTransport, EqualTransport])
+def test_instance_made_in_the_child_serves_the_child(make):
+    """The process that passes the instance first is the one that counts, also if it equals another one."""
+    with Peer(answer()) as peer, sending(peer, transport=make()) as parents:
+        parents.send(POST)
 
         def child() -> str:
-            with sending(peer, transport=httpx.HTTPTransport()) as sender:
+            with sending(peer, transport=make()) as sender:
                 return status_of(sender)
 
         assert in_forked_child(child) == "200"
+
+
+def test_transport_without_connections_serves_all_processes():
+    """Parent and child have nothing to mix up in a mock or a WSGI app."""
+    transport = httpx.MockTransport(lambda request: httpx.Response(204))
+    with Peer(answer()) as peer, sending(peer, transport=transport) as sender:
+        sender.send(POST)
+
+        def child() -> str:
+            with sending(peer, transport=transport) as another:
+                return status_of(another)
+
+        assert in_forked_child(child) == "204"
 
 
 def test_child_that_closes_leaves_the_parent_alone():

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from hellojohn import MemoryStore, StoreUnavailable
+from hellojohn import MemoryStore, MfaChallenge, StoreUnavailable
 from hellojohn.emulator import Emulator
+from hellojohn.integrations._browser_pending import Pending
 from hellojohn.integrations._browser_rules import derived_cookie
 from tests.dialects import on_both_emulators
 from tests.integrations.browsers import CAREFUL, PASSWORD, Browsers
@@ -185,6 +186,18 @@ def test_the_store_keeps_no_cookie_of_an_answered_factor(site: Callable[..., Bro
     texts = [text.reveal() for text in store._texts.values()]
     assert not [text for text in (*store._texts, *texts) if any(cookie in text for cookie in cookies)]
     assert store.lives == [600.0, 60.0]
+
+
+def test_note_that_came_at_the_last_moment_is_used() -> None:
+    """Who gives up waiting deletes the challenge, and not the note that has just taken its place."""
+    store = ClickStore()
+    pending = Pending(store, "@t", lambda: 0.0)
+    pending.save_challenge("browser", MfaChallenge("ch_1"))
+    assert pending.give_up_challenge("browser") is None
+    assert not store.pending()
+    pending.save_answered("browser", "seed")
+    assert pending.give_up_challenge("browser") == "seed"
+    assert store.pending()
 
 
 def test_the_new_cookie_takes_the_old_one_the_seed_and_the_code() -> None:

@@ -518,6 +518,21 @@ def test_suspended_process_sends_nothing(clock: str, step: str) -> None:
     assert bench.session_record().refresh_token.reveal() == "rt_1"
 
 
+@pytest.mark.parametrize("clock", ["wall", "elapsed"])
+def test_process_suspended_in_a_pause_sends_nothing_more(monkeypatch: pytest.MonkeyPatch, clock: str) -> None:
+    """The time is checked before each attempt of a refresh, not only before the first one."""
+
+    def suspended(time: VirtualTime, seconds: float) -> None:
+        setattr(time, clock, getattr(time, clock) + seconds + 40)
+
+    monkeypatch.setattr(VirtualTime, "sleep", suspended)
+    bench = expired_token(NOT_SENT, tokens(2), store=LeasedStore(lease=30))
+    with pytest.raises(ServiceUnavailable):
+        bench.token()
+    assert len(bench.service.requests) == 1
+    assert bench.session_record().refresh_token.reveal() == "rt_1"
+
+
 # ------------------------------------------------------------------ stores that fail
 
 

@@ -15,7 +15,7 @@ import httpx
 from hellojohn._errors import ConfigurationError
 from hellojohn._http._exchange import Exchange
 from hellojohn._http._opening import open_transport
-from hellojohn._http._settings import Proxy, Transport, Verify, checked_proxy, first_process_of
+from hellojohn._http._settings import Proxy, Transport, Verify, checked_proxy, process_of
 from hellojohn._limits import LARGEST_KEY_DOCUMENT
 from hellojohn._version import __version__
 
@@ -42,12 +42,11 @@ class KeyFetcher:
     verify: Verify = True
     proxy: Proxy = field(default=None, repr=False)  # may hold a password
     transport: Transport = field(default=None, repr=False)
-    _process: int = 0
+    _process: int | None = None
 
     def __post_init__(self) -> None:
         """Remember the process that a transport belongs to."""
-        if isinstance(self.transport, httpx.BaseTransport):
-            object.__setattr__(self, "_process", first_process_of(self.transport))
+        object.__setattr__(self, "_process", process_of(self.transport))
 
     def __call__(self, url: str, timeout: float) -> tuple[int, Mapping[str, str], bytes]:
         """Get ``url`` within ``timeout`` seconds, without following redirects.
@@ -72,7 +71,7 @@ class KeyFetcher:
 
     def _client(self, url: str, timeout: float) -> httpx.Client:
         pid = os.getpid()
-        if isinstance(self.transport, httpx.BaseTransport) and self._process != pid:
+        if self._process not in (None, pid):
             raise ConfigurationError(
                 "A transport instance serves only the process that passed it first. Pass a function that"
                 " returns a transport: transport=lambda: httpx.HTTPTransport(...)."

@@ -36,7 +36,7 @@ from hellojohn._http._settings import (
     checked_transport,
     checked_url,
     checked_verify,
-    first_process_of,
+    process_of,
 )
 from hellojohn._version import __version__
 from hellojohn._wire import Answer, ApiRequest, ApiResponse, TransportFailure
@@ -81,7 +81,7 @@ class Sender:
         self._verify = checked_verify(verify)
         self._proxy = checked_proxy(proxy, self._url)
         self._transport = checked_transport(transport, proxy)
-        self._made_in = first_process_of(transport)
+        self._process = process_of(transport)
         self._opened: OpenTransport | None = None
         # One for each process: at a fork, another thread of the parent may hold the parent's lock.
         self._locks: dict[int, threading.Lock] = {}
@@ -152,7 +152,7 @@ class Sender:
         return opened
 
     def _check_process(self, pid: int) -> None:
-        if isinstance(self._transport, httpx.BaseTransport) and pid != self._made_in:
+        if self._process not in (None, pid):
             name = type(self._transport).__name__
             raise ConfigurationError(
                 "transport is an instance, which serves only the process that passed it first; this one was"

@@ -6,7 +6,6 @@ import ssl
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -126,16 +125,20 @@ def checked_transport(transport: Transport, proxy: Proxy) -> Transport:
     )
 
 
-def first_process_of(transport: Transport) -> int:
-    """Return the process that was the first to give a transport to the SDK: one forked later shares it."""
+def process_of(transport: Transport) -> int | None:
+    """Return the only process that may use a transport: the first that passed it; ``None`` if all may.
+
+    A process that is forked later shares the connections of an instance. A factory makes a new one, and mocks
+    and WSGI apps have no connections.
+    """
+    if not isinstance(transport, httpx.BaseTransport) or isinstance(transport, _WITHOUT_CONNECTIONS):
+        return None
     place, process = id(transport), os.getpid()
     known, first = _FIRST_PROCESS.get(place, (lambda: None, process))
     if known() is transport:
         return first
-    if isinstance(transport, httpx.BaseTransport) and not isinstance(transport, _WITHOUT_CONNECTIONS):
-        with suppress(TypeError):  # its class takes no weak references
-            forget = partial(_FIRST_PROCESS.pop, place)
-            _FIRST_PROCESS[place] = weakref.ref(transport, lambda _: forget(None)), process
+    with suppress(TypeError):  # its class takes no weak references
+        _FIRST_PROCESS[place] = weakref.ref(transport, lambda _: _FIRST_PROCESS.pop(place, None)), process
     return process
 
 

@@ -150,9 +150,9 @@ def test_transport_without_connections_serves_all_processes():
 
         def child() -> str:
             with sending(peer, transport=transport) as another:
-                return status_of(another)
+                return f"{status_of(sender)} {status_of(another)}"
 
-        assert in_forked_child(child) == "204"
+        assert in_forked_child(child) == "204 204"
 
 
 def test_child_that_closes_leaves_the_parent_alone():

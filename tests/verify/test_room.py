@@ -339,7 +339,7 @@ def test_a_transport_instance_serves_many_fetches():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only on POSIX")
 def test_a_transport_instance_serves_its_own_process_only(monkeypatch):
     """The error names the factory."""
-    fetch = KeyFetcher(transport=httpx.MockTransport(lambda request: httpx.Response(200)))
+    fetch = KeyFetcher(transport=httpx.HTTPTransport(verify=False))
     monkeypatch.setattr(os, "getpid", lambda: 1)
     with pytest.raises(ConfigurationError, match="transport=lambda"):
         fetch("http://127.0.0.1/", 1)

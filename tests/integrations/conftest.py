@@ -8,6 +8,7 @@ import pytest
 from hellojohn import AsyncHelloJohn, HelloJohn
 from hellojohn.emulator import Emulator
 from hellojohn.testing._settings import settings_for
+from tests.both_faces import close_now
 from tests.integrations.apps import FRAMEWORKS, Caller
 from tests.integrations.browsers import CAREFUL, EMAIL, HTTPS, PASSWORD, SITES, Browsers, close_all
 
@@ -37,9 +38,11 @@ def emulator(request: pytest.FixtureRequest) -> Iterator[Emulator]:
 
 
 @pytest.fixture(params=[HelloJohn, AsyncHelloJohn], ids=["sync-client", "async-client"])
-def hj(request: pytest.FixtureRequest, emulator: Emulator) -> Any:
-    """A client of each face in turn. It has no connection to close: each test ends with its emulator."""
-    return request.param(**settings_for(emulator))
+def hj(request: pytest.FixtureRequest, emulator: Emulator) -> Iterator[Any]:
+    """A client of each face in turn."""
+    client = request.param(**settings_for(emulator))
+    yield client
+    close_now(client)
 
 
 @pytest.fixture(params=["sync-routes", "async-routes"])

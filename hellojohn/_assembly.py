@@ -13,7 +13,7 @@ from hellojohn._http._keys import KeyFetcher
 from hellojohn._loading import loading
 from hellojohn._secret import Secret
 from hellojohn._service import MakeSource, ServiceAccounts
-from hellojohn._session.account import CLOSED, Account
+from hellojohn._session.account import Account
 from hellojohn._session.engine import Engine
 from hellojohn._session.workers import Lane
 from hellojohn._transport.clients import library_of
@@ -207,8 +207,7 @@ class Parts(PartOfClient):
         Raises:
             ConfigurationError: The client was closed.
         """
-        if self.engine.context.closing:
-            raise ConfigurationError(CLOSED)
+        self.engine.context.check_open()
 
     def _send_unless_closed(self, request: ApiRequest, deadline: float) -> Answer:
         self.check_open()

@@ -16,7 +16,7 @@ from hellojohn._models import Session, SessionOptions, User
 from hellojohn._oauth import OAuthRequest
 from hellojohn._secret import Secret
 from hellojohn._session import calls, operations
-from hellojohn._session.account import CLOSED, Account
+from hellojohn._session.account import Account
 from hellojohn._session.operations import SignInRequest
 from hellojohn._waiting import Flow
 from hellojohn._wire import Conversation, Dialect, TokenResponse, signing_up, single
@@ -144,7 +144,7 @@ class Flows:
         scopes: Sequence[str],
     ) -> OAuthRequest:
         """Begin a sign-in that a browser completes."""
-        self._refuse_closed()
+        self.account.context.check_open()
         return _oauth.start(
             self._dialect,
             provider=provider,
@@ -174,7 +174,7 @@ class Flows:
     def listen(self, options: BrowserOptions, cancelled: threading.Event) -> tuple[OAuthRequest, Secret]:
         """Have a browser sign in, and return the request and the address that it came back to. It blocks."""
         options.check()
-        self._refuse_closed()
+        self.account.context.check_open()
         listener = Listener(options.ports)
         try:
             request = self.start_oauth(
@@ -265,10 +265,6 @@ class Flows:
     ) -> Flow[Session]:
         wanted = SignInRequest(conversation, _as_delta(duration), remember_me)
         return operations.sign_in(self.account, wanted)
-
-    def _refuse_closed(self) -> None:
-        if self.account.context.closing:
-            raise ConfigurationError(CLOSED)
 
     def _duration(self, remember_me: object, session_options: Options | None) -> Duration | None:
         if remember_me is not None and session_options is not None:

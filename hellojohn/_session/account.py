@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from hellojohn._clock import Clock
-from hellojohn._errors import ConfigurationError, SessionExpired
+from hellojohn._errors import SessionExpired
 from hellojohn._limits import EVENT_WAIT
 from hellojohn._models import AuthEvent, AuthEventType, Session
 from hellojohn._session.account_storage import AccountStorage
@@ -26,8 +26,6 @@ from hellojohn._unpicklable import PartOfClient
 from hellojohn._waiting import Flow, WaitFor
 
 T = TypeVar("T")
-
-CLOSED = "This client was closed. Create a new one."
 
 
 class Account(PartOfClient):
@@ -240,8 +238,7 @@ class Account(PartOfClient):
         self, operation: Callable[[], T], kind: Kind, *, lane: Lane | None = None, forced: bool = False
     ) -> Flight[T]:
         context = self.context
-        if context.closing:
-            raise ConfigurationError(CLOSED)
+        context.check_open()
         return Flight[T](
             lambda flight: self._run(flight, operation),
             kind,

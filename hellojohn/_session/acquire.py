@@ -7,8 +7,8 @@ import math
 
 from hellojohn._errors import ConfigurationError, NotSignedIn, ServiceUnavailable, SignInRequired, StoreError
 from hellojohn._limits import FALLBACK_WAIT
-from hellojohn._session.account import CLOSED, Account, is_busy, refuse_nested
-from hellojohn._session.endings import try_later
+from hellojohn._session.account import Account, is_busy, refuse_nested
+from hellojohn._session.endings import CLOSED, try_later
 from hellojohn._session.flight import Flight, OperationInterrupted
 from hellojohn._session.freshness import Freshness, TokenSnapshot
 from hellojohn._session.record import SessionRecord

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hellojohn._clock import Clock
+from hellojohn._errors import ConfigurationError
 from hellojohn._limits import REVOKE_DEADLINE
 from hellojohn._session.devices import RememberedDevices
+from hellojohn._session.endings import CLOSED
 from hellojohn._session.events import Events
 from hellojohn._session.exchange import Service
 from hellojohn._session.flight import Flight, Kind, Result
@@ -59,6 +61,15 @@ class EngineContext:
     def closing(self) -> bool:
         """Whether the client was closed or is being closed."""
         return self.closes_at < math.inf
+
+    def check_open(self) -> None:
+        """Refuse any use of a closed client.
+
+        Raises:
+            ConfigurationError: The client was closed.
+        """
+        if self.closes_at < math.inf:
+            raise ConfigurationError(CLOSED)
 
     @property
     def ends_idle(self) -> bool:

@@ -1,9 +1,10 @@
-"""The errors for a session that has ended, or that cannot be refreshed now. Pure."""
+"""The errors for a session that has ended, a session that cannot be refreshed now, and a closed client. Pure."""
 
 from hellojohn._errors import ExpiryReason, HelloJohnError, ServiceUnavailable, SessionExpired
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
 from hellojohn._wire import Outcome
 
+CLOSED = "This client was closed. Create a new one."
 NOT_ENOUGH_TIME = ServiceUnavailable(
     "Not enough time is left to refresh safely: the store is slow or the program is exiting. The session is"
     " kept. Try again."

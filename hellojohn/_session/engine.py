@@ -10,8 +10,8 @@ from typing import Any
 
 from hellojohn._clock import Timing, unfailing
 from hellojohn._config import Settings, check_account
-from hellojohn._errors import ConfigurationError, HelloJohnError
-from hellojohn._session.account import CLOSED, Account
+from hellojohn._errors import HelloJohnError
+from hellojohn._session.account import Account
 from hellojohn._session.context import EngineContext
 from hellojohn._session.devices import RememberedDevices
 from hellojohn._session.events import Events
@@ -90,8 +90,7 @@ class Engine:
         """
         name = check_account(name)
         with self._lock:
-            if self.context.closing:
-                raise ConfigurationError(CLOSED)
+            self.context.check_open()
             account = self._accounts.get(name)
             if account is None:
                 account = Account(name, f"{name}{self._place}", self.context)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pytest
 
@@ -50,16 +50,15 @@ class DiskError(StoreError):
         OSError.__init__(self, number, what, "/data/sessions")
 
 
-class SingleError(StoreError):
-    """An app's own error of which there can only be one."""
+class NamedError(StoreError):
+    """An app's own error whose ``__new__`` takes an argument by its name only."""
 
-    made = False
+    def __new__(cls, *, name: str) -> Self:
+        """Make one."""
+        return super().__new__(cls, name)
 
-    def __new__(cls) -> Self:
-        """Make the one."""
-        assert not cls.made
-        cls.made = True
-        return super().__new__(cls)
+    def __init__(self, *, name: str) -> None:
+        super().__init__(name)
 
 
 class UnreadableError(StoreLocked):
@@ -103,7 +102,8 @@ def test_notes_of_one_caller_are_not_anothers() -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [SingleError, lambda: SlottedError(7), lambda: DiskError(28, "full"), KeyError]
+    "make",
+    [lambda: NamedError(name="disk"), lambda: SlottedError(7), lambda: DiskError(28, "full"), KeyError],
 )
 def test_error_that_cannot_be_copied_arrives_nevertheless(make: Callable[[], Exception]) -> None:
     """The class of an app's own error may not allow a copy, and a copy must lose nothing."""
@@ -111,7 +111,9 @@ def test_error_that_cannot_be_copied_arrives_nevertheless(make: Callable[[], Exc
     assert fresh_copy(error) is error
 
 
-@pytest.mark.parametrize("error", [UnreadableError(), StoreLocked(Unreadable())], ids=["itself", "argument"])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "error", [UnreadableError(), StoreLocked(cast("str", Unreadable()))], ids=["itself", "argument"]
+)
 def test_error_that_cannot_be_shown_is_replaced(error: StoreError) -> None:
     """Nobody can tell whether it holds a token. One of its kind takes its place."""
     assert type(raised(error)) is StoreLocked

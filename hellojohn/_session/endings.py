@@ -1,4 +1,4 @@
-"""The errors for a session that has ended, a session that cannot be refreshed now, and a closed client. Pure."""
+"""The errors for a session that has ended or cannot be refreshed now, and for a closed client. Pure."""
 
 from hellojohn._errors import ExpiryReason, HelloJohnError, ServiceUnavailable, SessionExpired
 from hellojohn._session.record import EndedRecord, SessionRecord, Stored
